@@ -1,0 +1,48 @@
+/**
+ * What `apply` tells its node has happened, in order. Events are not replicated: they are a consequence of the log, so
+ * each node derives the same ones. Policies, the reconciler and waiting requests follow them instead of scanning state.
+ */
+import type { FencingToken, Incarnation, NodeId, TaskId } from '../base/ids.ts'
+import type { HistoryRow, Outcome, Placement, StopReason, Task } from './types.ts'
+import type { Origin } from './commands.ts'
+
+export type AttemptEnd = 'succeeded' | 'failed' | 'stopped' | 'not-started' | 'lost'
+
+/** Events carry the live `Task`: read it at once, do not keep it. */
+export type SchedulerEvent =
+  | { readonly type: 'task-submitted'; readonly task: Task }
+  | { readonly type: 'task-ready'; readonly task: Task }
+  /** A task that was ready is so no more, without having been placed (cancelled, expired). */
+  | { readonly type: 'task-withdrawn'; readonly task: Task }
+  | { readonly type: 'task-placed'; readonly task: Task; readonly placement: Placement }
+  | { readonly type: 'task-started'; readonly task: Task; readonly placement: Placement }
+  | {
+      readonly type: 'task-stopping'
+      readonly task: Task
+      readonly placement: Placement
+      readonly reason: StopReason
+    }
+  /** An attempt is over, whatever becomes of its task. Comes before `task-ready` or `task-ended` of the same task. */
+  | {
+      readonly type: 'attempt-ended'
+      readonly task: Task
+      readonly placement: Placement
+      readonly end: AttemptEnd
+      /** 0 when unknown (lost). */
+      readonly runMs: number
+      readonly peakMemoryBytes: number
+    }
+  | { readonly type: 'task-ended'; readonly row: HistoryRow }
+  | { readonly type: 'task-retired'; readonly taskId: TaskId }
+  | { readonly type: 'node-changed'; readonly node: NodeId }
+  | { readonly type: 'incarnation-opened'; readonly node: NodeId; readonly incarnation: Incarnation }
+  | { readonly type: 'incarnation-ended'; readonly node: NodeId; readonly incarnation: Incarnation }
+  | { readonly type: 'settings-changed' }
+  | { readonly type: 'outcome'; readonly origin: Origin; readonly outcome: Outcome }
+  /** A report named a token that is not the current one: an effect that was fenced off. */
+  | {
+      readonly type: 'report-refused'
+      readonly taskId: TaskId
+      readonly token: FencingToken
+      readonly stale: boolean
+    }
