@@ -98,6 +98,8 @@ export interface TaskError {
 export interface Task {
   readonly id: TaskId
   readonly spec: TaskSpec
+  /** The first task of the submission that it came with: tasks submitted together form a group. */
+  readonly group: TaskId
   readonly submittedAt: TimestampMs
   status: LiveStatus
   /** Dependencies that have not succeeded yet. */
@@ -127,6 +129,7 @@ export interface Tombstone {
 /** An ended task as history keeps it; written once, read from the store, never consulted by `apply`. */
 export interface HistoryRow {
   readonly id: TaskId
+  readonly group: TaskId
   readonly spec: TaskSpec
   readonly status: TerminalStatus
   readonly submittedAt: TimestampMs
