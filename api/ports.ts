@@ -1,0 +1,121 @@
+/**
+ * What the HTTP server needs from a node. `node/` implements it over the runtime; tests over memory.
+ *
+ * 1. Failures are thrown (or rejected) as `AppError`; anything else is answered as INTERNAL and logged.
+ * 2. Reads answer from this node's applied state and do not wait: the server has settled freshness before it calls
+ *    them, by `readIndex` or `waitApplied`.
+ * 3. Methods that may answer at once return a value or a promise; the server awaits only promises on its hot path.
+ */
+import type { IdempotencyKey } from '../scheduler/commands.ts'
+import type { HistoryRow, Task, TaskSpec, TaskStatus } from '../scheduler/types.ts'
+import type { NodeId, TaskId } from '../base/ids.ts'
+import type { TimestampMs } from '../base/units.ts'
+import type { ClusterInfo, Health, NodeInfo } from '../base/wire/cluster.ts'
+import type { LogPosition } from '../base/wire/logs.ts'
+
+/** A dependency before ids are assigned: `ref` is the name of a sibling (string) or an earlier task's id (number). */
+export interface DraftNeed {
+  readonly as: string
+  readonly ref: string | TaskId
+}
+
+/** A task with every default filled in, but whose siblings have no ids yet. */
+export interface TaskDraft extends Omit<TaskSpec, 'needs'> {
+  readonly needs: readonly DraftNeed[]
+}
+
+export interface SubmitRequest {
+  readonly tasks: readonly TaskDraft[]
+  readonly idempotency?: IdempotencyKey
+}
+
+export interface SubmitReceipt {
+  readonly firstId: TaskId
+  readonly count: number
+  /** An idempotency key named an earlier submission, whose ids these are. */
+  readonly replayed: boolean
+}
+
+/** What is known of a task. `retired`: it ended long ago and nothing of it is kept. */
+export type TaskRecord =
+  | { readonly kind: 'live'; readonly task: Task }
+  | { readonly kind: 'ended'; readonly row: HistoryRow }
+  | { readonly kind: 'retired' }
+  | { readonly kind: 'unknown' }
+
+export type KnownTaskRecord = Extract<TaskRecord, { kind: 'live' | 'ended' }>
+
+export interface TaskQuery {
+  /** Any of these; empty for all. */
+  readonly statuses: readonly TaskStatus[]
+  readonly name: string | undefined
+  /** Only tasks with a lower id: the position of a cursor. */
+  readonly before: TaskId | undefined
+  readonly limit: number
+}
+
+/** Newest (highest id) first. A port may stop early on a rare filter: then `records` is short and `next` set. */
+export interface TaskRecordPage {
+  readonly records: readonly KnownTaskRecord[]
+  /** `before` of the next page; undefined when there is nothing further. */
+  readonly next: TaskId | undefined
+}
+
+/** A stretch of one attempt's output. */
+export interface LogChunk {
+  readonly attempt: number
+  /** Where the chunk starts in the attempt's output. Larger than asked when older output was dropped. */
+  readonly offset: number
+  readonly stream: 'stdout' | 'stderr'
+  readonly bytes: Uint8Array
+  /** When it was read, by the wall clock of the node that ran the attempt. */
+  readonly at: TimestampMs | undefined
+}
+
+export interface LogQuery {
+  /** Only output from here on. */
+  readonly after: LogPosition
+  /** Keep going until the task has ended and all its output was given; otherwise what is there now. */
+  readonly follow: boolean
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal
+}
+
+export interface NodePort {
+  readonly nodeId: NodeId
+  /** The wall clock, for `delayMs`. */
+  now(): TimestampMs
+  appliedIndex(): number
+  leader(): NodeId | undefined
+
+  /**
+   * Validates (names, needs, cycles, limits), assigns ids and resolves when this node has applied the submission.
+   * Errors: UNKNOWN_HANDLER, UNKNOWN_NEED, CYCLIC_NEEDS, DUPLICATE_NAME, LIMIT_EXCEEDED, IDEMPOTENCY_*, OVERLOADED,
+   * NO_LEADER, TIMEOUT, SHUTTING_DOWN.
+   */
+  submit(request: SubmitRequest): Promise<SubmitReceipt>
+  /** Resolves when this node has applied it. Errors: TASK_NOT_FOUND, RETIRED, ALREADY_TERMINAL. */
+  cancel(id: TaskId): Promise<TaskStatus>
+
+  /** Resolves when this node has applied all that was committed when it was called (linearizable read). */
+  readIndex(): Promise<void>
+  /** Resolves to whether this node has applied `index` before `timeoutMs` have passed. */
+  waitApplied(index: number, timeoutMs: number): Promise<boolean>
+
+  task(id: TaskId): TaskRecord | Promise<TaskRecord>
+  /** The record once the task has ended, or as it is when `timeoutMs` have passed or the signal was aborted. */
+  waitTask(id: TaskId, timeoutMs: number, signal: AbortSignal): Promise<TaskRecord>
+  tasks(query: TaskQuery): Promise<TaskRecordPage>
+  /** The output of a known task, in order, fetched from the nodes that ran it. Ends early when the signal aborts. */
+  logs(id: TaskId, query: LogQuery): AsyncIterable<LogChunk>
+
+  cluster(): ClusterInfo | Promise<ClusterInfo>
+  nodes(): readonly NodeInfo[] | Promise<readonly NodeInfo[]>
+
+  /** The process works at all. */
+  live(): Health
+  /** The node may be sent requests: it has caught up, knows a leader and is not stopping. */
+  ready(): Health | Promise<Health>
+  /** Prometheus text. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
+}

@@ -1,0 +1,104 @@
+/**
+ * Building blocks of the HTTP schemas, shared by server, client and command line.
+ *
+ * One rule for time: a field that ends in `Ms` is a length of time in milliseconds and one that ends in `At` is
+ * milliseconds since the Unix epoch. Replies always carry integers; requests may also write a length as text, `"30s"`.
+ */
+import { Type } from 'typebox'
+import type { Static, TObject, TSchema } from 'typebox'
+import { LIMITS } from '../limits.ts'
+
+/** A task id in its public form. */
+export const TASK_ID_PATTERN = '^t-[1-9][0-9]{0,15}$'
+/** Text without control characters, lone surrogates, or space at either end: names, tenants, handlers, labels. */
+const NAME_PATTERN =
+  '^[^\\u0000-\\u0020\\u007f\\ud800-\\udfff]([^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*[^\\u0000-\\u0020\\u007f\\ud800-\\udfff])?$'
+const DURATION_PATTERN = '^[0-9]{1,12}(\\.[0-9]{1,3})?(ms|s|m|h|d)$'
+
+export const TaskIdSchema = Type.String({ pattern: TASK_ID_PATTERN, description: 'a task id such as "t-42"' })
+
+/** A name: 1 to LIMITS.nameLength UTF-16 units. */
+export function nameSchema(what: string): ReturnType<typeof Type.String> {
+  return Type.String({
+    minLength: 1,
+    maxLength: LIMITS.nameLength,
+    pattern: NAME_PATTERN,
+    description: `${what}: 1 to ${LIMITS.nameLength} characters without control characters or outer space`
+  })
+}
+
+/** A length of time, `0` to LIMITS.taskDurationMs: integer milliseconds, or text such as `"250ms"`, `"1.5h"`. */
+export const DurationSchema = Type.Union(
+  [Type.Integer({ minimum: 0, maximum: LIMITS.taskDurationMs }), Type.String({ pattern: DURATION_PATTERN })],
+  {
+    description: `a length of time: integer milliseconds from 0 to ${LIMITS.taskDurationMs}, or text such as "250ms", "30s", "1.5h", "7d"`
+  }
+)
+export type Duration = Static<typeof DurationSchema>
+
+/** Milliseconds since the Unix epoch. */
+export const TimestampSchema = Type.Integer({ minimum: 0, description: 'milliseconds since the Unix epoch' })
+/** Milliseconds. */
+export const MillisecondsSchema = Type.Integer({ minimum: 0, description: 'milliseconds' })
+/** A count, an index, a term: a safe integer ≥ 0. */
+export const CountSchema = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** A node's number. */
+export const NodeIdSchema = Type.Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'a node number'
+})
+
+export const LIVE_STATUSES = ['pending', 'ready', 'placed', 'running', 'stopping'] as const
+export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'skipped'] as const
+export const TASK_STATUSES = [...LIVE_STATUSES, ...TERMINAL_STATUSES] as const
+export const TaskStatusSchema = Type.Enum(TASK_STATUSES, {
+  type: 'string',
+  description: TASK_STATUSES.join(' | ')
+})
+export type WireTaskStatus = Static<typeof TaskStatusSchema>
+
+/** Whether a task of this status has ended for good. */
+export function isTerminal(status: WireTaskStatus): boolean {
+  return (TERMINAL_STATUSES as readonly string[]).includes(status)
+}
+
+export const ResourcesSchema = Type.Record(
+  Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$' }),
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  {
+    additionalProperties: false,
+    maxProperties: LIMITS.labels,
+    description:
+      'amounts by resource name, as integers ≥ 0: cpu in thousandths of a core, memory in bytes, any further name as you like'
+  }
+)
+
+export const LabelsSchema = Type.Record(
+  Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$' }),
+  Type.String({ maxLength: LIMITS.nameLength, pattern: '^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$' }),
+  {
+    additionalProperties: false,
+    maxProperties: LIMITS.labels,
+    description: `label values by name, at most ${LIMITS.labels} of them`
+  }
+)
+
+/** An object that takes no other property than those named. */
+export function closed<P extends Record<string, TSchema>>(
+  properties: P,
+  options: { $id?: string; description?: string } = {}
+): TObject<P> {
+  return Type.Object(properties, { additionalProperties: false, ...options })
+}
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** The milliseconds of a duration in either form, rounded to whole ones; undefined when the text is not a duration. */
+export function parseDuration(value: number | string): number | undefined {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value + 0 : undefined
+  const match = /^([0-9]{1,12}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)$/.exec(value)
+  if (match === null) return undefined
+  const total = Math.round(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS])
+  return Number.isSafeInteger(total) ? total : undefined
+}
