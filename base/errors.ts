@@ -64,6 +64,7 @@ export const ERRORS = {
   STATE_CORRUPT: [500, false, 'The materialised state does not match its checksum'],
   STORAGE_FAILED: [500, false, 'The disk reported an error; the node stops rather than guess'],
   STORAGE_FULL: [503, true, 'The disk is full; the node acknowledges nothing until there is room'],
+  ENCODING_INVALID: [400, false, 'The encoded bytes are malformed or of an unknown version'],
   INTERNAL: [500, false, 'Something is wrong in DTSS itself']
 } as const satisfies Record<string, readonly [status: number, retryable: boolean, title: string]>
 

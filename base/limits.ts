@@ -49,6 +49,16 @@ export const LIMITS = {
   readWaitMs: 30 * second,
   /** How far a node's wall clock may stand from the median of the voters' before its leader hands over. */
   maxClockOffsetMs: 500,
+  /** Inputs and results up to this size live in memory and rows; longer ones become blobs in the store. */
+  inlineBytes: 1 * KiB,
+  /** Encoded size of one task's executor parameters. */
+  taskParamsBytes: 64 * KiB,
+  /** Longest life that a request may ask for its idempotency key. */
+  keyTtlMaxMs: 24 * hour,
+  /** Attempts that one node runs at once. */
+  nodeSlots: 10_000,
+  /** Largest amount of one resource that a task may ask for. */
+  resourceAmount: 2 ** 40,
   /** Longest wait between SIGTERM and SIGKILL. */
   killGraceMs: 5 * minute
 } as const

@@ -25,7 +25,10 @@ export interface IdempotencyKey {
   readonly ttlMs: DurationMs
 }
 
-/** Submits tasks with consecutive ids from `firstId`, which must lie above every id assigned so far. */
+/**
+ * Submits tasks with consecutive ids from `firstId`, which must lie above every id assigned so far. A need names a
+ * lower id than its task's own, so a cycle cannot be written down; `dag.ts` brings a submission into that order.
+ */
 export interface SubmitCommand {
   readonly type: 'submit'
   readonly origin: Origin
@@ -86,7 +89,10 @@ export interface StopCommand {
   readonly reason: StopReason
 }
 
-/** Makes up to LIMITS.batchTasks tasks ready whose `notBefore` has come. Re-driven while any is due. */
+/**
+ * Makes up to LIMITS.batchTasks tasks ready whose `notBefore` has come, and carries on telling dependents of ended
+ * tasks where an earlier command reached its bound. Re-driven while either is due.
+ */
 export interface WakeCommand {
   readonly type: 'wake'
 }
@@ -118,7 +124,10 @@ export interface AnnounceCommand {
   readonly retryDelayMs: DurationMs
 }
 
-/** Ends an incarnation: its lease lapsed, or the node left by itself. At most LIMITS.batchTasks attempts a command. */
+/**
+ * Ends an incarnation: its lease lapsed, or the node left by itself. At most LIMITS.batchTasks attempts a command;
+ * re-driven while attempts of this or an earlier incarnation are left.
+ */
 export interface EndIncarnationCommand {
   readonly type: 'end-incarnation'
   readonly node: NodeId
@@ -130,17 +139,23 @@ export interface EndIncarnationCommand {
 /** Marks a node as leaving: no placements, no new incarnation. */
 export interface LeaveCommand {
   readonly type: 'leave'
+  /** Present when somebody waits for the outcome. */
+  readonly origin?: Origin
   readonly node: NodeId
 }
 
 /** Forgets a node that left and has no open incarnation. Its number is never used again. */
 export interface RemoveNodeCommand {
   readonly type: 'remove-node'
+  /** Present when somebody waits for the outcome. */
+  readonly origin?: Origin
   readonly node: NodeId
 }
 
 export interface SetSettingsCommand {
   readonly type: 'set-settings'
+  /** Present when somebody waits for the outcome. */
+  readonly origin?: Origin
   readonly settings: Partial<Settings>
 }
 
@@ -150,7 +165,7 @@ export interface RetireCommand {
   readonly before: TimestampMs
 }
 
-/** Drops idempotency keys that have expired, up to LIMITS.batchTasks. */
+/** Drops idempotency keys that have expired, up to LIMITS.batchTasks of the tasks that they keep. */
 export interface ExpireKeysCommand {
   readonly type: 'expire-keys'
 }

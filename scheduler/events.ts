@@ -4,7 +4,8 @@
  */
 import type { FencingToken, Incarnation, NodeId, TaskId } from '../base/ids.ts'
 import type { HistoryRow, Outcome, Placement, StopReason, Task } from './types.ts'
-import type { Origin } from './commands.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import type { CommandType, Origin } from './commands.ts'
 
 export type AttemptEnd = 'succeeded' | 'failed' | 'stopped' | 'not-started' | 'lost'
 
@@ -39,10 +40,27 @@ export type SchedulerEvent =
   | { readonly type: 'incarnation-ended'; readonly node: NodeId; readonly incarnation: Incarnation }
   | { readonly type: 'settings-changed' }
   | { readonly type: 'outcome'; readonly origin: Origin; readonly outcome: Outcome }
-  /** A report named a token that is not the current one: an effect that was fenced off. */
+  /**
+   * An effect that was fenced off. `stale`: its token is not the task's last one; else it repeats an attempt that was
+   * already judged.
+   */
   | {
       readonly type: 'report-refused'
       readonly taskId: TaskId
       readonly token: FencingToken
       readonly stale: boolean
+    }
+  | {
+      readonly type: 'placement-refused'
+      readonly taskId: TaskId
+      readonly node: NodeId
+      readonly code: ErrorCode
+    }
+  /** Any other command without an origin that was refused. */
+  | {
+      readonly type: 'command-refused'
+      readonly command: CommandType
+      readonly node: NodeId | undefined
+      readonly code: ErrorCode
+      readonly message: string
     }

@@ -10,6 +10,7 @@
  * 4. A policy draws chance only from the `Rng` that it was made with, and time only from `view.now`.
  */
 import type { NodeId, TaskId } from '../base/ids.ts'
+import type { Rng } from '../base/prng.ts'
 import type { TimestampMs } from '../base/units.ts'
 import type { AttemptEnd } from './events.ts'
 import type { Labels, Resources } from './types.ts'
@@ -115,3 +116,6 @@ export interface Policy {
   /** When to ask again even if nothing changes, in state time; undefined for never. */
   wakeAt?(view: ClusterView): TimestampMs | undefined
 }
+
+/** Makes a policy for one reign. `Rng` is its only source of chance. */
+export type PolicyFactory = (rng: Rng) => Policy

@@ -70,7 +70,32 @@ export interface TaskSpec {
   readonly notBefore: TimestampMs
 }
 
-/** Why an attempt was told to stop. */
+/** Bytes that live in the store under `blobKey` instead of in memory. */
+export interface StoredBlob {
+  readonly sizeBytes: number
+}
+
+/** Inline bytes when short (≤ LIMITS.inlineBytes), a reference when not. */
+export type Blob = Uint8Array | StoredBlob
+
+/** A spec as the machine keeps it: the same, except that a long input is a reference. */
+export interface StoredSpec extends Omit<TaskSpec, 'input'> {
+  readonly input: Blob
+}
+
+/** How an object that is a row of the store is tracked; only `changes.ts` and `records.ts` touch it. */
+export interface RowMark {
+  /** Bits: see `changes.ts`. */
+  rowFlags: number
+  /** Hash lanes of the row as last drained, signed 32-bit. */
+  hashA: number
+  hashB: number
+}
+
+/**
+ * Why an attempt was told to stop. `cancel` and `replace` end the task as cancelled, `timeout` fails the attempt,
+ * `drain` gives the task to another node without counting the attempt.
+ */
 export type StopReason = 'cancel' | 'timeout' | 'drain' | 'replace'
 
 /** The one live attempt of a task. */
@@ -95,23 +120,29 @@ export interface TaskError {
 }
 
 /** A task that has not ended. Owned and mutated by `apply` alone. */
-export interface Task {
+export interface Task extends RowMark {
   readonly id: TaskId
-  readonly spec: TaskSpec
+  readonly spec: StoredSpec
   /** The first task of the submission that it came with: tasks submitted together form a group. */
   readonly group: TaskId
   readonly submittedAt: TimestampMs
   status: LiveStatus
-  /** Dependencies that have not succeeded yet. */
+  /** Dependencies whose success has not reached this task yet. Derived. */
   waitingOn: number
-  /** Tasks that wait for this one. Derived from specs; not part of the record. */
+  /** Tasks that were submitted with this one as a need, by rising id, ended ones included. Derived. */
   dependents: TaskId[]
+  /** Live dependents and idempotency keys that keep this task's record. Derived. */
+  pins: number
   /** Not placed before this point of state time: the spec's delay, later the retry's back-off. */
   notBefore: TimestampMs
   /** When it last became ready; 0 before. */
   readyAt: TimestampMs
-  /** Attempts begun so far. */
+  /** Attempts begun so far; the number of the last one. */
   attempts: number
+  /** Those of them that do not count against `retry.maxAttempts`: drained, or reported as not started. */
+  uncounted: number
+  /** Token of the last placement; 0 before the first. */
+  lastToken: FencingToken
   placement: Placement | undefined
   /** The error of the last failed attempt. */
   lastError: TaskError | undefined
@@ -120,17 +151,29 @@ export interface Task {
 }
 
 /** What stays in memory of an ended task until it retires. Its full record is a history row. */
-export interface Tombstone {
+export interface Tombstone extends RowMark {
   readonly id: TaskId
   readonly status: TerminalStatus
   readonly finishedAt: TimestampMs
+  /** Token of its last placement; 0 when it never had one. */
+  readonly token: FencingToken
+  /** Which blobs it has in the store. Bits: 1 input, 2 result. */
+  readonly blobs: number
+  /** Rank among ended tasks; anew when its last pin falls, so that retirement takes them in this order. */
+  order: number
+  /** Dependents up to this id know of the end; `SPREAD_DONE` when all do. */
+  spreadTo: number
+  /** Derived, as in `Task`. Empty once all know. */
+  dependents: TaskId[]
+  /** Derived, as in `Task`. */
+  pins: number
 }
 
 /** An ended task as history keeps it; written once, read from the store, never consulted by `apply`. */
 export interface HistoryRow {
   readonly id: TaskId
   readonly group: TaskId
-  readonly spec: TaskSpec
+  readonly spec: StoredSpec
   readonly status: TerminalStatus
   readonly submittedAt: TimestampMs
   readonly readyAt: TimestampMs
@@ -141,7 +184,7 @@ export interface HistoryRow {
   readonly node: NodeId | undefined
   readonly token: FencingToken | undefined
   /** UTF-8 JSON; empty for none. */
-  readonly result: Uint8Array
+  readonly result: Blob
   readonly error: TaskError | undefined
   /** Run time of the last attempt on its node's monotonic clock; 0 when it never ran. */
   readonly runMs: DurationMs
@@ -149,7 +192,7 @@ export interface HistoryRow {
   readonly peakMemoryBytes: number
 }
 
-export type NodeStatus = 'joining' | 'active' | 'lost' | 'leaving' | 'removed'
+export type NodeStatus = 'joining' | 'active' | 'lost' | 'leaving'
 
 /** What a node says of itself when it announces an incarnation. */
 export interface NodeOffer {
@@ -169,7 +212,7 @@ export interface NodeOffer {
 }
 
 /** A member of the cluster. Owned and mutated by `apply` alone. */
-export interface ClusterNode {
+export interface ClusterNode extends RowMark {
   readonly id: NodeId
   readonly peerId: PeerId
   status: NodeStatus
@@ -179,7 +222,7 @@ export interface ClusterNode {
   open: boolean
   offer: NodeOffer
   readonly joinedAt: TimestampMs
-  /** Live placements on this node. Derived; not part of the record. */
+  /** Live placements on this node, by rising token. Derived; not part of the record. */
   placements: Set<TaskId>
   /** Sum of the resources of its live placements. Derived. */
   used: Record<string, number>
@@ -193,6 +236,24 @@ export interface Settings {
   readonly policy: string
   readonly historyTasks: number
   readonly historyMs: DurationMs
+}
+
+/** The proposals of one incarnation whose outcomes its node may still ask for. */
+export interface Session extends RowMark {
+  readonly node: NodeId
+  readonly incarnation: Incarnation
+  /** Outcomes below this sequence were dropped. */
+  lowest: number
+  readonly outcomes: Map<number, Outcome>
+}
+
+/** A kept idempotency key and the submission that it stands for. */
+export interface KeptKey extends RowMark {
+  readonly key: string
+  readonly fingerprint: string
+  readonly firstId: TaskId
+  readonly count: number
+  readonly expiresAt: TimestampMs
 }
 
 /** What became of a proposal; kept per (node, incarnation, sequence) until its origin needs it no more. */
