@@ -1,0 +1,106 @@
+/**
+ * An SWF log as a trace: jobs become tasks on one pool node.
+ *
+ * Without a load the pool has the log's own processors (header, or the widest job). With one it has
+ * ⌈work ÷ (span × load)⌉ processors but never fewer than the widest job needs: load is set by capacity, so that the
+ * pattern of arrivals stays what it was. Seed 0 is the log itself; further seeds shake it (§D of the method): each
+ * gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
+ */
+import { AppError } from '../../base/errors.ts'
+import { nodeId, taskId } from '../../base/ids.ts'
+import { createRng } from '../../base/prng.ts'
+import { compileWorkload } from '../sim/workload.ts'
+import { fixedRunTimes } from '../sim/run-models.ts'
+import type { SimNode, SimTask } from '../sim/types.ts'
+import { classMeans } from './class-means.ts'
+import type { SwfJob, SwfLog } from './swf.ts'
+import type { Instance, Trace } from './trace.ts'
+
+const SLOWDOWN_BOUND_MS = 10_000
+const SHAKE = 0.2
+
+/** The trace of a parsed log. */
+export function swfTrace(name: string, log: SwfLog): Trace {
+  if (log.jobs.length === 0) {
+    throw new AppError('INVALID_REQUEST', `${name}: got no job that ran, expected at least one`)
+  }
+  return {
+    name,
+    family: 'independent',
+    slowdownBoundMs: SLOWDOWN_BOUND_MS,
+    defaultLoad: log.maxProcs > 0 ? undefined : 0.9,
+    defaultSeeds: 1,
+    instance: (seed, load) => instanceOf(name, log, seed, load)
+  }
+}
+
+function instanceOf(name: string, log: SwfLog, seed: number, load: number | undefined): Instance {
+  const jobs = shake(log.jobs, seed)
+  const tasks = jobs.map(taskOf)
+  const workS = jobs.reduce((sum, job) => sum + job.runS * job.processors, 0)
+  const spanS = Math.max(1, (jobs.at(-1)?.submitS ?? 0) - (jobs[0]?.submitS ?? 0))
+  const widest = jobs.reduce((most, job) => Math.max(most, job.processors), 1)
+  const own = Math.max(log.maxProcs, widest)
+  const processors = load === undefined ? own : Math.max(widest, Math.ceil(workS / (spanS * load)))
+  const longestS = jobs.reduce((most, job) => Math.max(most, job.runS), 0)
+  const means = classMeans(tasks)
+  return {
+    workload: compileWorkload(name, tasks),
+    cluster: [pool(processors)],
+    outages: [],
+    model: fixedRunTimes,
+    truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
+    classMeanMs: means,
+    speedOf: () => 1,
+    makespanBoundMs: Math.max(workS / processors, longestS) * 1000,
+    load: workS / (processors * spanS)
+  }
+}
+
+/** The one node that stands for a machine of so many processors. */
+export function pool(processors: number): SimNode {
+  return {
+    id: nodeId(1),
+    labels: {},
+    zone: '',
+    profile: 'pool',
+    slots: processors,
+    resources: { cpu: processors * 1000 },
+    speeds: {}
+  }
+}
+
+function taskOf(job: SwfJob, index: number): SimTask {
+  const id = taskId(index + 1)
+  return {
+    id,
+    name: `u${job.user}/g${job.group}/e${job.executable}/q${job.queue}`,
+    tenant: `u${job.user}`,
+    priority: 0,
+    resources: { cpu: job.processors * 1000 },
+    nodeSelector: {},
+    inputBytes: 0,
+    limitMs: job.requestedS > 0 ? job.requestedS * 1000 : 0,
+    submittedAt: job.submitS * 1000,
+    idempotent: false,
+    needs: [],
+    transferBytes: [],
+    group: id,
+    workMs: job.runS * 1000,
+    kind: 'cpu',
+    peakMemoryBytes: job.memoryKb > 0 ? job.memoryKb * 1024 * job.processors : 0
+  }
+}
+
+function shake(jobs: readonly SwfJob[], seed: number): SwfJob[] {
+  const start = jobs[0]?.submitS ?? 0
+  const rng = createRng(seed)
+  let before = start
+  let at = 0
+  return jobs.map((job) => {
+    const gap = job.submitS - before
+    before = job.submitS
+    at += seed === 0 ? gap : gap * (1 - SHAKE + 2 * SHAKE * rng.nextFloat())
+    return { ...job, submitS: at }
+  })
+}

@@ -1,0 +1,116 @@
+/**
+ * The Standard Workload Format of the Parallel Workloads Archive (Chapin et al., JSSPP 1999): parsing, and the pool
+ * machine on which its rigid jobs run.
+ *
+ * Lines of 18 numbers; `;` begins a comment, of which `; MaxProcs: n` is read. −1 means unknown. Jobs without a run
+ * time or without processors are left out (they were never started), as in every study of these logs.
+ */
+import { malformed } from './malformed.ts'
+
+/** One job of a log. Times in seconds; −1 for unknown. */
+export interface SwfJob {
+  readonly job: number
+  readonly submitS: number
+  readonly runS: number
+  readonly processors: number
+  readonly requestedS: number
+  /** KB per processor. */
+  readonly memoryKb: number
+  readonly status: number
+  readonly user: number
+  readonly group: number
+  readonly executable: number
+  readonly queue: number
+  readonly partition: number
+}
+
+export interface SwfLog {
+  readonly jobs: readonly SwfJob[]
+  /** From the header; 0 when it says nothing. */
+  readonly maxProcs: number
+  /** Jobs left out because they never ran. */
+  readonly skipped: number
+}
+
+const FIELDS = [
+  'job number',
+  'submit time',
+  'wait time',
+  'run time',
+  'allocated processors',
+  'average CPU time',
+  'used memory',
+  'requested processors',
+  'requested time',
+  'requested memory',
+  'status',
+  'user',
+  'group',
+  'executable',
+  'queue',
+  'partition',
+  'preceding job',
+  'think time'
+] as const
+/** Some logs lack the last columns; what is used ends with `partition`. */
+const LEAST_FIELDS = 16
+
+/** Parses a log, in order of submission. Throws an `AppError` that names file, line and field for a malformed line. */
+export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity): SwfLog {
+  const jobs: SwfJob[] = []
+  let maxProcs = 0
+  let skipped = 0
+  let line = 0
+  for (const text of lines) {
+    line++
+    const trimmed = text.trim()
+    if (trimmed === '') continue
+    if (trimmed.startsWith(';')) {
+      const header = /^;\s*MaxProcs:\s*(\d+)/.exec(trimmed)
+      if (header !== null) maxProcs = Number(header[1])
+      continue
+    }
+    const job = parseJob(trimmed, file, line)
+    if (job.runS > 0 && job.processors > 0) jobs.push(job)
+    else skipped++
+    if (jobs.length >= limit) break
+  }
+  jobs.sort((a, b) => a.submitS - b.submitS || a.job - b.job)
+  return { jobs, maxProcs, skipped }
+}
+
+function parseJob(text: string, file: string, line: number): SwfJob {
+  const parts = text.split(/\s+/)
+  if (parts.length < LEAST_FIELDS) {
+    throw malformed({
+      file,
+      line,
+      field: 'count',
+      got: parts.length,
+      expected: `${LEAST_FIELDS} to 18 numbers`
+    })
+  }
+  const numbers = parts.slice(0, FIELDS.length).map((part, index) => {
+    const value = Number(part)
+    if (!Number.isFinite(value)) {
+      throw malformed({ file, line, field: FIELDS[index] ?? `${index + 1}`, got: part, expected: 'a number' })
+    }
+    return value
+  })
+  const at = (index: number): number => numbers[index] ?? -1
+  if (at(1) < 0) throw malformed({ file, line, field: FIELDS[1], got: at(1), expected: 'seconds ≥ 0' })
+  return {
+    job: at(0),
+    submitS: at(1),
+    runS: at(3),
+    processors: at(4) > 0 ? at(4) : at(7),
+    requestedS: at(8),
+    memoryKb: at(6),
+    status: at(10),
+    user: at(11),
+    group: at(12),
+    executable: at(13),
+    queue: at(14),
+    partition: at(15)
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * What every trace format becomes before it is simulated: for each seed an instance, that is a workload, the cluster it
+ * runs on, and how long attempts take there.
+ */
+import type { TaskId } from '../../base/ids.ts'
+import type { NodeSpeed } from '../policies/predictors.ts'
+import type { Outage, RunModel, SimNode, Workload } from '../sim/types.ts'
+
+export type Family = 'independent' | 'dags' | 'one-dag' | 'packing'
+
+/** One simulation's input. Everything in it is shared by all policies (common random numbers). */
+export interface Instance {
+  readonly workload: Workload
+  readonly cluster: readonly SimNode[]
+  readonly outages: readonly Outage[]
+  /** A fresh run model for one run. */
+  model(): RunModel
+  /** A task's run time on a typical node, for clairvoyant policies only. */
+  truthMs(task: TaskId): number
+  /** The mean run time of the task's class, for policies that are told class means in advance. */
+  classMeanMs(task: TaskId): number
+  /** How fast a node runs a task, relative to a typical one; known to all who ask for a prediction on a node. */
+  readonly speedOf: NodeSpeed
+  /** No schedule ends earlier: max(critical path, work ÷ speed), in milliseconds after the first submission. */
+  readonly makespanBoundMs: number
+  /** Work ÷ (capacity × span of submissions). */
+  readonly load: number
+}
+
+/** A trace, ready to be made into instances. */
+export interface Trace {
+  readonly name: string
+  readonly family: Family
+  /** Below this run time a bounded slowdown does not count less, in milliseconds. */
+  readonly slowdownBoundMs: number
+  /** The load of `instance` when none is asked for; undefined when the trace's own capacity is used. */
+  readonly defaultLoad: number | undefined
+  readonly defaultSeeds: number
+  /** The instance of this seed (0, 1, …); `load` sets the capacity (or the arrival rate) if given. */
+  instance(seed: number, load: number | undefined): Instance
+}

@@ -1,0 +1,125 @@
+/**
+ * The run-time predictors of the published baselines: what the user says, the mean of the user's last two, the mean of
+ * a class, all alike, and the truth. The learned estimator is not here.
+ */
+import type { NodeId, TaskId } from '../../base/ids.ts'
+import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
+import { PointPrediction } from '../estimate.ts'
+import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
+
+const SHORTEST_MS = 1
+
+/** What a task costs when nothing at all is known of it. */
+const UNKNOWN_MS = 3_600_000
+
+/** The user's own limit; `unknownMs` where none is given. Never learns. */
+export function userLimit(unknownMs = UNKNOWN_MS): Estimator {
+  const prediction = new PointPrediction()
+  return {
+    name: 'limit',
+    classOf: (task) => task.limitMs,
+    predict: (task) => prediction.of(task.limitMs > 0 ? task.limitMs : unknownMs),
+    observe: () => undefined
+  }
+}
+
+/** All tasks alike: for policies that know the structure and nothing else. */
+export function unit(ms = 1000): Estimator {
+  const prediction = new PointPrediction().of(ms)
+  return { name: 'unit', classOf: () => 0, predict: () => prediction, observe: () => undefined }
+}
+
+/**
+ * The mean of the last two run times of the same user, capped by the user's limit (Tsafrir, Etsion & Feitelson,
+ * "Backfilling Using System-Generated Predictions Rather than User Runtime Estimates", IEEE TPDS 2007, §4). Before a
+ * user's first completion: the limit, or without one the mean of all completions.
+ */
+export function lastTwo(keyOf: (task: TaskView) => ClassKey = (task) => task.tenant): Estimator {
+  const recent = new Map<ClassKey, { last: number; before: number }>()
+  const prediction = new PointPrediction()
+  let total = 0
+  let count = 0
+  const fallback = (): number => (count === 0 ? UNKNOWN_MS : total / count)
+  return {
+    name: 'last2',
+    // Tasks of one user differ in nothing but the cap.
+    classOf: (task) => (task.limitMs === 0 ? keyOf(task) : `${keyOf(task)}/${task.limitMs}`),
+    predict: (task) => {
+      const seen = recent.get(keyOf(task))
+      const cap = task.limitMs > 0 ? task.limitMs : Infinity
+      if (seen === undefined) return prediction.of(cap < Infinity ? cap : fallback())
+      return prediction.of(Math.min(cap, Math.max(SHORTEST_MS, (seen.last + seen.before) / 2)))
+    },
+    observe: ({ task, end, runMs }) => {
+      if (end !== 'succeeded' && end !== 'failed') return
+      const key = keyOf(task)
+      const seen = recent.get(key)
+      recent.set(key, { last: runMs, before: seen?.last ?? runMs })
+      total += Math.max(SHORTEST_MS, runMs)
+      count++
+    }
+  }
+}
+
+/** The mean of everything seen of the class (the task's name) so far; `unit` before the first completion. */
+export function runningMean(unknownMs = 1000): Estimator {
+  const classes = new Map<string, { total: number; count: number }>()
+  const prediction = new PointPrediction()
+  let total = 0
+  let count = 0
+  return {
+    name: 'mean',
+    classOf: (task) => task.name,
+    predict: (task) => {
+      const seen = classes.get(task.name)
+      if (seen !== undefined) return prediction.of(Math.max(SHORTEST_MS, seen.total / seen.count))
+      return prediction.of(count === 0 ? unknownMs : Math.max(SHORTEST_MS, total / count))
+    },
+    observe: ({ task, end, runMs }: AttemptFeedback) => {
+      if (end !== 'succeeded') return
+      const seen = classes.get(task.name)
+      if (seen === undefined) classes.set(task.name, { total: runMs, count: 1 })
+      else {
+        seen.total += runMs
+        seen.count++
+      }
+      total += runMs
+      count++
+    }
+  }
+}
+
+/** Fixed knowledge given in advance, by class: the class means of a trace, for instance. */
+export function known(
+  name: string,
+  meanMs: (task: TaskView) => number,
+  speedOf: NodeSpeed = flat
+): Estimator {
+  const prediction = new PointPrediction()
+  return {
+    name,
+    classOf: (task) => task.name,
+    predict: (task, node): Prediction =>
+      prediction.of(Math.max(SHORTEST_MS, meanMs(task) / (node === undefined ? 1 : speedOf(node.id, task)))),
+    observe: () => undefined
+  }
+}
+
+/** How fast a node runs a task, relative to a typical node. */
+export type NodeSpeed = (node: NodeId, task: TaskView) => number
+
+const flat: NodeSpeed = () => 1
+
+/** The truth: no policy can have it outside of a simulation. `truthMs` is the run time on a typical node. */
+export function oracle(truthMs: (task: TaskId) => number, speedOf: NodeSpeed = flat): Estimator {
+  const prediction = new PointPrediction()
+  return {
+    name: 'oracle',
+    classOf: (task) => truthMs(task.id),
+    predict: (task: TaskView, node?: NodeView) =>
+      prediction.of(
+        Math.max(SHORTEST_MS, truthMs(task.id) / (node === undefined ? 1 : speedOf(node.id, task)))
+      ),
+    observe: () => undefined
+  }
+}
