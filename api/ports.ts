@@ -30,8 +30,8 @@ export interface SubmitRequest {
 }
 
 export interface SubmitReceipt {
-  readonly firstId: TaskId
-  readonly count: number
+  /** One id per task, in the order of the request. Consecutive numbers, but given in dependency order. */
+  readonly ids: readonly TaskId[]
   /** An idempotency key named an earlier submission, whose ids these are. */
   readonly replayed: boolean
 }

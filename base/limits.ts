@@ -7,6 +7,8 @@ import { KiB, MiB, hour, minute, second } from './units.ts'
 export const LIMITS = {
   /** Encoded size of one task's input. */
   taskInputBytes: 64 * KiB,
+  /** How deep arrays and objects of an input may nest. */
+  inputDepth: 100,
   /** Encoded size of one task's result. */
   taskResultBytes: 64 * KiB,
   /** UTF-8 bytes of an attempt's recorded error message. */

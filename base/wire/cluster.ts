@@ -8,7 +8,8 @@ import {
   NodeIdSchema,
   ResourcesSchema,
   TimestampSchema,
-  closed
+  closed,
+  reference
 } from './common.ts'
 
 export const NodeViewSchema = closed(
@@ -39,7 +40,7 @@ export const NodeViewSchema = closed(
 )
 export type NodeInfo = Static<typeof NodeViewSchema>
 
-export const NodeListSchema = closed({ nodes: Type.Array(NodeViewSchema) }, { $id: 'NodeList' })
+export const NodeListSchema = closed({ nodes: Type.Array(reference(NodeViewSchema)) }, { $id: 'NodeList' })
 export type NodeList = Static<typeof NodeListSchema>
 
 export const ClusterViewSchema = closed(
@@ -75,7 +76,7 @@ export const ClusterViewSchema = closed(
       historyTasks: CountSchema,
       historyMs: MillisecondsSchema
     }),
-    nodes: Type.Array(NodeViewSchema)
+    nodes: Type.Array(reference(NodeViewSchema))
   },
   { $id: 'Cluster', description: 'The cluster as the answering node sees it.' }
 )

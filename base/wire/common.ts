@@ -5,7 +5,7 @@
  * milliseconds since the Unix epoch. Replies always carry integers; requests may also write a length as text, `"30s"`.
  */
 import { Type } from 'typebox'
-import type { Static, TObject, TSchema } from 'typebox'
+import type { Static, TObject, TSchema, TUnsafe } from 'typebox'
 import { LIMITS } from '../limits.ts'
 
 /** A task id in its public form. */
@@ -90,6 +90,14 @@ export function closed<P extends Record<string, TSchema>>(
   options: { $id?: string; description?: string } = {}
 ): TObject<P> {
   return Type.Object(properties, { additionalProperties: false, ...options })
+}
+
+/**
+ * A reference to a shared schema, by its `$id`: the served document names each shape once, and the serialiser
+ * resolves it among the schemas that the server registered.
+ */
+export function reference<S extends TSchema & { $id?: string }>(schema: S): TUnsafe<Static<S>> {
+  return Type.Unsafe<Static<S>>({ $ref: `${schema.$id ?? ''}#` })
 }
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const

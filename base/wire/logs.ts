@@ -4,7 +4,7 @@
  */
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { CountSchema, TaskStatusSchema, TimestampSchema, closed } from './common.ts'
+import { CountSchema, TaskStatusSchema, TimestampSchema, closed, reference } from './common.ts'
 
 export const LOG_POSITION_PATTERN = '^[1-9][0-9]{0,5}-[0-9]{1,15}$'
 
@@ -35,7 +35,7 @@ export const LogPageSchema = closed(
   {
     id: Type.String(),
     status: TaskStatusSchema,
-    chunks: Type.Array(LogChunkSchema),
+    chunks: Type.Array(reference(LogChunkSchema)),
     next: Type.String({ description: 'the position after the last chunk: pass it as `after` to read on' }),
     more: Type.Boolean({ description: 'true when there was more output at this moment than one page takes' })
   },

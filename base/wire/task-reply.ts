@@ -9,7 +9,8 @@ import {
   ResourcesSchema,
   TaskStatusSchema,
   TimestampSchema,
-  closed
+  closed,
+  reference
 } from './common.ts'
 
 export const TaskErrorSchema = closed(
@@ -41,7 +42,7 @@ const summaryFields = {
   startedAt: Type.Optional(TimestampSchema),
   finishedAt: Type.Optional(TimestampSchema),
   runMs: Type.Optional(MillisecondsSchema),
-  error: Type.Optional(TaskErrorSchema)
+  error: Type.Optional(reference(TaskErrorSchema))
 }
 
 export const TaskSummarySchema = closed(summaryFields, {
@@ -101,7 +102,7 @@ export const TaskStatusReplySchema = closed(
     terminal: Type.Boolean(),
     attempts: CountSchema,
     node: Type.Optional(NodeIdSchema),
-    error: Type.Optional(TaskErrorSchema)
+    error: Type.Optional(reference(TaskErrorSchema))
   },
   { $id: 'TaskStatus', description: 'How far a task is.' }
 )
@@ -114,7 +115,7 @@ export const TaskResultReplySchema = closed(
     result: Type.Optional(
       Type.Unknown({ description: 'absent unless the task succeeded and returned something' })
     ),
-    error: Type.Optional(TaskErrorSchema)
+    error: Type.Optional(reference(TaskErrorSchema))
   },
   { $id: 'TaskResult', description: 'What came of a task that has ended.' }
 )
@@ -122,7 +123,7 @@ export type TaskResultReply = Static<typeof TaskResultReplySchema>
 
 export const TaskPageSchema = closed(
   {
-    tasks: Type.Array(TaskSummarySchema),
+    tasks: Type.Array(reference(TaskSummarySchema)),
     next: Type.Optional(
       Type.String({
         description: 'the cursor of the next page; absent on the last one. A page may be short or empty.'

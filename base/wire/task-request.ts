@@ -160,13 +160,13 @@ export type TaskRequest = Static<typeof TaskRequestSchema>
 
 export const TaskBatchSchema = Type.Array(TaskRequestSchema, { minItems: 1, maxItems: LIMITS.batchTasks })
 
-/** The reply to a submission. `ids` are in the order of the request and consecutive from `firstId`. */
+/** The reply to a submission. */
 export const SubmitReplySchema = closed(
   {
     id: Type.Optional(Type.String({ description: 'the id of the task; only for a submission of one' })),
-    firstId: Type.String(),
+    firstId: Type.String({ description: 'the lowest of the ids, which are consecutive numbers' }),
     count: Type.Integer({ minimum: 1 }),
-    ids: Type.Array(Type.String()),
+    ids: Type.Array(Type.String(), { description: 'one per task, in the order of the request' }),
     replayed: Type.Boolean({ description: 'true when an Idempotency-Key named an earlier submission' })
   },
   { $id: 'SubmitReply' }
