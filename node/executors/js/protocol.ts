@@ -1,0 +1,68 @@
+/** What a node and a pool process tell each other, over the node's socket. */
+import type { TaskError } from '../../../scheduler/types.ts'
+
+/** One attempt, as a handler needs it. */
+export interface JsAttempt {
+  readonly token: number
+  readonly taskId: number
+  readonly attempt: number
+  readonly name: string
+  readonly handler: string
+  /** UTF-8 JSON, empty for none. */
+  readonly input: Uint8Array
+  /** Name and UTF-8 JSON of each dependency's result. */
+  readonly needs: readonly (readonly [name: string, result: Uint8Array])[]
+}
+
+/** A handler as discovery found it. */
+export interface HandlerEntry {
+  readonly name: string
+  /** Hexadecimal, over the handler's own code and all that it imports by relative paths. */
+  readonly hash: string
+  /** What to import: the source itself, or its compiled form. */
+  readonly url: string
+  readonly exportName: string
+}
+
+export type ToPool =
+  /** The answer to `hello`. */
+  | { readonly type: 'handlers'; readonly handlers: readonly HandlerEntry[] }
+  | { readonly type: 'discover'; readonly folder: string; readonly cacheFolder: string }
+  /** Starts unless `notAfter` (system monotonic) has passed. */
+  | { readonly type: 'run'; readonly attempt: JsAttempt; readonly notAfter: number }
+  | { readonly type: 'abort'; readonly token: number; readonly reason: string }
+  /** Ends a thread that did not listen. */
+  | { readonly type: 'terminate'; readonly token: number }
+
+export type FromPool =
+  | { readonly type: 'hello'; readonly child: number; readonly secret: string }
+  | {
+      readonly type: 'discovered'
+      readonly handlers: readonly HandlerEntry[]
+      /** Modules that could not be loaded. */
+      readonly problems: readonly { readonly file: string; readonly message: string }[]
+    }
+  | { readonly type: 'started'; readonly token: number; readonly startedAt: number }
+  | {
+      readonly type: 'output'
+      readonly token: number
+      readonly stream: 'stdout' | 'stderr'
+      readonly bytes: Uint8Array
+    }
+  | DoneMessage
+
+export interface DoneMessage {
+  readonly type: 'done'
+  readonly token: number
+  readonly outcome: 'succeeded' | 'failed' | 'not-started' | 'terminated'
+  readonly result: Uint8Array
+  readonly error: TaskError | undefined
+  readonly startedAt: number
+  readonly finishedAt: number
+  readonly runMs: number
+  /** Whether an abort had reached it by then. */
+  readonly aborted: boolean
+  readonly residentBytes: number
+  /** It left processes of its own behind, so its process must go too. */
+  readonly dirty: boolean
+}
