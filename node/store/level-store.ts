@@ -2,7 +2,7 @@
  * Level as `Store`. Owns: opening, error codes, read-ahead. Does not own: what the rows mean, and checksums over them
  * (LevelDB drops what it finds damaged at recovery, so its caller must be able to tell; DESIGN §3).
  *
- * 1. A batch is one LevelDB write: all or nothing, in the order of the calls; those before a synced one are durable with it.
+ * 1. Batches apply in the order of the calls, each whole; those before a synced one are durable with it.
  * 2. Iterators and explicit snapshots are images as of the call that made them.
  */
 import { mkdir } from 'node:fs/promises'
@@ -10,14 +10,8 @@ import { Level } from 'level'
 import { AppError, toAppError } from '../../base/errors.ts'
 import { invariant } from '../../base/invariant.ts'
 import { KiB, MiB } from '../../base/units.ts'
-import type {
-  KeyRange,
-  Store,
-  StoreOperation,
-  StoreProvider,
-  StoreReader,
-  StoreSnapshot
-} from '../../runtime/ports/store.ts'
+import type { KeyRange, Store, StoreProvider, StoreReader, StoreSnapshot } from '../../runtime/ports/store.ts'
+import { createBatchWriter } from './batch-writer.ts'
 import { destroyFolder, folderOperations, repair, storePath, swapFolders } from './store-files.ts'
 import type { FolderOperations } from './store-files.ts'
 
@@ -73,12 +67,12 @@ export function createLevelStores(folder: string, options: LevelStoreOptions = {
 }
 
 function levelStore(database: Database, name: string, onClose: () => void): Store {
+  const write = createBatchWriter((operations, batchOptions) =>
+    guard(database.batch(operations, batchOptions), `write store ${name}`)
+  )
   return {
     ...reader(database, name, undefined),
-    batch: async (operations: readonly StoreOperation[], { sync }) => {
-      // Level wants a mutable array but does not change it.
-      await guard(database.batch(operations as StoreOperation[], { sync }), `write store ${name}`)
-    },
+    batch: (operations, { sync }) => write(operations, sync),
     snapshot: (): StoreSnapshot => {
       const snapshot = database.snapshot()
       return {

@@ -133,16 +133,6 @@ describe.each(implementations)('a %s store', (_name, create) => {
     await store.close()
   })
 
-  test('a batch keeps the bytes it was called with', async () => {
-    const store = await (await create()).open('state')
-    const key = bytes(1)
-    const written = store.batch([{ type: 'put', key, value: key }], { sync: false })
-    key[0] = 7
-    await written
-    expect(await read(store)).toEqual([[1, 1]])
-    await store.close()
-  })
-
   test('swap puts one store in the place of another', async () => {
     const provider = await create()
     for (const [name, value] of [
