@@ -42,6 +42,7 @@ export const ERRORS = {
   OVERLOADED: [503, true, 'Too much work is waiting to be committed'],
   TIMEOUT: [503, true, 'The request was not finished in time; whether it took effect is unknown'],
   SHUTTING_DOWN: [503, true, 'The node is stopping'],
+  PEER_UNREACHABLE: [503, true, 'The peer could not be reached; the request was not delivered'],
   NODE_NOT_FOUND: [404, false, 'There is no node with this number'],
   NODE_HAS_INCARNATION: [409, true, 'The node still has an open incarnation'],
   NODE_LEAVING: [409, false, 'The node is leaving the cluster'],
