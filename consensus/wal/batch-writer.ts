@@ -5,7 +5,7 @@
  * or, last in every batch, the base; so that the newest batch alone tells the base, the hard state and the incarnation,
  * and older segments can go. Integers in records are LEB128 varints.
  *
- * The order of calls is `begin`, any number of `putEntry` and `putReset`, `seal`. Positions count payload bytes; the
+ * The order of calls is `begin`, any number of `putEntry` and `putReset`, `finish`, `seal`. Positions count payload bytes; the
  * trailers between them are skipped on the way.
  */
 import { invariant } from '../../base/invariant.ts'
@@ -27,7 +27,6 @@ export interface SealedBatch {
 
 /** What `seal` puts into the header beside what it counts itself. */
 export type SealInput = Omit<BatchHeader, 'payloadBytes' | 'recordCount' | 'batchCrc'> & {
-  readonly base: LogBase
   readonly segmentSequence: number
   /** Where in the segment the batch will stand; a multiple of 4 KiB. */
   readonly segmentOffset: number
@@ -88,9 +87,14 @@ export class BatchWriter {
     this.#putBase(RECORD.reset, base)
   }
 
+  /** Adds the base, as the last record; returns the bytes that the batch takes in a segment. */
+  finish(base: LogBase): number {
+    this.#putBase(RECORD.base, base)
+    return batchBytes(this.payloadBytes)
+  }
+
   /** Completes the batch for its place in a segment. */
   seal(input: SealInput): SealedBatch {
-    this.#putBase(RECORD.base, input.base)
     const payloadBytes = this.payloadBytes
     const sizeBytes = batchBytes(payloadBytes)
     const count = sizeBytes / SECTOR_BYTES

@@ -14,8 +14,8 @@ export const EMPTY_BASE: LogBase = { index: 0, term: 0, confState: confStateOf([
 export class LogReplay {
   #base: LogBase = EMPTY_BASE
   #entries: Entry[] = []
-  /** Index and term of the entry before `#entries[0]`. */
-  #before: { index: number; term: number }
+  /** The entry before `#entries[0]`. Its term is unknown when it went with its segment; then there are entries after it. */
+  #before: { index: number; term: number | undefined }
 
   /** The log goes on after that entry. */
   constructor(previousIndex: number, previousTerm: number) {
@@ -27,7 +27,7 @@ export class LogReplay {
   }
 
   get lastTerm(): number {
-    return this.#entries.at(-1)?.term ?? this.#before.term
+    return this.#entries.at(-1)?.term ?? this.#before.term ?? 0
   }
 
   apply(record: LogRecord): string | undefined {
@@ -51,20 +51,22 @@ export class LogReplay {
     if (index < this.#before.index) {
       return `entries ${index + 1} to ${this.#before.index} are missing below the first one`
     }
-    const baseTerm = this.#termAt(index)
-    // Nothing is known of the base's term where the entries around it were removed with their segment.
-    if (baseTerm !== term) return `base ${index}: got term ${term}, but the log has ${baseTerm} there`
+    const logTerm = this.#termAt(index)
+    if (logTerm !== undefined && logTerm !== term) {
+      return `base ${index}: got term ${term}, but the log has ${logTerm} there`
+    }
     return { base: this.#base, entries: this.#entries.slice(index - this.#before.index) }
   }
 
   #append(entry: Entry): string | undefined {
     const { index, term } = entry
-    if (index > this.lastIndex + 1) return `entry ${index} after ${this.lastIndex}: entries between are missing`
+    if (index > this.lastIndex + 1)
+      return `entry ${index} after ${this.lastIndex}: entries between are missing`
     if (index <= this.#base.index) return `entry ${index} at or below the base ${this.#base.index}`
     if (index <= this.#before.index) {
-      // It replaces entries of a removed segment; the term before it went with them.
+      // It replaces entries of a removed segment.
       this.#entries = []
-      this.#before = { index: index - 1, term: 0 }
+      this.#before = { index: index - 1, term: undefined }
     } else {
       this.#entries.length = index - this.#before.index - 1
     }
@@ -73,7 +75,8 @@ export class LogReplay {
     return undefined
   }
 
-  #termAt(index: number): number {
-    return index === this.#before.index ? this.#before.term : (this.#entries[index - this.#before.index - 1]?.term ?? 0)
+  #termAt(index: number): number | undefined {
+    if (index === this.#before.index) return this.#before.term
+    return this.#entries[index - this.#before.index - 1]?.term
   }
 }

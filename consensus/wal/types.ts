@@ -40,7 +40,7 @@ export interface RecoveredLog {
   readonly base: LogBase
   /** Consecutive, the first at `base.index + 1`. Their bytes are views on memory that nothing else changes. */
   readonly entries: readonly Entry[]
-  /** True when the folder was empty, that is at a node's birth. */
+  /** True when nothing was ever appended: at a node's birth. */
   readonly isNew: boolean
   /** What was put right on the way, for the operator's log: a torn tail cut, a copy of the hard state renewed. */
   readonly repairs: readonly string[]

@@ -7,9 +7,8 @@
  * - `STORAGE_FAILED`: anything else. After a failed write nobody knows what the file holds: the caller stops.
  */
 
-/** An open file. It can be shared by no two writers, and one write is outstanding at a time. */
+/** An open file; a rename does not disturb it. It has one writer, which has one write outstanding at a time. */
 export interface DiskFile {
-  readonly path: string
   readonly sizeBytes: number
   /**
    * Writes all of `bytes` at `offset`, within the file; resolves when they would survive a loss of power. If power is
@@ -19,7 +18,7 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
-/** A disk. `simDisk` and `node/disk` pass the same contract tests. */
+/** A disk. `sim/disk.ts` and `node/disk` pass the same contract tests. */
 export interface Disk {
   /** Names of the files in a folder, sorted by code units; empty when there is no such folder. */
   list(folder: string): Promise<readonly string[]>
@@ -41,7 +40,7 @@ export interface Disk {
   /** Makes the names in a folder durable. */
   syncFolder(folder: string): Promise<void>
   /** Memory that `write` passes to the disk without a copy, zeroed. Any other memory works too. */
-  allocateBuffer(sizeBytes: number): Uint8Array<ArrayBufferLike>
+  allocateBuffer(sizeBytes: number): Uint8Array
   /** Releases what the disk itself holds (a thread); files are closed before. */
   close(): Promise<void>
 }
