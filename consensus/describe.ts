@@ -4,7 +4,7 @@
  */
 import { decodeConfChange, toV2 } from './conf-change.ts'
 import { quoteBytes } from './quote.ts'
-import type { Progress } from './tracker/progress.ts'
+import type { ProgressStatus } from './status.ts'
 import type { Membership } from './tracker/tracker.ts'
 import type {
   ConfChangeSingle,
@@ -151,19 +151,19 @@ export function describeReady(ready: Ready): string {
 }
 
 /** `StateReplicate match=3 next=4 …`. */
-export function describeProgress(progress: Progress): string {
-  let text = `${PROGRESS_NAMES[progress.state]} match=${progress.match} next=${progress.next}`
-  if (progress.isLearner) text += ' learner'
-  if (progress.paused) text += ' paused'
-  if (progress.pendingSnapshot > 0) text += ` pendingSnap=${progress.pendingSnapshot}`
-  if (!progress.recentActive) text += ' inactive'
-  const { count, full } = progress.inflights
-  if (count > 0) text += ` inflight=${count}${full ? '[full]' : ''}`
+export function describeProgress(peer: ProgressStatus): string {
+  let text = `${PROGRESS_NAMES[peer.state]} match=${peer.match} next=${peer.next}`
+  if (peer.isLearner) text += ' learner'
+  if (peer.paused) text += ' paused'
+  if (peer.pendingSnapshot > 0) text += ` pendingSnap=${peer.pendingSnapshot}`
+  if (!peer.recentActive) text += ' inactive'
+  if (peer.inflightMessages > 0)
+    text += ` inflight=${peer.inflightMessages}${peer.inflightFull ? '[full]' : ''}`
   return text
 }
 
-/** A line per peer, by rising id. */
-export function describePeers(peers: readonly Progress[]): string {
+/** A line per peer, in the given order. */
+export function describePeers(peers: readonly ProgressStatus[]): string {
   return peers.map((peer) => `${peer.id}: ${describeProgress(peer)}\n`).join('')
 }
 

@@ -19,7 +19,7 @@ export function entriesSize(entries: readonly Entry[]): number {
 }
 
 /** The summed payload bytes; entries without payload (no-ops, leaving a joint configuration) count nothing. */
-export function payloadsSize(entries: readonly Entry[]): number {
+export function payloadsSize(entries: readonly Pick<Entry, 'data'>[]): number {
   let size = 0
   for (const entry of entries) size += entry.data.length
   return size

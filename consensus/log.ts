@@ -155,14 +155,13 @@ export class RaftLog {
     this.committedIndex = index
   }
 
-  /** Restores the positions of a restart. */
-  restorePositions(committed: number, applied: number): void {
+  /** Sets the commit index of a restart, which the stored log must reach. */
+  restoreCommit(committed: number): void {
     invariant(
       committed >= this.committedIndex && committed <= this.lastIndex,
       () => `commit ${committed} is out of range [${this.committedIndex}, ${this.lastIndex}]`
     )
     this.committedIndex = committed
-    if (applied > 0) this.appliedTo(applied, 0)
   }
 
   /** Takes note that entries up to `index`, `sizeBytes` of them newly so, are applied. */

@@ -19,6 +19,8 @@ export interface ProgressStatus {
   /** Index of the snapshot being sent, or 0. */
   readonly pendingSnapshot: number
   readonly inflightMessages: number
+  /** Whether the window of messages in flight is full. */
+  readonly inflightFull: boolean
 }
 
 /** A peer's state without the followers' progress. */

@@ -203,12 +203,16 @@ const NO_ENTRIES: readonly Entry[] = []
 const NO_MESSAGES: readonly Message[] = []
 
 /** A message with every field; what `fields` does not name is zero. */
-export function makeMessage(fields: Partial<Message> & Pick<Message, 'type' | 'to'>): Message {
+export function makeMessage(
+  fields: Partial<Message> & Pick<Message, 'type' | 'to'>,
+  from: number = fields.from ?? NONE,
+  term: number = fields.term ?? 0
+): Message {
   return {
     type: fields.type,
     to: fields.to,
-    from: fields.from ?? NONE,
-    term: fields.term ?? 0,
+    from,
+    term,
     logTerm: fields.logTerm ?? 0,
     index: fields.index ?? 0,
     entries: fields.entries ?? NO_ENTRIES,

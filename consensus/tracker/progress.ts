@@ -8,7 +8,7 @@
  * P1. 0 ≤ match < next.
  * P2. Entries in (match, next) are in flight.
  */
-import type { ProgressState } from '../status.ts'
+import type { ProgressState, ProgressStatus } from '../status.ts'
 import type { Inflights } from './inflights.ts'
 
 /** One peer in the eyes of the leader. */
@@ -130,6 +130,22 @@ export class Progress {
   /** Whether appends to the peer are held back. */
   get paused(): boolean {
     return this.state === 'snapshot' || this.flowPaused
+  }
+
+  /** A copy for others to read. */
+  status(): ProgressStatus {
+    return {
+      id: this.id,
+      match: this.match,
+      next: this.next,
+      state: this.state,
+      isLearner: this.isLearner,
+      recentActive: this.recentActive,
+      paused: this.paused,
+      pendingSnapshot: this.pendingSnapshot,
+      inflightMessages: this.inflights.count,
+      inflightFull: this.inflights.full
+    }
   }
 
   private resetState(state: ProgressState): void {
