@@ -1,0 +1,310 @@
+/**
+ * What a node does beyond Raft while it leads: turns proposals into log entries and plans placements.
+ *
+ * One reign lasts from the moment the leader has applied an entry of its own term until it loses the role. Outside of a
+ * reign proposals are refused, since ids and plans need the applied state.
+ *
+ * 1. All commands of a turn share one entry, bounded in bytes; placements ride in the same entry as the submissions and
+ *    completions that make them possible.
+ * 2. Proposed entries are settled with the planner in log order. What is in flight when a reign ends is forgotten: the
+ *    next leader, or this one's next reign, begins from the applied state.
+ * 3. Submissions may fill half of the bound on uncommitted bytes; the rest is for what frees capacity: reports,
+ *    incarnations, cancels.
+ */
+import type { ErrorCode } from '../../base/errors.ts'
+import type { Incarnation, NodeId } from '../../base/ids.ts'
+import { LIMITS } from '../../base/limits.ts'
+import type { Rng } from '../../base/prng.ts'
+import { encodeBatch } from '../../scheduler/codec.ts'
+import type { Command } from '../../scheduler/commands.ts'
+import type { SchedulerEvent } from '../../scheduler/events.ts'
+import { dueCommands, nextDueAt } from '../../scheduler/planner/duties.ts'
+import { createPlanner, type Planner } from '../../scheduler/planner/planner.ts'
+import type { PolicyFactory } from '../../scheduler/policy.ts'
+import { policyFactory } from '../../scheduler/policies/index.ts'
+import { createIdAllocator, toCommand, type IdAllocator, type Proposal } from '../../scheduler/proposals.ts'
+import type { SchedulerState } from '../../scheduler/state.ts'
+import type { ClusterNode } from '../../scheduler/types.ts'
+import type { StepResult } from '../../consensus/index.ts'
+import type { ProposalRefusal } from '../messages.ts'
+import type { Logger } from '../ports/log.ts'
+import { approximateBytes } from './command-size.ts'
+import type { StampClock } from './stamp-clock.ts'
+
+export interface LeaderInput {
+  readonly nodeId: NodeId
+  readonly logger: Logger
+  readonly rng: Rng
+  readonly stamps: StampClock
+  readonly policies: ReadonlyMap<string, PolicyFactory>
+  /** Appends an entry to the log; its index is `lastIndex()` when the result is `ok`. */
+  readonly propose: (data: Uint8Array) => StepResult
+  readonly lastIndex: () => number
+  /** Tells the origin that its proposal did not enter the log. */
+  readonly refuse: (to: NodeId, refusal: ProposalRefusal) => void
+  /** Nodes that may get no placements now: no lease, too far behind. */
+  readonly excluded: (node: ClusterNode) => boolean
+  /** Whether the write-behind has no room for more submissions. */
+  readonly storeFull: () => boolean
+}
+
+interface Queued {
+  readonly proposal: Proposal
+  readonly from: NodeId
+}
+
+interface Reign {
+  readonly state: SchedulerState
+  readonly planner: Planner
+  readonly ids: IdAllocator
+  readonly term: number
+}
+
+interface InFlight {
+  readonly index: number
+  /** What the planner calls it; undefined once the planner has forgotten it. */
+  batch: number | undefined
+  readonly sizeBytes: number
+  readonly duties: boolean
+}
+
+export class Leader {
+  readonly #input: LeaderInput
+  #reign: Reign | undefined
+  #queue: Queued[] = []
+  #inFlight: InFlight[] = []
+  #inFlightBytes = 0
+  #dutiesInFlight = false
+  /** Whether something changed that a plan could use. */
+  #planDue = false
+
+  constructor(input: LeaderInput) {
+    this.#input = input
+  }
+
+  get reigning(): boolean {
+    return this.#reign !== undefined
+  }
+
+  get inFlightEntries(): number {
+    return this.#inFlight.length
+  }
+
+  /** The leader has applied an entry of its own term: the reign begins. */
+  begin(state: SchedulerState, term: number): void {
+    const { stamps, logger } = this.#input
+    stamps.reset(state.time)
+    const policy = this.#makePolicy(state)
+    const planner = createPlanner({ state, policy, excluded: this.#input.excluded })
+    planner.reset(stamps.now())
+    this.#reign = { state, planner, ids: createIdAllocator(state), term }
+    this.#forgetInFlight()
+    this.#planDue = true
+    logger.info({ term, policy: policy.name }, 'this node leads')
+  }
+
+  /** The role was lost: whatever is not in the log is refused. */
+  end(): void {
+    if (this.#reign !== undefined)
+      this.#input.logger.info({ term: this.#reign.term }, 'this node leads no more')
+    this.#reign = undefined
+    this.#forgetInFlight()
+    const queue = this.#queue
+    this.#queue = []
+    for (const queued of queue) this.#refuse(queued, 'NOT_LEADER', 'this node leads no more')
+  }
+
+  /** Takes proposals from a member, which may be this node. */
+  take(from: NodeId, proposals: readonly Proposal[]): void {
+    for (const proposal of proposals) {
+      const queued = { proposal, from }
+      if (this.#reign === undefined) this.#refuse(queued, 'NOT_LEADER', 'this node does not lead')
+      else if (!isFrom(proposal, from))
+        this.#refuse(queued, 'INVALID_REQUEST', 'a proposal names another origin')
+      else this.#queue.push(queued)
+    }
+  }
+
+  /** An entry was applied; `index` and `term` are its position. */
+  applied(index: number, term: number, events: readonly SchedulerEvent[]): void {
+    const reign = this.#reign
+    if (reign === undefined) return
+    const first = this.#inFlight[0]
+    if (first?.index === index && term === reign.term) {
+      this.#inFlight.shift()
+      this.#inFlightBytes -= first.sizeBytes
+      if (first.duties) this.#dutiesInFlight = false
+    }
+    if (first?.index === index && first.batch !== undefined) reign.planner.settle(first.batch, events)
+    else reign.planner.observe(events)
+    this.#planDue = true
+    for (const event of events) {
+      if (event.type === 'settings-changed') this.#switchPolicy(reign)
+    }
+  }
+
+  /** Capacity may have changed for a reason outside of the log (a lease, a lag). */
+  wake(): void {
+    this.#planDue = true
+  }
+
+  /** Once per tick: what time alone asks for. */
+  tick(): void {
+    const reign = this.#reign
+    if (reign === undefined) return
+    const wakeAt = reign.planner.wakeAt()
+    if (wakeAt !== undefined && wakeAt <= this.#input.stamps.now()) this.#planDue = true
+  }
+
+  /** Ends incarnations whose lease is over. */
+  declareLost(expired: readonly { readonly node: NodeId; readonly incarnation: Incarnation }[]): void {
+    for (const { node, incarnation } of expired) {
+      this.#input.logger.warn({ node, incarnation }, 'a node lost its lease')
+      const proposal: Proposal = { type: 'end-incarnation', node, incarnation, reason: 'lost' }
+      this.#queue.push({ proposal, from: this.#input.nodeId })
+    }
+  }
+
+  /** At the end of a turn: puts what gathered into the log, with the placements that it makes possible. */
+  collect(): void {
+    const reign = this.#reign
+    if (reign === undefined) return
+    const now = this.#input.stamps.now()
+    const commands = this.#admit(reign)
+    const duties = this.#duties(reign, now)
+    commands.push(...duties)
+    if (commands.length === 0 && !this.#planDue) return
+    this.#planDue = false
+    const chunks = splitCommands(commands)
+    const last = chunks.pop() ?? []
+    for (const chunk of chunks) if (!this.#append(reign, chunk, false, false)) return
+    this.#append(reign, last, true, duties.length > 0)
+  }
+
+  #append(reign: Reign, commands: Command[], plan: boolean, duties: boolean): boolean {
+    const { stamps } = this.#input
+    const stampedAt = stamps.now()
+    reign.planner.project(commands)
+    const placements = plan ? reign.planner.plan(stampedAt, LIMITS.batchTasks) : []
+    if (placements.length === LIMITS.batchTasks) this.#planDue = true
+    if (commands.length === 0 && placements.length === 0) return true
+    const data = encodeBatch({
+      stampedAt,
+      commands: placements.length === 0 ? commands : [...commands, ...placements]
+    })
+    const batch = reign.planner.seal()
+    const result = this.#input.propose(data)
+    if (result !== 'ok') {
+      this.#dropped(reign, commands, result)
+      return false
+    }
+    this.#inFlight.push({ index: this.#input.lastIndex(), batch, sizeBytes: data.length, duties })
+    this.#inFlightBytes += data.length
+    if (duties) this.#dutiesInFlight = true
+    return true
+  }
+
+  /** Raft did not take the entry: its origins hear so, and plans begin anew from the applied state. */
+  #dropped(reign: Reign, commands: readonly Command[], result: StepResult): void {
+    const code = result === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER'
+    for (const command of commands) this.#refuseCommand(command, code)
+    // The planner cannot forget this batch alone; what is in flight reaches it as it is applied.
+    reign.planner.reset(this.#input.stamps.now())
+    for (const entry of this.#inFlight) entry.batch = undefined
+    this.#planDue = true
+  }
+
+  #admit(reign: Reign): Command[] {
+    if (this.#queue.length === 0) return []
+    const queue = this.#queue
+    this.#queue = []
+    const commands: Command[] = []
+    let bytes = this.#inFlightBytes
+    for (const queued of queue) {
+      const isSubmit = queued.proposal.type === 'submit'
+      if (isSubmit && (bytes > LIMITS.uncommittedBytes / 2 || this.#input.storeFull())) {
+        this.#refuse(queued, 'OVERLOADED', 'too much work waits to be committed')
+        continue
+      }
+      const command = toCommand(queued.proposal, reign.state, reign.ids, this.#input.rng)
+      bytes += approximateBytes(command)
+      commands.push(command)
+    }
+    return commands
+  }
+
+  #duties(reign: Reign, now: ReturnType<StampClock['now']>): Command[] {
+    if (this.#dutiesInFlight) return []
+    const dueAt = nextDueAt(reign.state)
+    if (dueAt === undefined || dueAt > now) return []
+    return dueCommands(reign.state, now, MAX_DUTIES)
+  }
+
+  #switchPolicy(reign: Reign): void {
+    const policy = this.#makePolicy(reign.state)
+    reign.planner.use(policy)
+    this.#input.logger.info({ policy: policy.name }, 'placement policy switched')
+  }
+
+  /** A policy that this version does not know must not stop the cluster: the default takes its place, loudly. */
+  #makePolicy(state: SchedulerState): ReturnType<PolicyFactory> {
+    const { policies, rng, logger } = this.#input
+    const wanted = state.settings.policy
+    try {
+      return policyFactory(wanted, policies)(rng.fork())
+    } catch (error) {
+      logger.error({ policy: wanted, error: String(error) }, 'unknown policy; using least-loaded')
+      return policyFactory('least-loaded', policies)(rng.fork())
+    }
+  }
+
+  #forgetInFlight(): void {
+    this.#inFlight = []
+    this.#inFlightBytes = 0
+    this.#dutiesInFlight = false
+  }
+
+  #refuse(queued: Queued, code: ErrorCode, message: string): void {
+    const { proposal } = queued
+    const origin = 'origin' in proposal ? proposal.origin : undefined
+    if (origin === undefined) return
+    const { incarnation, sequence } = origin
+    this.#input.refuse(queued.from, { incarnation, sequence, code, message })
+  }
+
+  #refuseCommand(command: Command, code: ErrorCode): void {
+    const origin = 'origin' in command ? command.origin : undefined
+    if (origin === undefined) return
+    const { node, incarnation, sequence } = origin
+    this.#input.refuse(node, { incarnation, sequence, code, message: 'the entry did not enter the log' })
+  }
+}
+
+/** `dueCommands` asked for at once; each touches up to LIMITS.batchTasks tasks. */
+const MAX_DUTIES = 16
+
+/** Who a proposal speaks for is who sent it: the transport authenticated the sender. */
+function isFrom(proposal: Proposal, from: NodeId): boolean {
+  if ('origin' in proposal && proposal.origin !== undefined && proposal.origin.node !== from) return false
+  if (proposal.type === 'announce' || proposal.type === 'end-incarnation') return proposal.node === from
+  return true
+}
+
+/** Groups that each fit an entry, in order. A command that is too large by itself stands alone. */
+function splitCommands(commands: readonly Command[]): Command[][] {
+  const chunks: Command[][] = []
+  let chunk: Command[] = []
+  let bytes = 0
+  for (const command of commands) {
+    const size = approximateBytes(command)
+    if (chunk.length > 0 && bytes + size > LIMITS.entryBytes) {
+      chunks.push(chunk)
+      chunk = []
+      bytes = 0
+    }
+    chunk.push(command)
+    bytes += size
+  }
+  if (chunk.length > 0) chunks.push(chunk)
+  return chunks
+}
