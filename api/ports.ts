@@ -45,6 +45,12 @@ export type TaskRecord =
 
 export type KnownTaskRecord = Extract<TaskRecord, { kind: 'live' | 'ended' }>
 
+/** The bytes of a task's input and result (UTF-8 JSON; empty for none), wherever they live. */
+export interface TaskContents {
+  readonly input: Uint8Array
+  readonly result: Uint8Array
+}
+
 export interface TaskQuery {
   /** Any of these; empty for all. */
   readonly statuses: readonly TaskStatus[]
@@ -103,6 +109,8 @@ export interface NodePort {
   waitApplied(index: number, timeoutMs: number): Promise<boolean>
 
   task(id: TaskId): TaskRecord | Promise<TaskRecord>
+  /** What the record may only refer to. Read at once: a task may retire between the two calls, then both are empty. */
+  contents(record: KnownTaskRecord): TaskContents | Promise<TaskContents>
   /** The record once the task has ended, or as it is when `timeoutMs` have passed or the signal was aborted. */
   waitTask(id: TaskId, timeoutMs: number, signal: AbortSignal): Promise<TaskRecord>
   tasks(query: TaskQuery): Promise<TaskRecordPage>

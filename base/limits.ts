@@ -47,7 +47,11 @@ export const LIMITS = {
   entryBytes: 1 * MiB,
   /** Bytes of task output kept per attempt on the node that ran it; older output is dropped first. */
   attemptLogBytes: 4 * MiB,
-  /** Longest wait of a read for an applied index. */
+  /** Tasks on one page of a list. */
+  pageTasks: 1_000,
+  /** Bytes of output on one page of a task's log. */
+  logPageBytes: 1 * MiB,
+  /** Longest wait of a read for an applied index, or for a task to end. */
   readWaitMs: 30 * second,
   /** How far a node's wall clock may stand from the median of the voters' before its leader hands over. */
   maxClockOffsetMs: 500,

@@ -20,7 +20,7 @@ export const NodeViewSchema = closed(
       type: 'string',
       description: 'leader | voter | learner | none (not in the configuration)'
     }),
-    status: Type.Enum(['joining', 'active', 'lost', 'leaving', 'removed'], { type: 'string' }),
+    status: Type.Enum(['joining', 'active', 'lost', 'leaving'], { type: 'string' }),
     incarnation: CountSchema,
     open: Type.Boolean({ description: 'whether it may run attempts' }),
     url: Type.String(),

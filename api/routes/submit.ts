@@ -1,0 +1,79 @@
+/** Submitting: `POST /v1/tasks`, and `POST /tasks/submit` which means the same. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { formatTaskId } from '../../base/ids.ts'
+import { LIMITS } from '../../base/limits.ts'
+import { durationMs } from '../../base/units.ts'
+import { reference } from '../../base/wire/common.ts'
+import { HEADERS } from '../../base/wire/headers.ts'
+import { SubmitReplySchema, TaskRequestSchema } from '../../base/wire/task-request.ts'
+import type { SubmitReply } from '../../base/wire/task-request.ts'
+import type { IdempotencyKey } from '../../scheduler/commands.ts'
+import type { RouteContext } from '../context.ts'
+import { fingerprint } from '../fingerprint.ts'
+import type { SubmitReceipt } from '../ports.ts'
+import { replies } from '../schemas.ts'
+import { draftsOf } from '../submission.ts'
+import { invalid } from '../validation.ts'
+
+const schema = {
+  tags: ['tasks'],
+  summary: 'Submit one task or an array of them',
+  description:
+    'The reply comes when the submission is committed: it survives the loss of any minority of nodes. An array is ' +
+    'accepted or refused whole; `needs` names its tasks by `name`. With an `Idempotency-Key`, repeating the same ' +
+    'request submits nothing and answers with the ids of the first.',
+  headers: Type.Object({
+    [HEADERS.idempotencyKey]: Type.Optional(
+      Type.String({ description: `1 to ${LIMITS.idempotencyKeyLength} printable ASCII characters` })
+    )
+  }),
+  body: Type.Union([
+    reference(TaskRequestSchema),
+    Type.Array(reference(TaskRequestSchema), { minItems: 1, maxItems: LIMITS.batchTasks })
+  ]),
+  response: replies(202, 'committed', SubmitReplySchema)
+}
+
+/** Registers the routes. */
+export function submitRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { port } = context
+  const handler = (request: FastifyRequest, reply: FastifyReply): Promise<SubmitReply> => {
+    const { body, headers } = request
+    const tasks = draftsOf(body, port.now())
+    const header = headers[HEADERS.idempotencyKey]
+    const submitted =
+      header === undefined
+        ? port.submit({ tasks })
+        : port.submit({ tasks, idempotency: idempotencyOf(header, body) })
+    return submitted.then((receipt) => answer(reply, receipt, Array.isArray(body)))
+  }
+  app.post('/v1/tasks', { schema: { ...schema, operationId: 'submit' } }, handler)
+  app.post('/tasks/submit', { schema: { ...schema, operationId: 'submitSeed' } }, handler)
+}
+
+function answer(reply: FastifyReply, receipt: SubmitReceipt, array: boolean): SubmitReply {
+  const ids = receipt.ids.map(formatTaskId)
+  const first = receipt.ids.reduce((lowest, id) => (id < lowest ? id : lowest))
+  reply.code(202)
+  if (receipt.replayed) reply.header(HEADERS.idempotentReplayed, 'true')
+  const common = { firstId: formatTaskId(first), count: ids.length, ids, replayed: receipt.replayed }
+  const id = ids[0]
+  if (array || id === undefined) return common
+  reply.header('location', `/v1/tasks/${id}`)
+  return { id, ...common }
+}
+
+/** The header's value, which may stand in quotes as in structured fields, with the identity of the body. */
+function idempotencyOf(header: string | readonly string[], body: unknown): IdempotencyKey {
+  const text = typeof header === 'string' ? header : header.join(', ')
+  const key = /^"(.*)"$/.exec(text)?.[1] ?? text
+  if (key.length === 0 || key.length > LIMITS.idempotencyKeyLength || !/^[\x20-\x7e]+$/.test(key)) {
+    throw invalid(
+      HEADERS.idempotencyKey,
+      key,
+      `1 to ${LIMITS.idempotencyKeyLength} printable ASCII characters`
+    )
+  }
+  return { key, fingerprint: fingerprint(body), ttlMs: durationMs(LIMITS.keyTtlMs) }
+}
