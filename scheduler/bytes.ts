@@ -26,15 +26,15 @@ export function malformed(what: string): AppError {
   return new AppError('ENCODING_INVALID', what)
 }
 
-/** Grows as needed; `take` hands out a copy and starts anew, so one writer serves many values. */
+/** Grows as needed; one writer serves many values: `begin`, write, `take`. */
 export class ByteWriter {
   private buffer = new Uint8Array(4096)
   private view = new DataView(this.buffer.buffer)
   private size = 0
 
-  /** Bytes written since the last `take`. */
-  get length(): number {
-    return this.size
+  /** Drops what an earlier value left behind when it could not be written. */
+  begin(): void {
+    this.size = 0
   }
 
   /** A safe integer ≥ 0. */
@@ -97,6 +97,15 @@ export class ByteWriter {
     this.size += value.length
   }
 
+  /** Ends the value with a hash over it, which `ByteReader.checkSeal` checks. */
+  seal(hash: (bytes: Uint8Array) => number): void {
+    const value = hash(this.buffer.subarray(0, this.size))
+    this.reserve(4)
+    this.view.setUint32(this.size, value, true)
+    this.size += 4
+  }
+
+  /** A copy of what was written. */
   take(): Uint8Array {
     const taken = this.buffer.slice(0, this.size)
     this.size = 0
@@ -117,11 +126,20 @@ export class ByteWriter {
 
 /** Reads what `ByteWriter` wrote, in the same order. */
 export class ByteReader {
-  private readonly buffer: Uint8Array
+  private buffer: Uint8Array
   private position = 0
 
   constructor(buffer: Uint8Array) {
     this.buffer = buffer
+  }
+
+  /** Checks and takes off the hash that `ByteWriter.seal` put at the end. */
+  checkSeal(hash: (bytes: Uint8Array) => number): void {
+    if (this.remaining < 4) throw malformed('the bytes end inside a value')
+    const end = this.buffer.length - 4
+    const sealed = new DataView(this.buffer.buffer, this.buffer.byteOffset + end, 4).getUint32(0, true)
+    this.buffer = this.buffer.subarray(0, end)
+    if (hash(this.buffer) !== sealed) throw malformed('the value does not match its hash')
   }
 
   get remaining(): number {

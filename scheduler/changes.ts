@@ -22,6 +22,8 @@ export interface ChangeLog {
   nodes: ClusterNode[]
   sessions: Session[]
   keys: KeptKey[]
+  counters: boolean
+  settings: boolean
   /** History rows and blobs that were not drained yet: read here first, then in the store. */
   history: Map<TaskId, HistoryRow>
   blobs: Map<string, Uint8Array>
@@ -37,6 +39,8 @@ export function createChangeLog(): ChangeLog {
     nodes: [],
     sessions: [],
     keys: [],
+    counters: false,
+    settings: false,
     history: new Map(),
     blobs: new Map(),
     coldDeletes: [],

@@ -61,6 +61,12 @@ export interface SchedulerState {
   readonly changes: ChangeLog
 }
 
+/** `Tombstone.spreadTo` once all dependents know. */
+export const SPREAD_DONE = -1
+
+/** The list that all tasks without dependents share; whoever adds one makes a list of its own. */
+export const NO_DEPENDENTS: TaskId[] = []
+
 /** Settings of a new cluster. */
 export const DEFAULT_SETTINGS: Settings = {
   leaseMs: durationMs(10_000),

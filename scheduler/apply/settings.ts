@@ -1,0 +1,33 @@
+/** `set-settings`: replaces the named settings, all or none. */
+import { LIMITS } from '../../base/limits.ts'
+import { minute } from '../../base/units.ts'
+import type { SetSettingsCommand } from '../commands.ts'
+import type { Outcome, Settings } from '../types.ts'
+import type { ApplyContext } from './context.ts'
+import { DONE, rejected } from './context.ts'
+
+const BOUNDS = {
+  /** Below it, heartbeats of a loaded machine miss their lease; above it a dead node holds its tasks too long. */
+  leaseMs: [500, 10 * minute],
+  historyTasks: [1, LIMITS.historyTasks],
+  historyMs: [1, Number.MAX_SAFE_INTEGER]
+} as const
+
+export function applySettings(ctx: ApplyContext, { settings }: SetSettingsCommand): Outcome {
+  const { state } = ctx
+  const next: Settings = { ...state.settings, ...settings }
+  for (const name of ['leaseMs', 'historyTasks', 'historyMs'] as const) {
+    const [least, most] = BOUNDS[name]
+    const value = next[name]
+    if (!Number.isSafeInteger(value) || value < least || value > most) {
+      return rejected('LIMIT_EXCEEDED', `${name}: got ${value}, expected an integer in [${least}, ${most}]`)
+    }
+  }
+  if (next.policy.length < 1 || next.policy.length > LIMITS.nameLength) {
+    return rejected('LIMIT_EXCEEDED', `policy: expected 1 to ${LIMITS.nameLength} characters`)
+  }
+  state.settings = next
+  state.changes.settings = true
+  ctx.events.push({ type: 'settings-changed' })
+  return DONE
+}

@@ -1,0 +1,59 @@
+/**
+ * `cancel`, `stop` and `expire`: how a task is told to end. A live attempt is only told; it ends when its node says so,
+ * and keeps its slot until then. The first reason stays, except that a cancellation overrides the others.
+ */
+import { touch } from '../changes.ts'
+import type { CancelCommand, ExpireCommand, StopCommand } from '../commands.ts'
+import type { SchedulerState } from '../state.ts'
+import { TASK_ERRORS, finalError } from '../task-errors.ts'
+import type { Outcome, Placement, StopReason, Task } from '../types.ts'
+import type { ApplyContext } from './context.ts'
+import { accepted, rejected } from './context.ts'
+import { fence } from './fencing.ts'
+import { endTask } from './transitions.ts'
+
+export function applyCancel(ctx: ApplyContext, { taskId }: CancelCommand): Outcome {
+  const { state } = ctx
+  const task = state.tasks.get(taskId)
+  if (task === undefined) return cancelEnded(state, taskId)
+  if (task.placement === undefined) {
+    endTask(ctx, task, 'cancelled', undefined)
+    return accepted({ type: 'cancelled', status: 'cancelled' })
+  }
+  tellToStop(ctx, task, task.placement, 'cancel')
+  return accepted({ type: 'cancelled', status: 'stopping' })
+}
+
+function cancelEnded(state: SchedulerState, taskId: CancelCommand['taskId']): Outcome {
+  const tombstone = state.tombstones.get(taskId)
+  if (tombstone?.status === 'cancelled') return accepted({ type: 'cancelled', status: 'cancelled' })
+  if (tombstone !== undefined) return rejected('ALREADY_TERMINAL', `t-${taskId} is ${tombstone.status}`)
+  return taskId <= state.highestRetired
+    ? rejected('RETIRED', `the record of t-${taskId} was retired`)
+    : rejected('TASK_NOT_FOUND', `there is no t-${taskId}`)
+}
+
+export function applyStop(ctx: ApplyContext, command: StopCommand): void {
+  const live = fence(ctx, command.taskId, command.token)
+  if (live !== undefined) tellToStop(ctx, live.task, live.placement, command.reason)
+}
+
+function tellToStop(ctx: ApplyContext, task: Task, placement: Placement, reason: StopReason): void {
+  const overrides = reason === 'cancel' || reason === 'replace'
+  const settled = placement.stopReason === 'cancel' || placement.stopReason === 'replace'
+  if (settled || (placement.stopReason !== undefined && !overrides)) return
+  placement.stopReason = reason
+  task.status = 'stopping'
+  touch(ctx.state.changes.tasks, task)
+  ctx.events.push({ type: 'task-stopping', task, placement, reason })
+}
+
+export function applyExpire(ctx: ApplyContext, { taskId }: ExpireCommand): void {
+  const { state } = ctx
+  const task = state.tasks.get(taskId)
+  if (task?.status !== 'ready') return
+  const { scheduleToStartMs } = task.spec
+  if (scheduleToStartMs === 0 || state.time < task.readyAt + scheduleToStartMs) return
+  const message = `no node took the task within ${scheduleToStartMs} ms`
+  endTask(ctx, task, 'failed', finalError(TASK_ERRORS.SCHEDULE_TO_START, message))
+}
