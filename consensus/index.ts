@@ -10,3 +10,17 @@ export { RawNode } from './raw-node.ts'
 export { decodeConfChange, encodeConfChange } from './conf-change.ts'
 export { DecodeError } from './bytes.ts'
 export { entriesSize, entrySize } from './entry-size.ts'
+export {
+  decodeConfState,
+  decodeEntries,
+  decodeHardState,
+  decodeMessage,
+  decodeSnapshotMetadata,
+  encodeConfState,
+  encodeEntries,
+  encodeHardState,
+  encodeMessage,
+  encodeSnapshotMetadata
+} from './codec.ts'
+export { refusePeerMessage } from './message-shape.ts'
+export { describeEntry, describeMessage, describeProgress, describeReady } from './describe.ts'

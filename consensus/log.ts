@@ -10,9 +10,8 @@ import type { RaftLogger } from './config.ts'
 import { limitSize } from './entry-size.ts'
 import type { LogGap, Storage } from './storage.ts'
 import type { Entry, EntryType, Snapshot } from './types.ts'
+import { NO_ENTRIES } from './types.ts'
 import { Unstable } from './unstable.ts'
-
-const NOTHING: readonly Entry[] = []
 
 /** The log of one peer. */
 export class RaftLog {
@@ -193,7 +192,7 @@ export class RaftLog {
 
   /** Committed entries to apply next. Without `allowUnstable` only those that are known to be on this node's disk. */
   nextCommitted(allowUnstable: boolean): readonly Entry[] {
-    if (!this.hasNextCommitted(allowUnstable)) return NOTHING
+    if (!this.hasNextCommitted(allowUnstable)) return NO_ENTRIES
     return present(
       this.slice(
         this.applyingIndex + 1,
@@ -217,13 +216,13 @@ export class RaftLog {
   /** Entries from `index` on within `maxBytes`, at least one if there is one. */
   entries(index: number, maxBytes: number): readonly Entry[] | LogGap {
     const last = this.lastIndex
-    return index > last ? NOTHING : this.slice(index, last + 1, maxBytes)
+    return index > last ? NO_ENTRIES : this.slice(index, last + 1, maxBytes)
   }
 
   /** The entries in [lo, hi) within `maxBytes`, at least one if lo < hi. */
   slice(lo: number, hi: number, maxBytes: number): readonly Entry[] | LogGap {
     if (lo < this.firstIndex) return 'compacted'
-    if (lo === hi) return NOTHING
+    if (lo === hi) return NO_ENTRIES
     const offset = this.unstable.offset
     if (lo >= offset) return limitSize(this.unstable.slice(lo, hi), maxBytes)
     const storedHi = Math.min(hi, offset)

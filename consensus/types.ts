@@ -199,8 +199,10 @@ export type StepResult =
 
 /** Bytes of nothing; shared. */
 export const NO_BYTES: Uint8Array = new Uint8Array(0)
-const NO_ENTRIES: readonly Entry[] = []
-const NO_MESSAGES: readonly Message[] = []
+/** No entries; shared. */
+export const NO_ENTRIES: readonly Entry[] = []
+/** No messages; shared. */
+export const NO_MESSAGES: readonly Message[] = []
 
 /** A message with every field; what `fields` does not name is zero. */
 export function makeMessage(

@@ -11,8 +11,7 @@ import { invariant } from '../base/invariant.ts'
 import type { RaftLogger } from './config.ts'
 import { EntryWindow } from './entry-window.ts'
 import type { Entry, Snapshot } from './types.ts'
-
-const NOTHING: readonly Entry[] = []
+import { NO_ENTRIES } from './types.ts'
 
 /** Not yet durable entries and snapshot. */
 export class Unstable {
@@ -70,7 +69,7 @@ export class Unstable {
 
   /** The entries that are not being written yet. */
   nextEntries(): readonly Entry[] {
-    return this.hasNextEntries ? this.window.slice(this.inProgress, this.window.nextIndex) : NOTHING
+    return this.hasNextEntries ? this.window.slice(this.inProgress, this.window.nextIndex) : NO_ENTRIES
   }
 
   /** The snapshot, if it is not being written yet. */
