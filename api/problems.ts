@@ -46,6 +46,7 @@ export function sendProblem(reply: FastifyReply, error: AppError, requestId: str
 export function answerProblems(app: FastifyInstance, log: ServerLog, routes: RouteTable): void {
   app.setErrorHandler((thrown: FastifyError, request, reply) => {
     const error = translate(thrown, request)
+    keepConnection(error, request, reply)
     if (error.code === 'INTERNAL') {
       log.error(
         { requestId: request.id, method: request.method, route: request.routeOptions.url, error: thrown },
@@ -69,6 +70,20 @@ export function answerProblems(app: FastifyInstance, log: ServerLog, routes: Rou
       request.id
     )
   })
+}
+
+/**
+ * The framework closes the connection of a body that it did not accept. A client that is still sending then sees a reset
+ * instead of the answer, so a body of bearable declared length is read to its end and dropped.
+ */
+function keepConnection(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  const declared = Number(request.headers['content-length'])
+  if (
+    error.code === 'INVALID_JSON' ||
+    (error.code === 'BODY_TOO_LARGE' && declared <= 8 * LIMITS.requestBodyBytes)
+  ) {
+    reply.removeHeader('connection')
+  }
 }
 
 /** What the framework calls its failures, in our codes. */

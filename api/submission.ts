@@ -54,7 +54,7 @@ function draftOf(task: TaskRequest, now: TimestampMs, prefix: string): TaskDraft
     tenant: task.tenant ?? TASK_DEFAULTS.tenant,
     executor,
     handler,
-    params: paramsOf(task, executor),
+    params: paramsOf(task, executor, prefix),
     input: inputOf(task, prefix),
     needs: needsOf(task, prefix),
     // Adding zero turns -0 into 0, which encode differently.
@@ -123,10 +123,18 @@ function nameOf(task: TaskRequest, executor: Executor, prefix: string): string {
   return name
 }
 
-function paramsOf(task: TaskRequest, executor: Executor): Uint8Array {
+function paramsOf(task: TaskRequest, executor: Executor, prefix: string): Uint8Array {
   if (executor !== 'shell') return NO_BYTES
   const { command, env, workingDirectory } = task
-  return encoder.encode(JSON.stringify({ command, env, workingDirectory }))
+  const bytes = encoder.encode(JSON.stringify({ command, env, workingDirectory }))
+  if (bytes.length > LIMITS.taskParamsBytes) {
+    throw exceeded(
+      `${prefix}command`,
+      `${bytes.length} bytes with env and workingDirectory`,
+      `at most ${LIMITS.taskParamsBytes}`
+    )
+  }
+  return bytes
 }
 
 function inputOf(task: TaskRequest, prefix: string): Uint8Array {

@@ -60,21 +60,32 @@ function describe(
   return invalid(field, segments.reduce<unknown>(childOf, value), describeSchema(node))
 }
 
-/** An INVALID_REQUEST that names the field, what was got and what was expected. */
-export function invalid(field: string, got: unknown, expected: string): AppError {
-  return new AppError('INVALID_REQUEST', `${field}: got ${shown(got)}, expected ${expected}`, {
-    details: { field, ...(got === undefined ? {} : { got: shown(got) }), expected }
+/** An INVALID_REQUEST that names the field, what was got and what was expected, and the known name that was perhaps meant. */
+export function invalid(field: string, got: unknown, expected: string, nearest?: string): AppError {
+  const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`
+  return new AppError('INVALID_REQUEST', `${field}: got ${shown(got)}, expected ${expected}${hint}`, {
+    details: {
+      field,
+      ...(got === undefined ? {} : { got: isShort(got) ? got : shown(got) }),
+      expected,
+      ...(nearest === undefined ? {} : { nearest })
+    }
   })
+}
+
+function isShort(value: unknown): boolean {
+  return typeof value === 'string' ? value.length <= 80 : typeof value !== 'object'
 }
 
 function unknownField(error: SchemaError, node: SchemaNode | undefined, at: string): AppError {
   const names = (error.params as { additionalProperties?: readonly string[] }).additionalProperties ?? []
   const name = names[0] ?? ''
-  const field = joinPath(at, name)
   const known = Object.keys(node?.properties ?? {})
+  if (known.length === 0) return invalid(at, name, describeSchema(node))
+  const field = joinPath(at, name)
   const nearest = nearestName(name, known)
-  const expected = known.length > 0 ? `one of ${known.join(', ')}` : describeSchema(node)
   const hint = nearest === undefined ? '' : `; did you mean ${nearest}?`
+  const expected = `one of ${known.join(', ')}`
   return new AppError('INVALID_REQUEST', `${field}: unknown property${hint}`, {
     details: { field, got: name, expected, ...(nearest === undefined ? {} : { nearest }) }
   })

@@ -180,9 +180,7 @@ function statusesOf(text: string | undefined): readonly TaskStatus[] {
   return text.split(',').map((part) => {
     const known = TASK_STATUSES.find((status) => status === part)
     if (known !== undefined) return known
-    const nearest = nearestName(part, TASK_STATUSES)
-    const hint = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
-    throw invalid('status', part, `${TASK_STATUSES.join(' | ')}${hint}`)
+    throw invalid('status', part, TASK_STATUSES.join(' | '), nearestName(part, TASK_STATUSES))
   })
 }
 

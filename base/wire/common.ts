@@ -65,7 +65,11 @@ export function isTerminal(status: WireTaskStatus): boolean {
 
 export const ResourcesSchema = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$' }),
-  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  Type.Integer({
+    minimum: 0,
+    maximum: LIMITS.resourceAmount,
+    description: `an integer from 0 to ${LIMITS.resourceAmount}`
+  }),
   {
     additionalProperties: false,
     maxProperties: LIMITS.labels,
@@ -76,7 +80,11 @@ export const ResourcesSchema = Type.Record(
 
 export const LabelsSchema = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$' }),
-  Type.String({ maxLength: LIMITS.nameLength, pattern: '^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$' }),
+  Type.String({
+    maxLength: LIMITS.nameLength,
+    pattern: '^[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*$',
+    description: `at most ${LIMITS.nameLength} characters without control characters`
+  }),
   {
     additionalProperties: false,
     maxProperties: LIMITS.labels,

@@ -72,7 +72,11 @@ export const TaskRequestSchema = closed(
     env: Type.Optional(
       Type.Record(
         Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }),
-        Type.String({ maxLength: 32_768, pattern: '^[^\\u0000]*$' }),
+        Type.String({
+          maxLength: 32_768,
+          pattern: '^[^\\u0000]*$',
+          description: 'text without NUL, at most 32768 characters'
+        }),
         {
           additionalProperties: false,
           maxProperties: 256,
