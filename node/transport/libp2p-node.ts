@@ -1,0 +1,94 @@
+/**
+ * The libp2p node under the transport: TCP, noise and yamux, nothing else (no discovery, relay or DHT). Owns the choice
+ * of its options; holds no protocol of ours.
+ *
+ * Ciphers run synchronously on the event loop, never in libuv's pool: as-chacha20poly1305 (WebAssembly) for messages under
+ * 1,200 bytes, OpenSSL's above. Only `dns` addresses touch the pool, at dialling (getaddrinfo).
+ */
+import '../polyfill.ts'
+import { generateKeyPairSync } from 'node:crypto'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { privateKeyFromProtobuf } from '@libp2p/crypto/keys'
+import type { ComponentLogger, Logger as Libp2pLogger } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p } from 'libp2p'
+import type { Libp2p } from 'libp2p'
+import { AppError } from '../../base/errors.ts'
+import { MiB, second } from '../../base/units.ts'
+
+/** A new Ed25519 identity in libp2p's protobuf form, to be kept in the data folder. */
+export function generatePeerKey(): Uint8Array {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32)
+  const point = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
+  // Protobuf: field 1 (type) = 1 (Ed25519), field 2 (data) = 64 bytes, seed then public key. libp2p peer-ids specification.
+  return new Uint8Array([0x08, 0x01, 0x12, 0x40, ...seed, ...point])
+}
+
+/** A node that is not started yet. Rejects with `CONFIG_INVALID` for a key or address that libp2p cannot read. */
+export async function createNode(options: {
+  readonly privateKey: Uint8Array
+  readonly listen: readonly string[]
+  readonly announce: readonly string[]
+  readonly dialTimeoutMs: number
+}): Promise<Libp2p> {
+  try {
+    return await createLibp2p({
+      start: false,
+      privateKey: privateKeyFromProtobuf(options.privateKey),
+      addresses: { listen: [...options.listen], announce: [...options.announce] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [
+        yamux({
+          // Gives yamux the round-trip time by which it widens windows; dead connections are found by our own signs of life.
+          enableKeepAlive: true,
+          keepAliveInterval: 10 * second,
+          maxInboundStreams: 4_096,
+          maxOutboundStreams: 4_096,
+          // What a paused stream may still receive must fit its buffer, or libp2p resets it.
+          streamOptions: { maxStreamWindowSize: 4 * MiB, maxReadBufferLength: 8 * MiB }
+        })
+      ],
+      // It would open a stream on every connection every few seconds to learn what the liveness streams tell.
+      connectionMonitor: { enabled: false },
+      connectionManager: {
+        maxConnections: 1_024,
+        // A restart of a whole cluster behind one address must not look like an attack.
+        inboundConnectionThreshold: 512,
+        maxIncomingPendingConnections: 128,
+        dialTimeout: options.dialTimeoutMs,
+        addressDialTimeout: options.dialTimeoutMs,
+        inboundUpgradeTimeout: options.dialTimeoutMs
+      },
+      logger: silentLogger
+    })
+  } catch (error) {
+    throw new AppError('CONFIG_INVALID', `peer key or address: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** Starts to listen. Rejects with `PORT_IN_USE` or `CONFIG_INVALID`. */
+export async function startNode(node: Libp2p, listen: readonly string[]): Promise<void> {
+  try {
+    await node.start()
+  } catch (error) {
+    const reason = messageOf(error)
+    const code = reason.includes('EADDRINUSE') ? 'PORT_IN_USE' : 'CONFIG_INVALID'
+    throw new AppError(code, `listen on ${listen.join(', ')}: ${reason}`, { cause: error })
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** libp2p's own lines name streams and frames; what an operator needs is logged by the transport. */
+const silent: Libp2pLogger = Object.assign((): void => undefined, {
+  error: (): void => undefined,
+  trace: (): void => undefined,
+  enabled: false,
+  newScope: () => silent
+})
+const silentLogger: ComponentLogger = { forComponent: () => silent }
