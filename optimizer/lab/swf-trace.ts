@@ -2,7 +2,7 @@
  * An SWF log as a trace: jobs become tasks on one pool node.
  *
  * Without a load the pool has the log's own processors (header, or the widest job). With one it has
- * ⌈work ÷ (span × load)⌉ processors but never fewer than the widest job needs: load is set by capacity, so that the
+ * work ÷ (span × load) processors, rounded, but never fewer than the widest job needs: load is set by capacity, so that the
  * pattern of arrivals stays what it was. Seed 0 is the log itself; further seeds shake it (§D of the method): each
  * gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
  */
@@ -41,7 +41,7 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
   const spanS = Math.max(1, (jobs.at(-1)?.submitS ?? 0) - (jobs[0]?.submitS ?? 0))
   const widest = jobs.reduce((most, job) => Math.max(most, job.processors), 1)
   const own = Math.max(log.maxProcs, widest)
-  const processors = load === undefined ? own : Math.max(widest, Math.ceil(workS / (spanS * load)))
+  const processors = load === undefined ? own : Math.max(widest, Math.round(workS / (spanS * load)))
   const longestS = jobs.reduce((most, job) => Math.max(most, job.runS), 0)
   const means = classMeans(tasks)
   return {
@@ -52,6 +52,7 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: means,
     speedOf: () => 1,
+    idealMs: Float64Array.from(tasks, (task) => task.workMs),
     makespanBoundMs: Math.max(workS / processors, longestS) * 1000,
     load: workS / (processors * spanS)
   }

@@ -21,6 +21,8 @@ export interface Instance {
   classMeanMs(task: TaskId): number
   /** How fast a node runs a task, relative to a typical one; known to all who ask for a prediction on a node. */
   readonly speedOf: NodeSpeed
+  /** What each group takes with unlimited nodes of speed 1, at the index of its first task; see `criticalPaths`. */
+  readonly idealMs: Float64Array
   /** No schedule ends earlier: max(critical path, work ÷ speed), in milliseconds after the first submission. */
   readonly makespanBoundMs: number
   /** Work ÷ (capacity × span of submissions). */
