@@ -15,7 +15,7 @@ export interface ProcessInfo {
 }
 
 /** The environment variable that every attempt and all that it starts inherit. */
-export const MARK_VARIABLE = 'DTSS_ATTEMPT'
+export const MARK_VARIABLE = 'DTSS_MARK'
 
 /** Every process that is alive; zombies hold nothing any more and do not count. */
 export function readProcessTable(): ProcessInfo[] {

@@ -22,6 +22,7 @@ export interface TableOptions {
 
 export interface Supervised<K> {
   readonly key: K
+  /** 0 when no lease limits it. */
   readonly incarnation: number
   /** Longest run, from `launched` on; 0 for no limit. */
   readonly startToCloseMs: number
@@ -61,6 +62,8 @@ export interface AttemptTable<K> {
   gone(key: K): readonly Effect<K>[]
   /** Does nothing for unknown keys and for what is stopping already. */
   stop(key: K, reason: StopReason, now: number): readonly Effect<K>[]
+  /** It was killed for its lease by someone else; `gone` follows. */
+  lapsed(key: K): void
   /** Moves an attempt to another incarnation's lease. */
   rebind(key: K, incarnation: number, onLeaseLoss: 'kill' | 'continue'): void
   extendLease(incarnation: number, deadline: number, now: number): readonly Effect<K>[]
@@ -192,6 +195,10 @@ export function createAttemptTable<K>(options: TableOptions): AttemptTable<K> {
       const entry = entries.get(key)
       return entry === undefined ? NOTHING : ask(entry, reason, now)
     },
+    lapsed: (key) => {
+      const entry = entries.get(key)
+      if (entry !== undefined) kill(entry, 'lease')
+    },
     rebind: (key, incarnation, onLeaseLoss) => {
       const entry = entries.get(key)
       if (entry === undefined) return
@@ -207,7 +214,7 @@ export function createAttemptTable<K>(options: TableOptions): AttemptTable<K> {
     },
     endIncarnation: (incarnation) => {
       leases.end(incarnation)
-      return killWhere('lease', ({ spec }) => spec.incarnation <= incarnation)
+      return killWhere('lease', ({ spec }) => spec.incarnation > 0 && spec.incarnation <= incarnation)
     },
     killAll: () => killWhere('lease', () => true),
     mayStartUntil: (incarnation) => leases.mayStartUntil(incarnation),

@@ -1,6 +1,7 @@
 /**
  * The deadlines of incarnations. A deadline only rises. A lapse is reported once per deadline; a later extension makes
- * the incarnation usable again (what ran was killed in between), an ended incarnation stays unusable.
+ * the incarnation usable again (what ran was killed in between), an ended incarnation stays unusable. Incarnation 0
+ * stands for none: no lease limits it.
  */
 export interface LeaseBook {
   extend(incarnation: number, deadline: number): void
@@ -53,6 +54,7 @@ export function createLeaseBook(marginMs: number): LeaseBook {
     },
     holds: (incarnation) => holds.get(incarnation) ?? 0,
     mayStartUntil: (incarnation) => {
+      if (incarnation === 0) return Infinity
       const lease = leases.get(incarnation)
       return lease === undefined || lease.lapsed ? undefined : lease.deadline - marginMs
     },

@@ -1,0 +1,275 @@
+/**
+ * Pool processes of one kind and the attempts that wait for them: when to spawn one, which to use, when to let one go.
+ *
+ * `process`: one attempt at a time each; the pool is kept warm, grows while attempts wait (long ones get a process of
+ * their own, short ones share few) and shrinks when idle. `threads`: one process with a thread an attempt.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../../runtime/ports/clock.ts'
+import type { Logger } from '../../../runtime/ports/log.ts'
+import type { AttemptStart } from '../../../runtime/ports/attempt-host.ts'
+import type { Channel } from '../../supervisor/channel.ts'
+import type { FromSupervisor, PoolRole, ToSupervisor } from '../../supervisor/protocol.ts'
+import { systemMonotonicMs } from '../../supervisor/system-monotonic.ts'
+import { toJsAttempt } from './js-attempt.ts'
+import type { HandlerEntry, ToPool } from './protocol.ts'
+
+const IDLE_MS = 30_000
+const RESTART_BASE_MS = 100
+const RESTART_MAX_MS = 5000
+
+export interface LaneOptions {
+  readonly slots: number
+  readonly warm: number
+  readonly growAfterMs: number
+  readonly recycleAfterAttempts: number
+  readonly recycleAboveBytes: number
+  readonly clock: Clock
+  readonly log: Logger
+  readonly supervisor: { send(message: ToSupervisor): void; flush(): void }
+  /** Numbers of pool processes, shared by all lanes. */
+  readonly nextChild: () => number
+  /** Until when an attempt of the incarnation may start, on the system's monotonic clock. */
+  readonly notAfter: (incarnation: number) => number
+}
+
+export interface PoolProcess {
+  readonly child: number
+  readonly role: PoolRole
+  readonly secret: string
+  readonly capacity: number
+  readonly running: Set<AttemptStart>
+  /** Undefined until it has connected. */
+  channel: Channel<ToPool> | undefined
+  closed: boolean
+  gone: Extract<FromSupervisor, { type: 'child-gone' }> | undefined
+  /** It gets no more attempts: it is being ended. */
+  retired: boolean
+  boundTo: string
+  attempts: number
+  idleSince: number
+  lastWords: string
+}
+
+export interface Lane {
+  add(attempt: AttemptStart): void
+  /** Takes a waiting attempt out again. */
+  withdraw(attempt: AttemptStart): void
+  /** The process is done with the attempt. */
+  release(process: PoolProcess, attempt: AttemptStart, residentBytes: number): void
+  /** Has the process killed. */
+  retire(process: PoolProcess): void
+  gone(process: PoolProcess): void
+  connected(process: PoolProcess, channel: Channel<ToPool>): void
+  setHandlers(handlers: readonly HandlerEntry[]): void
+  warm(): void
+  shrink(): void
+  find(child: number): PoolProcess | undefined
+  processes(): readonly PoolProcess[]
+  close(): void
+}
+
+/** `assign` is told of each attempt before its process is; false when the attempt is no more. */
+export function createLane(
+  role: 'process' | 'threads',
+  options: LaneOptions,
+  assign: (attempt: AttemptStart, process: PoolProcess) => boolean
+): Lane {
+  return new PoolLane(role, options, assign)
+}
+
+class PoolLane implements Lane {
+  private readonly role: 'process' | 'threads'
+  private readonly options: LaneOptions
+  private readonly assign: (attempt: AttemptStart, process: PoolProcess) => boolean
+  private readonly children = new Map<number, PoolProcess>()
+  /** In order of arrival; a set, so that one can be withdrawn at once. */
+  private readonly waiting = new Set<AttemptStart>()
+  private readonly most: number
+  private readonly keep: number
+  private free: PoolProcess[] = []
+  private handlers: readonly HandlerEntry[] = []
+  private starting = 0
+  private growTimer: NodeJS.Timeout | undefined
+  private restartMs = 0
+  private closed = false
+
+  constructor(role: 'process' | 'threads', options: LaneOptions, assign: PoolLane['assign']) {
+    this.role = role
+    this.options = options
+    this.assign = assign
+    this.most = role === 'process' ? options.slots : 1
+    this.keep = role === 'process' ? Math.min(options.warm, options.slots) : 0
+  }
+
+  add(attempt: AttemptStart): void {
+    this.waiting.add(attempt)
+    this.pump()
+  }
+
+  withdraw(attempt: AttemptStart): void {
+    this.waiting.delete(attempt)
+  }
+
+  release(process: PoolProcess, attempt: AttemptStart, residentBytes: number): void {
+    process.running.delete(attempt)
+    process.attempts += 1
+    if (process.retired) return
+    const { recycleAfterAttempts, recycleAboveBytes } = this.options
+    const worn = process.attempts >= recycleAfterAttempts || residentBytes > recycleAboveBytes
+    if (worn && process.running.size === 0) {
+      this.retire(process)
+      this.warm()
+      this.pump()
+      return
+    }
+    process.idleSince = systemMonotonicMs()
+    this.free.push(process)
+    this.pump()
+  }
+
+  retire(process: PoolProcess): void {
+    if (process.retired) return
+    process.retired = true
+    this.free = this.free.filter((other) => other !== process)
+    this.options.supervisor.send({ type: 'kill', child: process.child })
+  }
+
+  gone(process: PoolProcess): void {
+    this.children.delete(process.child)
+    this.free = this.free.filter((other) => other !== process)
+    if (process.channel === undefined) this.starting -= 1
+    if (process.channel === undefined && !process.retired) {
+      this.restartMs = Math.min(RESTART_MAX_MS, Math.max(RESTART_BASE_MS, 2 * this.restartMs))
+      const { child, lastWords } = process
+      this.options.log.error({ child, lastWords }, 'a pool process ended before it was ready')
+    }
+    if (this.closed) return
+    if (this.restartMs === 0) this.refill()
+    else
+      setTimeout(() => {
+        this.refill()
+      }, this.restartMs).unref()
+  }
+
+  connected(process: PoolProcess, channel: Channel<ToPool>): void {
+    process.channel = channel
+    this.starting -= 1
+    this.restartMs = 0
+    if (process.retired) return
+    channel.send({ type: 'handlers', handlers: this.handlers })
+    process.idleSince = systemMonotonicMs()
+    for (let slot = 0; slot < process.capacity; slot++) this.free.push(process)
+    this.pump()
+  }
+
+  setHandlers(handlers: readonly HandlerEntry[]): void {
+    this.handlers = handlers
+  }
+
+  warm(): void {
+    while (!this.closed && this.usable() < this.keep) this.spawn()
+  }
+
+  shrink(): void {
+    const before = systemMonotonicMs() - IDLE_MS
+    for (const process of this.children.values()) {
+      if (this.usable() <= this.keep) return
+      const idle = process.channel !== undefined && process.running.size === 0 && !process.retired
+      if (idle && process.idleSince < before) this.retire(process)
+    }
+  }
+
+  find(child: number): PoolProcess | undefined {
+    return this.children.get(child)
+  }
+
+  processes(): readonly PoolProcess[] {
+    return [...this.children.values()]
+  }
+
+  close(): void {
+    this.closed = true
+    clearTimeout(this.growTimer)
+  }
+
+  private usable(): number {
+    let count = 0
+    for (const process of this.children.values()) if (!process.retired) count += 1
+    return count
+  }
+
+  private refill(): void {
+    this.warm()
+    this.pump()
+  }
+
+  private pump(): void {
+    for (const attempt of this.waiting) {
+      const process = this.free.pop()
+      if (process === undefined) {
+        this.grow()
+        return
+      }
+      this.waiting.delete(attempt)
+      if (this.assign(attempt, process)) this.hand(attempt, process)
+      else this.free.push(process)
+    }
+  }
+
+  private hand(attempt: AttemptStart, process: PoolProcess): void {
+    process.running.add(attempt)
+    this.bind(attempt, process)
+    const notAfter = this.options.notAfter(attempt.incarnation)
+    process.channel?.send({ type: 'run', attempt: toJsAttempt(attempt), notAfter })
+  }
+
+  private bind(attempt: AttemptStart, process: PoolProcess): void {
+    let hold = true
+    for (const running of process.running) hold &&= running.onLeaseLoss === 'continue'
+    const binding = `${attempt.incarnation} ${hold}`
+    if (process.boundTo === binding) return
+    process.boundTo = binding
+    const { child } = process
+    this.options.supervisor.send({ type: 'bind', child, incarnation: attempt.incarnation, hold })
+    // The supervisor must know before the process does, also if this one stops right here.
+    this.options.supervisor.flush()
+  }
+
+  /** An attempt waits and no process is free. */
+  private grow(): void {
+    if (this.closed || this.usable() >= this.most || this.restartMs > 0) return
+    if (this.usable() < Math.max(1, this.keep)) {
+      this.spawn()
+      return
+    }
+    this.growTimer ??= setTimeout(() => {
+      this.growTimer = undefined
+      if (this.waiting.size === 0 || this.free.length > 0) return
+      if (this.waiting.size > this.starting && this.usable() < this.most) this.spawn()
+      this.pump()
+    }, this.options.growAfterMs)
+  }
+
+  private spawn(): void {
+    const process: PoolProcess = {
+      child: this.options.nextChild(),
+      role: this.role,
+      secret: randomBytes(16).toString('hex'),
+      capacity: this.role === 'process' ? 1 : this.options.slots,
+      running: new Set(),
+      channel: undefined,
+      closed: false,
+      gone: undefined,
+      retired: false,
+      boundTo: '',
+      attempts: 0,
+      idleSince: 0,
+      lastWords: ''
+    }
+    this.children.set(process.child, process)
+    this.starting += 1
+    const { child, role, secret } = process
+    this.options.supervisor.send({ type: 'spawn', child, role, secret })
+  }
+}
