@@ -7,7 +7,7 @@
  * F2. The hard state in a batch fits the log at its end: term ≥ last term, base ≤ commit ≤ last index.
  */
 import { invariant } from '../../base/invariant.ts'
-import type { Entry, HardState } from '../../consensus/types.ts'
+import type { HardState } from '../../consensus/types.ts'
 import { batchBytes, entryRecordBytes } from '../../consensus/wal/batch-writer.ts'
 import type { BatchWriter } from '../../consensus/wal/batch-writer.ts'
 import type { LogBase, WalAppend } from '../../consensus/wal/types.ts'
@@ -53,19 +53,27 @@ export class BatchFiller {
   #queue: Change[] = []
   /** Entries of the first change that earlier batches hold. */
   #taken = 0
+  /** As of the last change that is in a batch. */
   state: LogState
+  /** As of the last change in the queue. */
+  #queued: LogState
 
   constructor(writer: BatchWriter, maxBatchBytes: number, state: LogState) {
     this.#writer = writer
     this.#maxBatchBytes = maxBatchBytes
     this.state = state
+    this.#queued = state
   }
 
   get length(): number {
     return this.#queue.length
   }
 
+  /** Queues a change; throws when it does not fit the log as it will be then (F2). */
   push(change: Change): void {
+    const after = stateAfter(this.#queued, { change, from: 0, to: change.entries.length })
+    assertFits(after)
+    this.#queued = after
     this.#queue.push(change)
   }
 
@@ -85,7 +93,9 @@ export class BatchFiller {
     for (const change of this.#queue) {
       const part = this.#put(change, this.#taken)
       const whole = part.to === change.entries.length
-      mustWrite = this.#follow(part, whole) || mustWrite
+      const before = this.state
+      this.state = stateAfter(before, part)
+      mustWrite ||= part.to > part.from || differs(before, this.state)
       parts.push(part)
       this.#taken = whole ? 0 : part.to
       if (!whole) break
@@ -112,42 +122,38 @@ export class BatchFiller {
   #fullWith(payloadBytes: number): boolean {
     return batchBytes(this.#writer.payloadBytes + payloadBytes) > this.#maxBatchBytes
   }
-
-  /** Brings the state up to a part; says whether that must be written. */
-  #follow({ change, from, to }: Part, whole: boolean): boolean {
-    const before = this.state
-    let { base, lastIndex, lastTerm } = before
-    if (from === 0 && change.reset !== undefined) {
-      base = change.reset
-      lastIndex = base.index
-      lastTerm = base.term
-    }
-    const last = to > from ? change.entries[to - 1] : undefined
-    if (last !== undefined) {
-      lastIndex = last.index
-      lastTerm = last.term
-    }
-    if (change.compactTo !== undefined && change.compactTo.index > base.index) base = change.compactTo
-    const incarnation = Math.max(before.incarnation, change.incarnation ?? 0)
-    const { term, vote, commit } = change.hardState ?? before.hardState
-    const hardState = { term, vote, commit: Math.max(whole ? commit : before.hardState.commit, base.index) }
-    this.state = { hardState, incarnation, base, lastIndex, lastTerm }
-    assertFits(this.state, change.entries)
-    return (
-      to > from ||
-      base !== before.base ||
-      incarnation !== before.incarnation ||
-      term !== before.hardState.term ||
-      vote !== before.hardState.vote
-    )
-  }
 }
 
-function assertFits({ hardState, base, lastIndex, lastTerm }: LogState, entries: readonly Entry[]): void {
+/** The log after a part of a change. */
+function stateAfter(before: LogState, { change, from, to }: Part): LogState {
+  const whole = to === change.entries.length
+  const reset = from === 0 ? change.reset : undefined
+  const last = to > from ? change.entries[to - 1] : undefined
+  const lastIndex = last?.index ?? reset?.index ?? before.lastIndex
+  const lastTerm = last?.term ?? reset?.term ?? before.lastTerm
+  let base = reset ?? before.base
+  if (change.compactTo !== undefined && change.compactTo.index > base.index) base = change.compactTo
+  const incarnation = Math.max(before.incarnation, change.incarnation ?? 0)
+  const { term, vote, commit } = change.hardState ?? before.hardState
+  const hardState = { term, vote, commit: Math.max(whole ? commit : before.hardState.commit, base.index) }
+  return { hardState, incarnation, base, lastIndex, lastTerm }
+}
+
+/** Whether there is more to write than the commit index; entries aside. */
+function differs(before: LogState, after: LogState): boolean {
+  return (
+    after.base !== before.base ||
+    after.incarnation !== before.incarnation ||
+    after.hardState.term !== before.hardState.term ||
+    after.hardState.vote !== before.hardState.vote
+  )
+}
+
+function assertFits({ hardState, base, lastIndex, lastTerm }: LogState): void {
   invariant(
     hardState.term >= lastTerm && hardState.commit <= lastIndex && base.index <= lastIndex,
     () =>
-      `log up to ${lastIndex} of term ${lastTerm} with base ${base.index} and ${entries.length} new entries ` +
-      `does not fit hard state ${JSON.stringify(hardState)}`
+      `log up to ${lastIndex} of term ${lastTerm} with base ${base.index} does not fit ` +
+      `hard state ${JSON.stringify(hardState)}`
   )
 }

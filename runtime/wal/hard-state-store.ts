@@ -86,10 +86,14 @@ export async function openHardStateStore(
   const block = disk.allocateBuffer(BLOCK_BYTES)
   if (found.slot !== undefined) return new HardStateStore(await disk.open(path), block, identity, found.slot)
   const file = await disk.create(`${path}.new`, HARD_STATE_FILE_BYTES)
-  const store = new HardStateStore(file, block, identity, { ...found.state, slotSequence: 0 })
-  await store.write(found.state)
-  await store.write(found.state)
+  const first = { ...found.state, slotSequence: 1 }
+  const second = { ...found.state, slotSequence: 2 }
+  for (const slot of [first, second]) {
+    encodeSlot(block, identity, slot)
+    await file.write(slotOffset(slot.slotSequence), block)
+  }
+  await file.close()
   await disk.rename(`${path}.new`, path)
   await disk.syncFolder(folder)
-  return store
+  return new HardStateStore(await disk.open(path), block, identity, second)
 }

@@ -224,9 +224,10 @@ export class LogWriter implements Wal {
   }
 
   #assertFits(entryBytes: number): void {
+    // One block is more than the header and the largest membership need.
     const room = this.#input.segmentBytes - BLOCK_BYTES
     invariant(
-      batchBytes(entryBytes + 8 * BLOCK_BYTES) <= room,
+      batchBytes(entryBytes + BLOCK_BYTES) <= room,
       () => `entry of ${entryBytes} bytes, but a segment has room for ${room}`
     )
   }

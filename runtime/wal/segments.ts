@@ -49,9 +49,10 @@ export async function createSegment(
   const path = `${folder}/${segmentName(sequence)}`
   const file = await disk.create(`${path}.new`, segmentBytes)
   await file.write(0, encodeSegmentHeader({ identity, segmentSequence: sequence, segmentBytes }))
+  await file.close()
   await disk.rename(`${path}.new`, path)
   await disk.syncFolder(folder)
-  return { sequence, file }
+  return { sequence, file: await disk.open(path) }
 }
 
 /** The segments of one open log. */
