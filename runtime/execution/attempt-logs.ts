@@ -31,6 +31,8 @@ interface Tail {
   /** Offsets of stored chunks, oldest first, for dropping. */
   starts: number[]
   pending: LogChunk[]
+  /** Nothing follows: forgotten once written. */
+  closed: boolean
 }
 
 const utf8 = new TextEncoder()
@@ -40,6 +42,7 @@ export class AttemptLogs {
   readonly #store: Store
   readonly #tails = new Map<string, Tail>()
   readonly #listeners = new Map<TaskId, Set<() => void>>()
+  #forgotten: TaskId[] = []
   #writing: Promise<void> = Promise.resolve()
 
   constructor(store: Store) {
@@ -60,7 +63,9 @@ export class AttemptLogs {
   }
 
   /** The attempt is over and what it printed is complete. */
-  ended(task: TaskId): void {
+  ended(task: TaskId, attempt: number): void {
+    const tail = this.#tails.get(`${task}/${attempt}`)
+    if (tail !== undefined) tail.closed = true
     this.#notify(task)
   }
 
@@ -97,21 +102,21 @@ export class AttemptLogs {
     return chunks
   }
 
-  /** Deletes the output of a task that was retired. */
-  async forget(task: TaskId): Promise<void> {
+  /** The task was retired: its output goes with the next flush. */
+  forget(task: TaskId): void {
+    this.#forgotten.push(task)
+  }
+
+  async close(): Promise<void> {
     await this.flush()
-    for (const key of this.#tails.keys()) if (key.startsWith(`${task}/`)) this.#tails.delete(key)
-    const operations: StoreOperation[] = []
-    for await (const [key] of this.#store.iterate({ gte: keyOf(task, 0, 0), lt: keyOf(task, Infinity, 0) })) {
-      operations.push({ type: 'del', key })
-    }
-    if (operations.length > 0) await this.#store.batch(operations, { sync: false })
+    await this.#store.close()
   }
 
   /** Writes what has gathered. */
   flush(): Promise<void> {
     const operations: StoreOperation[] = []
     for (const [name, tail] of this.#tails) {
+      if (tail.closed) this.#tails.delete(name)
       if (tail.pending.length === 0) continue
       const task = Number(name.slice(0, name.indexOf('/'))) as TaskId
       for (const chunk of coalesce(tail.pending)) {
@@ -125,10 +130,20 @@ export class AttemptLogs {
       }
       tail.pending = []
     }
-    if (operations.length > 0) {
-      this.#writing = this.#writing.then(() => this.#store.batch(operations, { sync: false }))
+    const forgotten = this.#forgotten
+    this.#forgotten = []
+    if (operations.length > 0 || forgotten.length > 0) {
+      this.#writing = this.#writing.then(() => this.#write(operations, forgotten))
     }
     return this.#writing
+  }
+
+  async #write(operations: StoreOperation[], forgotten: readonly TaskId[]): Promise<void> {
+    for (const task of forgotten) {
+      const range = { gte: keyOf(task, 0, 0), lt: keyOf(task, Infinity, 0) }
+      for await (const [key] of this.#store.iterate(range)) operations.push({ type: 'del', key })
+    }
+    if (operations.length > 0) await this.#store.batch(operations, { sync: false })
   }
 
   #dropOldest(task: TaskId, attempt: number, tail: Tail, operations: StoreOperation[]): void {
@@ -144,7 +159,7 @@ export class AttemptLogs {
     const name = `${task}/${attempt}`
     let tail = this.#tails.get(name)
     if (tail === undefined) {
-      tail = { end: 0, starts: [], pending: [] }
+      tail = { end: 0, starts: [], pending: [], closed: false }
       this.#tails.set(name, tail)
     }
     return tail

@@ -13,7 +13,6 @@
  */
 import { nodeId, type NodeId } from '../../base/ids.ts'
 import {
-  createRawNode,
   decodeMessage,
   hardStateOf,
   LOCAL_APPEND_THREAD,
@@ -24,7 +23,7 @@ import {
   type Entry,
   type Message,
   type RaftStatus,
-  type RawNode,
+  RawNode,
   type Ready,
   type Snapshot,
   type StepResult
@@ -97,6 +96,7 @@ export class RaftLoop {
   /** Storage work that waits for a snapshot to be installed. */
   #storageBacklog: Message[] = []
   #installing = false
+  #snapshotWaiters: (() => void)[] = []
   #tickDue = false
   #scheduled = false
   #stopped = false
@@ -105,7 +105,7 @@ export class RaftLoop {
   constructor(input: RaftLoopInput) {
     this.#input = input
     this.#hooks = input.hooks
-    this.#raw = createRawNode(raftOptions(input))
+    this.#raw = new RawNode(raftOptions(input))
     this.#outbound = new Outbound(input.transport, (peer) => {
       this.#raw.reportUnreachable(peer)
     })
@@ -181,7 +181,7 @@ export class RaftLoop {
       return
     }
     for (const encoded of frame.messages) {
-      const message = decodeMessage(encoded)
+      const message = tryDecode(encoded)
       // The transport authenticated the sender: what a message says of it must agree.
       if (message?.from === from) this.#inbox.push(message)
       else this.metrics.droppedFrames += 1
@@ -191,10 +191,11 @@ export class RaftLoop {
     this.schedule()
   }
 
-  /** Delivers a message that reached this node outside of frames (a snapshot's). */
-  inject(message: Message): void {
+  /** Delivers a snapshot's message, whose rows have arrived. Resolves when they were installed or are not wanted. */
+  injectSnapshot(message: Message): Promise<void> {
     this.#inbox.push(message)
     this.schedule()
+    return new Promise((resolve) => this.#snapshotWaiters.push(resolve))
   }
 
   propose(data: Uint8Array): StepResult {
@@ -261,6 +262,7 @@ export class RaftLoop {
       this.#hooks.onFatal(error)
       return
     }
+    if (!this.#installing) this.#releaseSnapshotWaiters()
     this.metrics.turns += 1
     const tookMs = this.#input.clock.monotonicNow() - startedAt
     if (tookMs > this.metrics.longestTurnMs) this.metrics.longestTurnMs = tookMs
@@ -355,10 +357,25 @@ export class RaftLoop {
     for (const message of backlog) this.#route(message)
   }
 
+  #releaseSnapshotWaiters(): void {
+    if (this.#snapshotWaiters.length === 0) return
+    for (const resolve of this.#snapshotWaiters) resolve()
+    this.#snapshotWaiters = []
+  }
+
   #deliver(responses: readonly Message[]): void {
     for (const response of responses) {
       if (response.to === this.#raw.id) this.#inbox.push(response)
       else this.#outbound.add(response)
     }
+  }
+}
+
+/** Bytes from the network that are no message are the sender's fault and not worth more than a count. */
+function tryDecode(bytes: Uint8Array): Message | undefined {
+  try {
+    return decodeMessage(bytes)
+  } catch {
+    return undefined
   }
 }

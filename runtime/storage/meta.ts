@@ -71,7 +71,7 @@ function unpack(bytes: Uint8Array): unknown[] {
 
 function ids(value: unknown): number[] {
   if (!Array.isArray(value) || !value.every((id) => typeof id === 'number')) throw corrupt()
-  return value as number[]
+  return value
 }
 
 function corrupt(cause?: unknown): AppError {
