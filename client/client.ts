@@ -164,7 +164,7 @@ async function getJson<Reply>(
     waitMs,
     signal
   })
-  return (await response.json()) as Reply
+  return reply as Reply
 }
 
 async function post(

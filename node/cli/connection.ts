@@ -1,0 +1,36 @@
+/** The options of every command that talks to a cluster. */
+import type { Command } from 'commander'
+import { DEFAULT_PORT } from '../../base/wire/headers.ts'
+import { createClient } from '../../client/index.ts'
+import type { Client } from '../../client/index.ts'
+import { UsageError } from './context.ts'
+import type { CliContext } from './context.ts'
+
+export interface ConnectionOptions {
+  readonly url?: string
+  readonly json?: boolean
+}
+
+/** Adds `--url` and `--json`. */
+export function connectionOptions(command: Command): Command {
+  return command
+    .option(
+      '--url <urls>',
+      `a node's URL, or several with commas between (default: DTSS_URL, else http://127.0.0.1:${DEFAULT_PORT})`
+    )
+    .option('--json', 'print one JSON object, as the last line of standard output')
+}
+
+/** A client for the nodes that the options or the environment name. */
+export function connect(context: CliContext, options: ConnectionOptions): Client {
+  const text = options.url ?? context.env['DTSS_URL'] ?? `http://127.0.0.1:${DEFAULT_PORT}`
+  const urls = text.split(',').map((url) => url.trim())
+  for (const url of urls) {
+    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) {
+      throw new UsageError(
+        `--url: got ${JSON.stringify(url)}, expected a URL such as http://127.0.0.1:${DEFAULT_PORT}`
+      )
+    }
+  }
+  return createClient({ urls, fetch: context.fetch, retries: 3 })
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { EXIT } from './context.ts'
+import { runCli } from './run-cli.ts'
+
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interrupted.abort(new Error(`stopped by ${signal}`))
+  })
+}
+// A reader that has seen enough (`dtss list | head`) closes the pipe: no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed)
+})
+
+process.exitCode = await runCli(
+  process.argv.slice(2),
+  {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+    signal: interrupted.signal,
+    fetch: (input, init) => fetch(input, init),
+    now: () => Date.now(),
+    exitCode: EXIT.ok
+  },
+  packageVersion()
+)
+
+/** The name resolves to the package itself, from its sources and from `dist/` alike. */
+function packageVersion(): string {
+  return (createRequire(import.meta.url)('dtss/package.json') as { version: string }).version
+}
