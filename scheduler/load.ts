@@ -21,7 +21,7 @@ import {
   readTask,
   readTombstone
 } from './record-codec.ts'
-import { corrupt, expectVersion } from './records.ts'
+import { corrupt, expectVersion } from './record-version.ts'
 import type { SchedulerState } from './state.ts'
 import { NO_DEPENDENTS, SPREAD_DONE, createState } from './state.ts'
 import type { RowMark, Task, Tombstone } from './types.ts'

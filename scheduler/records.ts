@@ -6,7 +6,6 @@
  * 2. Rows are encoded at the drain only; between two drains an object costs one row however often it changed.
  * 3. History rows and blobs are written once, read from the store, and never enter the checksum.
  */
-import { AppError } from '../base/errors.ts'
 import type { TaskId } from '../base/ids.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { DIRTY, REMOVED, STORED } from './changes.ts'
@@ -35,11 +34,12 @@ import {
   writeTask,
   writeTombstone
 } from './record-codec.ts'
+import { RECORD_VERSION, corrupt, expectVersion } from './record-version.ts'
 import type { SchedulerState } from './state.ts'
 import type { ClusterNode, HistoryRow, KeptKey, RowMark, Session, Task, Tombstone } from './types.ts'
 
-/** Version of all row encodings; checksums compare only between equal versions. */
-export const RECORD_VERSION = 1
+export { loadState } from './load.ts'
+export { RECORD_VERSION } from './record-version.ts'
 
 /** What to write to the store, in one batch. Deletes come before puts. */
 export interface StateChanges {
@@ -192,18 +192,4 @@ export function decodeHistory(value: Uint8Array): HistoryRow {
   } catch (error) {
     throw corrupt('a history row', error)
   }
-}
-
-/** Reads a row's version. Throws DATA_VERSION_UNSUPPORTED for one that this program does not know. */
-export function expectVersion(from: ByteReader): void {
-  const version = from.uint()
-  if (version === RECORD_VERSION) return
-  throw new AppError('DATA_VERSION_UNSUPPORTED', `row version: got ${version}, expected ${RECORD_VERSION}`)
-}
-
-/** A row that does not decode, named. */
-export function corrupt(what: string, cause: unknown): AppError {
-  if (cause instanceof AppError && cause.code === 'DATA_VERSION_UNSUPPORTED') return cause
-  const detail = cause instanceof Error ? cause.message : String(cause)
-  return new AppError('STATE_CORRUPT', `${what}: ${detail}`, { cause })
 }

@@ -34,8 +34,7 @@ const NO_RESOURCES: Resources = Object.freeze({})
 const NO_LABELS: Labels = Object.freeze({})
 
 function isEmpty(record: Readonly<Record<string, unknown>>): boolean {
-  for (const _ in record) return false
-  return true
+  return record === NO_RESOURCES || record === NO_LABELS || Object.keys(record).length === 0
 }
 
 function flagsOf(body: SpecBody): number {
@@ -229,13 +228,9 @@ function sameBody(a: SpecBody, b: SpecBody): boolean {
 
 function sameRecord(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): boolean {
   if (a === b) return true
-  let count = 0
-  for (const name in a) {
-    if (!Object.hasOwn(b, name) || a[name] !== b[name]) return false
-    count++
-  }
-  for (const _ in b) count--
-  return count === 0
+  const names = Object.keys(a)
+  if (names.length !== Object.keys(b).length) return false
+  return names.every((name) => Object.hasOwn(b, name) && a[name] === b[name])
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -46,10 +46,9 @@ export function readTexts(from: ByteReader): string[] {
 }
 
 export function writeLabels(out: ByteWriter, labels: Labels): void {
-  let count = 0
-  for (const _ in labels) count++
-  out.uint(count)
-  for (const name in labels) {
+  const names = Object.keys(labels)
+  out.uint(names.length)
+  for (const name of names) {
     out.text(name)
     out.text(labels[name] ?? '')
   }
@@ -62,10 +61,9 @@ export function readLabels(from: ByteReader): Labels {
 }
 
 export function writeResources(out: ByteWriter, resources: Resources): void {
-  let count = 0
-  for (const _ in resources) count++
-  out.uint(count)
-  for (const name in resources) {
+  const names = Object.keys(resources)
+  out.uint(names.length)
+  for (const name of names) {
     out.text(name)
     out.float(resources[name] ?? 0)
   }

@@ -1,11 +1,20 @@
-import type { NodeId } from '../../base/ids.ts'
-import { invariant } from '../../base/invariant.ts'
+/**
+ * The leader's planner: asks the policy for placements on the projected view and tells it what changes.
+ *
+ * 1. The policy hears of each ready task once until it is gone, whether it came from state or from a submission in flight.
+ * 2. A choice that does not hold in the view is a fault of the policy: counted, and the round ends there.
+ * 3. `apply` has the last word: when a batch settles, whatever it refused is offered again.
+ */
+import type { TaskId } from '../../base/ids.ts'
 import type { TimestampMs } from '../../base/units.ts'
 import type { Command, PlaceCommand } from '../commands.ts'
 import type { SchedulerEvent } from '../events.ts'
-import type { ClusterView, Policy } from '../policy.ts'
+import type { ClusterView, Policy, TaskView } from '../policy.ts'
 import type { SchedulerState } from '../state.ts'
 import type { ClusterNode } from '../types.ts'
+import type { Corrections } from './projection.ts'
+import { Projection, noCorrections } from './projection.ts'
+import { viewOfTask } from './task-view.ts'
 
 export interface PlannerOptions {
   readonly state: SchedulerState
@@ -42,6 +51,143 @@ export interface Planner {
 }
 
 export function createPlanner(options: PlannerOptions): Planner {
-  invariant(false, `stub ${options.policy.name} ${options.state.time}`)
+  return new LeaderPlanner(options)
 }
-export type { NodeId }
+
+class LeaderPlanner implements Planner {
+  faults = 0
+  private readonly state: SchedulerState
+  private readonly projection: Projection
+  private policy: Policy
+  private open: Corrections = noCorrections()
+  private readonly sealed = new Map<number, Corrections>()
+  private batches = 0
+  private readonly offer = (task: TaskView): void => {
+    this.policy.onReady(task, this.projection)
+  }
+
+  constructor({ state, policy, excluded }: PlannerOptions) {
+    this.state = state
+    this.policy = policy
+    this.projection = new Projection(state, excluded)
+    this.reset(state.time)
+  }
+
+  get view(): ClusterView {
+    return this.projection
+  }
+
+  project(commands: readonly Command[]): void {
+    for (const command of commands) {
+      if (command.type === 'submit') this.projection.addSubmit(this.open, command, this.offer)
+      else if (command.type === 'complete') this.projection.addComplete(this.open, command)
+    }
+  }
+
+  plan(now: TimestampMs, limit: number): PlaceCommand[] {
+    if (now > this.projection.now) this.projection.now = now
+    if (this.projection.refreshNodes()) this.policy.onNodesChanged?.(this.projection)
+    const commands: PlaceCommand[] = []
+    while (commands.length < limit) {
+      const choice = this.policy.next(this.projection)
+      if (choice === undefined) break
+      const command = this.projection.addPlacement(this.open, choice.taskId, choice.node)
+      if (command === undefined) {
+        this.faults++
+        break
+      }
+      commands.push(command)
+      this.policy.onGone(choice.taskId, this.projection)
+    }
+    return commands
+  }
+
+  seal(): number {
+    const batch = ++this.batches
+    this.sealed.set(batch, this.open)
+    this.open = noCorrections()
+    return batch
+  }
+
+  settle(batch: number, events: readonly SchedulerEvent[]): void {
+    const corrections = this.sealed.get(batch)
+    if (corrections !== undefined) {
+      this.sealed.delete(batch)
+      const { regained, vanished } = this.projection.settle(corrections)
+      for (const id of vanished) this.withdraw(id)
+      for (const id of regained) this.reoffer(id)
+    }
+    this.observe(events)
+  }
+
+  observe(events: readonly SchedulerEvent[]): void {
+    let nodesChanged = false
+    for (const event of events) {
+      switch (event.type) {
+        case 'task-ready':
+          this.reoffer(event.task.id)
+          break
+        case 'task-withdrawn':
+        case 'task-placed':
+          this.withdraw(event.task.id)
+          break
+        case 'attempt-ended':
+          this.policy.onEnded?.(
+            {
+              task: viewOfTask(event.task),
+              node: event.placement.node,
+              end: event.end,
+              runMs: event.runMs,
+              peakMemoryBytes: event.peakMemoryBytes
+            },
+            this.projection
+          )
+          break
+        case 'task-ended':
+          this.withdraw(event.row.id)
+          this.policy.onFinished?.(event.row.id, this.projection)
+          break
+        case 'node-changed':
+        case 'incarnation-opened':
+        case 'incarnation-ended':
+          nodesChanged = true
+          break
+        default:
+      }
+    }
+    if (!nodesChanged) return
+    this.projection.refreshNodes()
+    this.policy.onNodesChanged?.(this.projection)
+  }
+
+  reset(now: TimestampMs): void {
+    this.sealed.clear()
+    this.open = noCorrections()
+    this.projection.reset(now)
+    this.policy.reset(this.projection)
+  }
+
+  use(policy: Policy): void {
+    this.policy = policy
+    policy.reset(this.projection)
+  }
+
+  wakeAt(): TimestampMs | undefined {
+    return this.policy.wakeAt?.(this.projection)
+  }
+
+  /** An event may be behind: its task was placed later in the same entry, or is being placed. */
+  private reoffer(id: TaskId): void {
+    const { offered } = this.projection
+    if (offered.has(id) || !this.state.ready.has(id) || this.projection.isPlacing(id)) return
+    const task = this.state.tasks.get(id)
+    if (task === undefined) return
+    offered.add(id)
+    this.policy.onReady(viewOfTask(task), this.projection)
+  }
+
+  private withdraw(id: TaskId): void {
+    if (this.state.ready.has(id) || !this.projection.offered.delete(id)) return
+    this.policy.onGone(id, this.projection)
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The applied state plus a leader's commands in flight, as a `ClusterView`.
+ *
+ * Owns which tasks are ready *in the plan*: ready in state or at birth, and not placed in flight. Each in-flight command is
+ * a correction that belongs to a batch; when the batch settles its corrections go, and state speaks.
+ */
+import type { NodeId, TaskId } from '../../base/ids.ts'
+import { taskId } from '../../base/ids.ts'
+import type { TimestampMs } from '../../base/units.ts'
+import type { CompleteCommand, PlaceCommand, SubmitCommand } from '../commands.ts'
+import { acceptsPlacements, obstacle } from '../eligibility.ts'
+import type { ClusterView, NodeView, RunningView, TaskView } from '../policy.ts'
+import { SPREAD_DONE } from '../state.ts'
+import type { SchedulerState } from '../state.ts'
+import type { ClusterNode, Resources, TaskSpec } from '../types.ts'
+import { PlannedNode } from './node-view.ts'
+import { viewOfTask, viewOfUnborn } from './task-view.ts'
+
+interface Shift {
+  readonly taskId: TaskId
+  readonly node: PlannedNode
+  readonly resources: Resources
+}
+
+/** Corrections of one batch. */
+export interface Corrections {
+  readonly born: TaskId[]
+  readonly placed: Shift[]
+  readonly freed: Shift[]
+}
+
+export function noCorrections(): Corrections {
+  return { born: [], placed: [], freed: [] }
+}
+
+export class Projection implements ClusterView {
+  now: TimestampMs
+  /** Ready in the plan. */
+  readonly offered = new Set<TaskId>()
+  private readonly state: SchedulerState
+  private readonly excluded: (node: ClusterNode) => boolean
+  private readonly planned = new Map<NodeId, PlannedNode>()
+  private available: PlannedNode[] = []
+  private readonly unborn = new Map<TaskId, TaskView>()
+  private readonly placing = new Map<TaskId, RunningView>()
+  private readonly ending = new Set<TaskId>()
+
+  constructor(state: SchedulerState, excluded: (node: ClusterNode) => boolean) {
+    this.state = state
+    this.excluded = excluded
+    this.now = state.time
+  }
+
+  nodes(): readonly NodeView[] {
+    return this.available
+  }
+
+  node(id: NodeId): NodeView | undefined {
+    return this.available.find((node) => node.id === id)
+  }
+
+  task(id: TaskId): TaskView | undefined {
+    const task = this.state.tasks.get(id)
+    return task === undefined ? this.unborn.get(id) : viewOfTask(task)
+  }
+
+  *running(): Iterable<RunningView> {
+    for (const node of this.state.nodes.values()) {
+      for (const id of node.placements) {
+        const placement = this.state.tasks.get(id)?.placement
+        if (placement === undefined || this.ending.has(id)) continue
+        yield { taskId: id, node: node.id, placedAt: placement.placedAt }
+      }
+    }
+    yield* this.placing.values()
+  }
+
+  *ready(): Iterable<TaskView> {
+    for (const id of [...this.offered].sort((a, b) => a - b)) {
+      const task = this.task(id)
+      if (task !== undefined) yield task
+    }
+  }
+
+  eligible(task: TaskView, node: NodeView): boolean {
+    const planned = this.planned.get(node.id)
+    return planned !== undefined && obstacle(task, planned.node.offer) === undefined
+  }
+
+  fits(task: TaskView, node: NodeView): boolean {
+    return this.planned.get(node.id)?.fits(task.resources) ?? false
+  }
+
+  /** Starts from state alone. */
+  reset(now: TimestampMs): void {
+    this.now = now
+    this.planned.clear()
+    this.unborn.clear()
+    this.placing.clear()
+    this.ending.clear()
+    this.offered.clear()
+    this.available = []
+    for (const id of this.state.ready) this.offered.add(id)
+    this.refreshNodes()
+  }
+
+  /** Works out anew which nodes accept placements. Returns whether they differ from before. */
+  refreshNodes(): boolean {
+    const before = this.available
+    const next: PlannedNode[] = []
+    for (const node of this.state.nodes.values()) {
+      if (acceptsPlacements(node) && !this.excluded(node)) next.push(this.plannedNode(node))
+    }
+    next.sort((a, b) => a.id - b.id)
+    this.available = next
+    for (const id of this.planned.keys()) if (!this.state.nodes.has(id)) this.planned.delete(id)
+    return before.length !== next.length || before.some((node, index) => node !== next[index])
+  }
+
+  private plannedNode(node: ClusterNode): PlannedNode {
+    const known = this.planned.get(node.id)
+    if (known !== undefined) return known
+    const planned = new PlannedNode(node)
+    this.planned.set(node.id, planned)
+    return planned
+  }
+
+  /** Projects a submission; calls `offer` for each task that will be ready at birth. */
+  addSubmit(into: Corrections, command: SubmitCommand, offer: (task: TaskView) => void): void {
+    const { idempotency, firstId } = command
+    // It will be answered from the key, or refused.
+    if (idempotency !== undefined && this.state.keys.has(idempotency.key)) return
+    let id = firstId
+    for (const spec of command.tasks) {
+      if (this.bornReady(spec)) {
+        const view = viewOfUnborn(id, firstId, spec, this.now)
+        this.unborn.set(id, view)
+        this.offered.add(id)
+        into.born.push(id)
+        offer(view)
+      }
+      id = taskId(id + 1)
+    }
+  }
+
+  private bornReady(spec: TaskSpec): boolean {
+    if (spec.notBefore > this.state.time) return false
+    return spec.needs.every((need) => {
+      const tombstone = this.state.tombstones.get(need.id)
+      return tombstone?.status === 'succeeded' && tombstone.spreadTo === SPREAD_DONE
+    })
+  }
+
+  /** Projects a completion: its slot is free in the same entry. */
+  addComplete(into: Corrections, { report }: CompleteCommand): void {
+    const task = this.state.tasks.get(report.taskId)
+    const placement = task?.placement
+    if (task === undefined || placement?.token !== report.token || this.ending.has(task.id)) return
+    const node = this.planned.get(placement.node)
+    if (node === undefined) return
+    this.ending.add(task.id)
+    node.shift(task.spec.resources, -1)
+    into.freed.push({ taskId: task.id, node, resources: task.spec.resources })
+  }
+
+  /** Projects a choice, or returns undefined when it does not hold in the plan. */
+  addPlacement(into: Corrections, id: TaskId, onto: NodeId): PlaceCommand | undefined {
+    const task = this.task(id)
+    const node = this.node(onto)
+    if (task === undefined || node === undefined || !this.offered.has(id)) return undefined
+    if (!this.eligible(task, node) || !this.fits(task, node)) return undefined
+    const planned = this.planned.get(onto)
+    if (planned === undefined) return undefined
+    planned.shift(task.resources, 1)
+    this.offered.delete(id)
+    this.placing.set(id, { taskId: id, node: onto, placedAt: this.now })
+    into.placed.push({ taskId: id, node: planned, resources: task.resources })
+    return { type: 'place', taskId: id, node: onto, incarnation: planned.node.incarnation }
+  }
+
+  /** Takes a batch's corrections back. Returns tasks that are ready after all, and tasks that are offered but not ready. */
+  settle(batch: Corrections): { readonly regained: TaskId[]; readonly vanished: TaskId[] } {
+    const regained: TaskId[] = []
+    const vanished: TaskId[] = []
+    for (const { taskId: id, node, resources } of batch.freed) {
+      node.shift(resources, 1)
+      this.ending.delete(id)
+    }
+    for (const { taskId: id, node, resources } of batch.placed) {
+      node.shift(resources, -1)
+      this.placing.delete(id)
+      if (this.state.ready.has(id)) regained.push(id)
+    }
+    for (const id of batch.born) {
+      this.unborn.delete(id)
+      if (this.offered.has(id) && !this.state.ready.has(id)) vanished.push(id)
+    }
+    return { regained, vanished }
+  }
+
+  /** Whether a task is about to be placed. */
+  isPlacing(id: TaskId): boolean {
+    return this.placing.has(id)
+  }
+}
