@@ -29,8 +29,9 @@ export function swfTrace(name: string, log: SwfLog): Trace {
     family: 'independent',
     slowdownBoundMs: SLOWDOWN_BOUND_MS,
     defaultLoad: log.maxProcs > 0 ? undefined : 0.9,
+    loadIsUsed: true,
     defaultSeeds: 1,
-    instance: (seed, load) => instanceOf(name, log, seed, load)
+    instances: (seed, load) => [instanceOf(name, log, seed, load)]
   }
 }
 

@@ -41,17 +41,22 @@ const SLOWDOWN_BOUND_MS = 1000
 const LEVELS = [5, 10, 20, 40, 50, 60, 80, 100]
 
 /** The trace that draws its jobs from these. */
-export function tpchTrace(name: string, jobs: readonly TpchJob[], options: TpchOptions = TPCH_DEFAULTS): Trace {
+export function tpchTrace(
+  name: string,
+  jobs: readonly TpchJob[],
+  options: TpchOptions = TPCH_DEFAULTS
+): Trace {
   const meanWorkMs = jobs.reduce((sum, job) => sum + workMs(job), 0) / Math.max(1, jobs.length)
   return {
     name,
     family: 'dags',
     slowdownBoundMs: SLOWDOWN_BOUND_MS,
     defaultLoad: undefined,
+    loadIsUsed: true,
     defaultSeeds: 10,
-    instance: (seed, load) => {
+    instances: (seed, load) => {
       const gapMs = load === undefined ? options.gapMs : meanWorkMs / (options.executors * load)
-      return instanceOf(name, jobs, seed, { ...options, gapMs })
+      return [instanceOf(name, jobs, seed, { ...options, gapMs })]
     }
   }
 }
@@ -74,7 +79,10 @@ function instanceOf(name: string, jobs: readonly TpchJob[], seed: number, option
   const workload = compileWorkload(name, tasks)
   const ideal = criticalPaths(workload)
   const total = tasks.reduce((sum, task) => sum + task.workMs, 0)
-  const lastMs = tasks.reduce((latest, task) => Math.max(latest, task.submittedAt + (ideal[task.group - 1] ?? 0)), 0)
+  const lastMs = tasks.reduce(
+    (latest, task) => Math.max(latest, task.submittedAt + (ideal[task.group - 1] ?? 0)),
+    0
+  )
   return {
     workload,
     cluster: Array.from({ length: options.executors }, (_, index) => executor(index + 1)),
@@ -90,7 +98,15 @@ function instanceOf(name: string, jobs: readonly TpchJob[], seed: number, option
 }
 
 function executor(number: number): SimNode {
-  return { id: nodeId(number), labels: {}, zone: '', profile: 'executor', slots: 1, resources: {}, speeds: {} }
+  return {
+    id: nodeId(number),
+    labels: {},
+    zone: '',
+    profile: 'executor',
+    slots: 1,
+    resources: {},
+    speeds: {}
+  }
 }
 
 function appendJob(tasks: SimTask[], stages: TpchStage[], job: TpchJob, submittedAt: number): void {
@@ -159,8 +175,17 @@ class SparkModel implements RunModel {
     const idle = before?.group !== task.group || before.freeSince < context.now
     const draw = (salt: number): number => uniform(this.#seed, task.id, context.attempt, salt)
     const level = executorLevel(this.#executors.get(task.group) ?? 1, draw(1))
-    plan.runMs = this.#duration(stage, level, idle ? 'fresh' : before.stage === stage ? 'rest' : 'first', draw(2))
-    this.#attached.set(node.id, { group: task.group, stage, freeSince: context.now + plan.setupMs + plan.runMs })
+    plan.runMs = this.#duration(
+      stage,
+      level,
+      idle ? 'fresh' : before.stage === stage ? 'rest' : 'first',
+      draw(2)
+    )
+    this.#attached.set(node.id, {
+      group: task.group,
+      stage,
+      freeSince: context.now + plan.setupMs + plan.runMs
+    })
   }
 
   #count(group: TaskId, change: number): void {

@@ -37,7 +37,9 @@ export interface Trace {
   readonly slowdownBoundMs: number
   /** The load of `instance` when none is asked for; undefined when the trace's own capacity is used. */
   readonly defaultLoad: number | undefined
+  /** Whether a load can be asked for. */
+  readonly loadIsUsed: boolean
   readonly defaultSeeds: number
-  /** The instance of this seed (0, 1, …); `load` sets the capacity (or the arrival rate) if given. */
-  instance(seed: number, load: number | undefined): Instance
+  /** The instances of this seed (0, 1, …), mostly one; `load` sets the capacity (or the arrival rate) if given. */
+  instances(seed: number, load: number | undefined): Iterable<Instance>
 }

@@ -121,7 +121,8 @@ class Sharing implements Policy {
       const group = node === undefined || node.freeSlots <= 0 ? undefined : this.#locality.lastOn(id)
       const taskId = group === undefined ? undefined : this.#queues.firstOf(group)
       const task = taskId === undefined ? undefined : view.task(taskId)
-      if (node !== undefined && task !== undefined && takes(task, node, view)) return { taskId: task.id, node: id }
+      if (node !== undefined && task !== undefined && takes(task, node, view))
+        return { taskId: task.id, node: id }
       this.#warm.delete(id)
     }
     return undefined

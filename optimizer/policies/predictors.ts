@@ -5,7 +5,7 @@
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import { PointPrediction } from '../estimate.ts'
-import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
+import type { Estimator, Prediction } from '../estimate.ts'
 
 const SHORTEST_MS = 1
 
@@ -32,31 +32,27 @@ export function unit(ms = 1000): Estimator {
 /**
  * The mean of the last two run times of the same user, capped by the user's limit (Tsafrir, Etsion & Feitelson,
  * "Backfilling Using System-Generated Predictions Rather than User Runtime Estimates", IEEE TPDS 2007, §4). Before a
- * user's first completion: the limit, or without one the mean of all completions.
+ * user's first completion: the limit, or without one `unknownMs`. `capped: false` ignores limits.
  */
-export function lastTwo(keyOf: (task: TaskView) => ClassKey = (task) => task.tenant): Estimator {
-  const recent = new Map<ClassKey, { last: number; before: number }>()
+export function lastTwo(options: { readonly capped?: boolean; readonly unknownMs?: number } = {}): Estimator {
+  const { capped = true, unknownMs = UNKNOWN_MS } = options
+  const recent = new Map<string, { last: number; before: number }>()
   const prediction = new PointPrediction()
-  let total = 0
-  let count = 0
-  const fallback = (): number => (count === 0 ? UNKNOWN_MS : total / count)
+  const limitOf = (task: TaskView): number => (capped && task.limitMs > 0 ? task.limitMs : Infinity)
   return {
     name: 'last2',
     // Tasks of one user differ in nothing but the cap.
-    classOf: (task) => (task.limitMs === 0 ? keyOf(task) : `${keyOf(task)}/${task.limitMs}`),
+    classOf: (task) => `${task.tenant}/${limitOf(task)}`,
     predict: (task) => {
-      const seen = recent.get(keyOf(task))
-      const cap = task.limitMs > 0 ? task.limitMs : Infinity
-      if (seen === undefined) return prediction.of(cap < Infinity ? cap : fallback())
-      return prediction.of(Math.min(cap, Math.max(SHORTEST_MS, (seen.last + seen.before) / 2)))
+      const seen = recent.get(task.tenant)
+      const limit = limitOf(task)
+      if (seen === undefined) return prediction.of(limit < Infinity ? limit : unknownMs)
+      return prediction.of(Math.min(limit, Math.max(SHORTEST_MS, (seen.last + seen.before) / 2)))
     },
     observe: ({ task, end, runMs }) => {
       if (end !== 'succeeded' && end !== 'failed') return
-      const key = keyOf(task)
-      const seen = recent.get(key)
-      recent.set(key, { last: runMs, before: seen?.last ?? runMs })
-      total += Math.max(SHORTEST_MS, runMs)
-      count++
+      const seen = recent.get(task.tenant)
+      recent.set(task.tenant, { last: runMs, before: seen?.last ?? runMs })
     }
   }
 }

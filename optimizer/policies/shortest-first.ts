@@ -1,7 +1,10 @@
 /**
  * Shortest job first, without preemption, on any prediction (Harchol-Balter, "Performance Modeling and Design of
- * Computer Systems", ch. 31). Predictions are re-read at each completion of the class, so waiting tasks move when their
- * siblings finish. `area` weighs a task by what it occupies (Smith's rule with weight 1 per task: time × width).
+ * Computer Systems", ch. 31). The order is by predicted area, time × cpu, which is Smith's rule with weight 1 a task;
+ * for tasks of one width that is the same as by time.
+ *
+ * A prediction is made when the task becomes ready and kept, or (`live`) re-read whenever a task of the same tenant ends,
+ * so that waiting tasks move when their siblings finish.
  */
 import type { Policy, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../estimate.ts'
@@ -13,26 +16,38 @@ export interface ShortestFirstOptions {
   readonly name: string
   readonly estimator: Estimator
   readonly node?: NodeRule
-  /** Whether to order by predicted time × cpu rather than by time alone. Default false. */
-  readonly area?: boolean
+  /** Whether predictions are re-read while tasks wait. Default false. */
+  readonly live?: boolean
 }
 
 /** SJF on the estimator's mean. */
 export function shortestFirst(options: ShortestFirstOptions): Policy {
-  const { name, estimator, area = false } = options
-  const width = (task: TaskView): number => (area ? (task.resources['cpu'] ?? 1000) / 1000 : 1)
-  // Classes of one user's limit change together, so a completion re-scores all classes that this user has waiting.
-  const siblings = new Map<string, Set<ClassKey>>()
-  const classOf = (task: TaskView): ClassKey => {
-    const own = estimator.classOf(task)
-    return area ? `${own}x${width(task)}` : own
-  }
+  return options.live === true ? liveOrder(options) : fixedOrder(options)
+}
+
+function fixedOrder({ name, estimator, node = firstFit }: ShortestFirstOptions): Policy {
   return queuePolicy({
     name,
-    node: options.node ?? firstFit,
+    node,
+    order: {
+      classOf: (task) => estimator.predict(task).meanMs * width(task),
+      score: (key) => Number(key),
+      onEnded: (feedback) => {
+        estimator.observe(feedback)
+      }
+    }
+  })
+}
+
+function liveOrder({ name, estimator, node = firstFit }: ShortestFirstOptions): Policy {
+  // Which classes a tenant has had: a completion may change the prediction of all of them.
+  const siblings = new Map<string, Set<ClassKey>>()
+  return queuePolicy({
+    name,
+    node,
     order: {
       classOf: (task) => {
-        const key = classOf(task)
+        const key = `${estimator.classOf(task)}x${width(task)}`
         const known = siblings.get(task.tenant)
         if (known === undefined) siblings.set(task.tenant, new Set([key]))
         else known.add(key)
@@ -43,10 +58,14 @@ export function shortestFirst(options: ShortestFirstOptions): Policy {
         estimator.observe(feedback)
         for (const key of siblings.get(feedback.task.tenant) ?? []) queues.rescore(key)
       },
-      onFinished: () => undefined,
       reset: () => {
         siblings.clear()
       }
     }
   })
+}
+
+/** Cores; 1 when the task does not say. */
+function width(task: TaskView): number {
+  return (task.resources['cpu'] ?? 1000) / 1000
 }

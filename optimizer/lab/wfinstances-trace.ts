@@ -1,0 +1,96 @@
+/**
+ * Workflow executions as a trace: each workflow alone on K nodes of one slot whose speeds are drawn uniformly from
+ * [0.5, 1.5]. A seed is a draw of speeds; it makes one instance per workflow. Moving data costs nothing unless asked
+ * for: with the recorded bytes and a gigabit it is below 1 % of the run time of most of these workflows.
+ */
+import { nodeId, taskId } from '../../base/ids.ts'
+import { createRng } from '../../base/prng.ts'
+import { criticalPaths } from '../sim/critical-path.ts'
+import { fixedRunTimes } from '../sim/run-models.ts'
+import { compileWorkload } from '../sim/workload.ts'
+import type { SimNode, SimTask } from '../sim/types.ts'
+import { classMeans } from './class-means.ts'
+import type { Instance, Trace } from './trace.ts'
+import type { Workflow } from './wfinstances.ts'
+
+const SLOWDOWN_BOUND_MS = 10_000
+const SLOWEST = 0.5
+const FASTEST = 1.5
+/** What the few tasks take that were recorded with 0 s. */
+const SHORTEST_MS = 1
+
+/** The trace of these workflows on `nodes` nodes. */
+export function workflowTrace(name: string, workflows: readonly Workflow[], nodes = 8): Trace {
+  return {
+    name: `${name} K=${nodes}`,
+    family: 'one-dag',
+    slowdownBoundMs: SLOWDOWN_BOUND_MS,
+    defaultLoad: undefined,
+    loadIsUsed: false,
+    defaultSeeds: 3,
+    *instances(seed) {
+      for (const workflow of workflows) yield instanceOf(workflow, drawSpeeds(seed, nodes))
+    }
+  }
+}
+
+function drawSpeeds(seed: number, nodes: number): number[] {
+  const rng = createRng(seed * 1000 + nodes)
+  return Array.from({ length: nodes }, () => SLOWEST + (FASTEST - SLOWEST) * rng.nextFloat())
+}
+
+function instanceOf(workflow: Workflow, speeds: readonly number[]): Instance {
+  const tasks = workflow.tasks.map((_, index) => taskOf(workflow, index))
+  const workload = compileWorkload(workflow.id, tasks)
+  const fastest = Math.max(...speeds)
+  const total = tasks.reduce((sum, task) => sum + task.workMs, 0)
+  const capacity = speeds.reduce((sum, speed) => sum + speed, 0)
+  const ideal = criticalPaths(workload)
+  return {
+    workload,
+    cluster: speeds.map((speed, index) => nodeOf(index + 1, speed)),
+    outages: [],
+    model: fixedRunTimes,
+    truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
+    classMeanMs: classMeans(tasks),
+    speedOf: (node) => speeds[node - 1] ?? 1,
+    idealMs: ideal,
+    makespanBoundMs: Math.max((ideal[0] ?? 0) / fastest, total / capacity),
+    load: 1
+  }
+}
+
+function nodeOf(number: number, speed: number): SimNode {
+  return {
+    id: nodeId(number),
+    labels: {},
+    zone: '',
+    profile: `speed-${speed.toFixed(2)}`,
+    slots: 1,
+    resources: {},
+    speeds: { cpu: speed }
+  }
+}
+
+function taskOf(workflow: Workflow, index: number): SimTask {
+  const task = workflow.tasks[index]
+  const parents = task?.parents ?? []
+  return {
+    id: taskId(index + 1),
+    name: task?.name ?? '',
+    tenant: workflow.app,
+    priority: 0,
+    resources: {},
+    nodeSelector: {},
+    inputBytes: task?.inputBytes ?? 0,
+    limitMs: 0,
+    submittedAt: 0,
+    idempotent: true,
+    needs: parents.map(([parent]) => taskId(parent + 1)),
+    transferBytes: parents.map(([, bytes]) => bytes),
+    group: taskId(1),
+    workMs: Math.max(SHORTEST_MS, (task?.runS ?? 0) * 1000),
+    kind: 'cpu',
+    peakMemoryBytes: task?.memoryBytes ?? 0
+  }
+}
