@@ -40,7 +40,7 @@ const DEFAULT_LEASE_MARGIN_MS = 250
 const RESTART_MS = 1000
 /** Node's timers count in 31 bits. */
 const MAX_TIMER_MS = 2 ** 31 - 1
-const DEFAULT_POOL = { growAfterMs: 10, recycleAfterAttempts: 100_000, recycleAboveBytes: 512 * MiB }
+const DEFAULT_POOL = { growAfterMs: 50, recycleAfterAttempts: 100_000, recycleAboveBytes: 512 * MiB }
 
 /** A host that has not started. It offers nothing before `start`. */
 export function createAttemptHost(options: AttemptHostOptions): AttemptHost {

@@ -25,7 +25,7 @@ export interface AttemptHostOptions {
 export interface PoolOptions {
   /** Processes that are kept ready. Default: the smaller of `slots` and the number of cores. */
   readonly warm?: number
-  /** An attempt that waited this long for a process makes the pool grow, up to `slots`. Default 10. */
+  /** How often a pool that keeps attempts waiting considers to grow, up to `slots`. Default 50. */
   readonly growAfterMs?: number
   /** A process is replaced after so many attempts. Default 100,000. */
   readonly recycleAfterAttempts?: number

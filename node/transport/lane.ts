@@ -61,6 +61,10 @@ export class Lane {
     return this.#state
   }
 
+  get connection(): Connection | undefined {
+    return this.#state === 'up' ? this.#connection : undefined
+  }
+
   socket(channel: Channel): FrameSocket | undefined {
     return this.#sockets.get(channel)
   }

@@ -6,6 +6,7 @@
  * 2. Nothing is sent or taken between members before both greetings agreed on protocol version and cluster.
  * 3. `stop` leaves no socket and no timer.
  */
+import { setMaxListeners } from 'node:events'
 import type { Connection, PeerId as Libp2pPeerId } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
@@ -14,6 +15,8 @@ import type { NodeId, PeerId } from '../../base/ids.ts'
 import { KiB, MiB, second } from '../../base/units.ts'
 import { CHANNELS } from '../../runtime/ports/transport.ts'
 import type { PeerAddress, Transport, TransportHandlers } from '../../runtime/ports/transport.ts'
+import { createDialer, peerOf, raceSignal, withPeer } from './dialer.ts'
+import type { Dialer } from './dialer.ts'
 import { MismatchError } from './greeting.ts'
 import { PROTOCOL_VERSION } from './hello.ts'
 import type { Hello } from './hello.ts'
@@ -68,6 +71,7 @@ class Libp2pTransport implements Transport {
   readonly #members = new Map<PeerId, NodeId>()
   readonly #reported = new Set<string>()
   readonly #inbound: Inbound
+  readonly #dialer: Dialer
   readonly #stopping = new AbortController()
   #handlers: TransportHandlers | undefined
   #hello: Hello | undefined
@@ -83,6 +87,9 @@ class Libp2pTransport implements Transport {
     this.#options = options
     this.#limits = limits
     this.#listen = listen
+    this.#dialer = createDialer(node)
+    // Every request under way listens to it.
+    setMaxListeners(0, this.#stopping.signal)
     this.peerId = node.peerId.toString() as PeerId
     this.#inbound = createInbound({
       limits,
@@ -184,12 +191,7 @@ class Libp2pTransport implements Transport {
     this.#stopping.signal.addEventListener('abort', stop)
     try {
       this.#stopping.signal.throwIfAborted()
-      const connection = await this.#connect(to, deadline.signal)
-      try {
-        return await sendRequest(connection, request, this.#limits.maxFrameBytes, deadline.signal)
-      } finally {
-        this.#releaseStranger(connection)
-      }
+      return await this.#requestWithin(to, request, deadline.signal)
     } finally {
       clearTimeout(timer)
       this.#stopping.signal.removeEventListener('abort', stop)
@@ -267,9 +269,9 @@ class Libp2pTransport implements Transport {
       entropy: this.#options.entropy,
       hello: () => (this.#watch === undefined ? undefined : this.#hello),
       dial: (address, signal) =>
-        this.#node.dial(
+        this.#dialer.dial(
           address.addresses.map((text) => withPeer(text, address.peerId)),
-          { force: true, signal }
+          signal
         ),
       onConnection: (id, connected) => {
         if (connected) this.#forgetReports(peer.peerId)
@@ -286,25 +288,31 @@ class Libp2pTransport implements Transport {
     })
   }
 
-  async #connect(to: NodeId | string, signal: AbortSignal): Promise<Connection> {
+  async #requestWithin(to: NodeId | string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    let own: Connection | undefined
     try {
-      if (typeof to === 'string') return await this.#node.dial(multiaddr(to), { signal })
-      const link = this.#links.get(to)
-      if (link === undefined) throw new AppError('NODE_NOT_FOUND', `node ${to} is not a member`)
-      return await Promise.race([link.ready('control'), rejectOn(signal)])
+      const shared = await raceSignal(this.#sharedConnection(to), signal)
+      own = shared === undefined ? await this.#dialer.dial([multiaddr(String(to))], signal) : undefined
+      const connection = shared ?? own
+      if (connection === undefined) throw new Error('no connection')
+      return await sendRequest(connection, request, this.#limits.maxFrameBytes, signal)
     } catch (error) {
       signal.throwIfAborted()
       throw error instanceof AppError ? error : unreachablePeer(to, error)
+    } finally {
+      own?.abort(new Error('the request is over'))
     }
   }
 
-  /** Connections to peers outside the cluster last as long as their requests. */
-  #releaseStranger(connection: Connection): void {
-    const used = connection.streams.some((stream) => stream.status === 'open')
-    if (used || this.#members.has(connection.remotePeer.toString() as PeerId)) return
-    connection.close().catch((error: unknown) => {
-      connection.abort(error instanceof Error ? error : new Error(String(error)))
-    })
+  /** The connection to a member; undefined for an address that no standing connection leads to. */
+  async #sharedConnection(to: NodeId | string): Promise<Connection | undefined> {
+    if (typeof to === 'string') {
+      const peer = peerOf(multiaddr(to))
+      return peer === undefined ? undefined : this.#linkOf(peer)?.connection()
+    }
+    const link = this.#links.get(to)
+    if (link === undefined) throw new AppError('NODE_NOT_FOUND', `node ${to} is not a member`)
+    return link.ready('control')
   }
 
   *#heard(): Iterable<readonly [PeerId, number]> {
@@ -347,23 +355,7 @@ function isPeer(remote: Libp2pPeerId, peer: PeerId): boolean {
   return remote.toString() === peer
 }
 
-/** An address that can only reach this peer: whoever else answers there fails the noise handshake. */
-function withPeer(address: string, peer: PeerId): ReturnType<typeof multiaddr> {
-  const parsed = multiaddr(address)
-  return parsed.getComponents().some((component) => component.name === 'p2p')
-    ? parsed
-    : parsed.encapsulate(`/p2p/${peer}`)
-}
-
 function unreachablePeer(to: NodeId | string, error: unknown): AppError {
   const reason = error instanceof Error ? error.message : String(error)
   return new AppError('PEER_UNREACHABLE', `no connection to ${to}: ${reason}`, { cause: error })
-}
-
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => {
-      reject(signal.reason as Error)
-    })
-  })
 }

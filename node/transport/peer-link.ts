@@ -31,6 +31,8 @@ export interface PeerLink {
   wake(): void
   send(channel: Channel, frame: Uint8Array): boolean
   queuedBytes(channel: Channel): number
+  /** The connection for requests, if there is one. */
+  connection(): Connection | undefined
   /** A connection for requests, and one for snapshots; rejects when the peer is out of reach. */
   ready(lane: 'control' | 'bulk'): Promise<Connection>
   /** Shows the peer that we live, if nothing else did since the last call. */
@@ -45,15 +47,8 @@ export interface PeerLink {
 export function createPeerLink(first: PeerAddress, options: PeerLinkOptions): PeerLink {
   const { limits } = options
   let address = first
-  let lastDial: Promise<unknown> = Promise.resolve()
   const outboxes = new Map(CHANNELS.map((channel): [Channel, Outbox] => [channel, createOutbox(limits)]))
 
-  /** One dial at a time: libp2p would let a second one join the first, and the lanes would share a connection. */
-  const dial = (signal: AbortSignal): Promise<Connection> => {
-    const dialled = lastDial.then(() => options.dial(address, signal))
-    lastDial = dialled.catch(() => undefined)
-    return dialled
-  }
   const lane = (eager: boolean, channels: readonly Channel[], onState: (up: boolean) => void): Lane =>
     new Lane({
       channels,
@@ -64,7 +59,7 @@ export function createPeerLink(first: PeerAddress, options: PeerLinkOptions): Pe
       stableMs: 1 * second,
       maxFrameBytes: limits.maxFrameBytes,
       timeoutMs: limits.dialTimeoutMs,
-      dial,
+      dial: (signal) => options.dial(address, signal),
       protocolOf,
       hello: options.hello,
       onState,
@@ -96,6 +91,7 @@ export function createPeerLink(first: PeerAddress, options: PeerLinkOptions): Pe
       return outboxes.get(channel)?.push(frame) ?? false
     },
     queuedBytes: (channel) => outboxes.get(channel)?.bytes() ?? 0,
+    connection: () => control.connection,
     ready: (name) => (name === 'bulk' ? bulk : control).ready(),
     keepAlive: () => {
       const active = outboxes.get('liveness')?.takeActivity() ?? false

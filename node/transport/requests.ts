@@ -22,10 +22,7 @@ export async function sendRequest(
   maxFrameBytes: number,
   signal: AbortSignal
 ): Promise<Uint8Array> {
-  const stream = await connection.newStream(REQUEST_PROTOCOL, { signal }).catch((error: unknown) => {
-    signal.throwIfAborted()
-    throw new AppError('PEER_UNREACHABLE', `no stream for a request: ${String(error)}`, { cause: error })
-  })
+  const stream = await openStream(connection, signal)
   const socket = createFrameSocket(stream, maxFrameBytes)
   let onAbort = (): void => undefined
   try {
@@ -48,6 +45,22 @@ export async function sendRequest(
     signal.removeEventListener('abort', onAbort)
     socket.abort(new Error('the request is over'))
   }
+}
+
+/** Negotiating a stream does not notice that its connection ended, so that is watched here. */
+function openStream(connection: Connection, signal: AbortSignal): Promise<Stream> {
+  return new Promise((resolve, reject) => {
+    const onClose = (): void => {
+      reject(new AppError('PEER_UNREACHABLE', 'the connection closed before the request was sent'))
+    }
+    connection.addEventListener('close', onClose)
+    connection
+      .newStream(REQUEST_PROTOCOL, { signal })
+      .then(resolve, reject)
+      .finally(() => {
+        connection.removeEventListener('close', onClose)
+      })
+  })
 }
 
 export interface RequestServer {

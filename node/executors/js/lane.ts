@@ -15,6 +15,10 @@ import { toJsAttempt } from './js-attempt.ts'
 import type { HandlerEntry, ToPool } from './protocol.ts'
 
 const IDLE_MS = 30_000
+/** More at once would only slow each other down. */
+const MAX_STARTING = 4
+/** A queue that is served within this many of the pool's looks at it is short enough. */
+const DRAIN_WINDOWS = 4
 const RESTART_BASE_MS = 100
 const RESTART_MAX_MS = 5000
 
@@ -90,6 +94,8 @@ class PoolLane implements Lane {
   private free: PoolProcess[] = []
   private handlers: readonly HandlerEntry[] = []
   private starting = 0
+  /** Attempts that ended since the pool began to consider growing. */
+  private released = 0
   private growTimer: NodeJS.Timeout | undefined
   private restartMs = 0
   private closed = false
@@ -114,6 +120,7 @@ class PoolLane implements Lane {
   release(process: PoolProcess, attempt: AttemptStart, residentBytes: number): void {
     process.running.delete(attempt)
     process.attempts += 1
+    this.released += 1
     if (process.retired) return
     const { recycleAfterAttempts, recycleAboveBytes } = this.options
     const worn = process.attempts >= recycleAfterAttempts || residentBytes > recycleAboveBytes
@@ -243,10 +250,14 @@ class PoolLane implements Lane {
       this.spawn()
       return
     }
-    this.growTimer ??= setTimeout(() => {
+    if (this.growTimer !== undefined) return
+    this.released = 0
+    this.growTimer = setTimeout(() => {
       this.growTimer = undefined
-      if (this.waiting.size === 0 || this.free.length > 0) return
-      if (this.waiting.size > this.starting && this.usable() < this.most) this.spawn()
+      // Short attempts make room faster than a process starts; only what they would leave waiting needs more of them.
+      const left = this.waiting.size - DRAIN_WINDOWS * this.released
+      const room = Math.min(this.most - this.usable(), MAX_STARTING - this.starting, left - this.starting)
+      if (this.starting < this.usable()) for (let count = 0; count < room; count++) this.spawn()
       this.pump()
     }, this.options.growAfterMs)
   }
