@@ -43,8 +43,6 @@ export interface RuntimeConfig {
   readonly resources: Resources
   readonly labels: Labels
   readonly zone: string
-  /** Where this node's HTTP API listens. */
-  readonly url: string
   /** Attempts that still run after this time have their start recorded in the log by themselves. */
   readonly lazyStartMs: number
   /** The planner skips nodes whose applied index is further behind than this. */

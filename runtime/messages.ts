@@ -124,5 +124,5 @@ function isBytesArray(value: unknown): value is Uint8Array[] {
 
 function numbers(value: unknown, length: number): readonly number[] | undefined {
   if (!Array.isArray(value) || value.length !== length) return undefined
-  return value.every((item) => typeof item === 'number') ? (value) : undefined
+  return value.every((item) => typeof item === 'number') ? value : undefined
 }

@@ -46,6 +46,8 @@ export interface LeaderInput {
   readonly excluded: (node: ClusterNode) => boolean
   /** Whether the write-behind has no room for more submissions. */
   readonly storeFull: () => boolean
+  /** Whether this node's log has no room, so that nothing new may be promised. */
+  readonly storageFull: () => boolean
 }
 
 interface Queued {
@@ -222,6 +224,10 @@ export class Leader {
     let bytes = this.#inFlightBytes
     for (const queued of queue) {
       const isSubmit = queued.proposal.type === 'submit'
+      if (isSubmit && this.#input.storageFull()) {
+        this.#refuse(queued, 'STORAGE_FULL', 'the disk of the leader is full')
+        continue
+      }
       if (isSubmit && (bytes > LIMITS.uncommittedBytes / 2 || this.#input.storeFull())) {
         this.#refuse(queued, 'OVERLOADED', 'too much work waits to be committed')
         continue
@@ -285,7 +291,7 @@ const MAX_DUTIES = 16
 
 /** Who a proposal speaks for is who sent it: the transport authenticated the sender. */
 function isFrom(proposal: Proposal, from: NodeId): boolean {
-  if ('origin' in proposal && proposal.origin !== undefined && proposal.origin.node !== from) return false
+  if ('origin' in proposal && proposal.origin.node !== from) return false
   if (proposal.type === 'announce' || proposal.type === 'end-incarnation') return proposal.node === from
   return true
 }

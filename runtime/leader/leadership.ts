@@ -34,7 +34,10 @@ export interface LeadershipRaft {
   grantLease(to: NodeId, grant: LeaseGrant): void
 }
 
-export interface LeadershipInput extends Omit<LeaderInput, 'stamps' | 'propose' | 'lastIndex' | 'excluded'> {
+export interface LeadershipInput extends Omit<
+  LeaderInput,
+  'stamps' | 'propose' | 'lastIndex' | 'excluded' | 'storageFull'
+> {
   readonly config: RuntimeConfig
   readonly clock: Clock
   readonly raft: () => LeadershipRaft
@@ -59,6 +62,7 @@ export class Leadership {
   #round = 0
   #roundAge = 0
   #leadsSince = 0
+  #suspended = false
   readonly #lostAt = new Map<NodeId, number>()
 
   constructor(input: LeadershipInput) {
@@ -69,7 +73,8 @@ export class Leadership {
       stamps: this.#stamps,
       propose: (data) => input.raft().propose(data),
       lastIndex: () => input.raft().lastIndex,
-      excluded: (node) => !this.#mayPlaceOn(node)
+      excluded: (node) => !this.#mayPlaceOn(node),
+      storageFull: () => this.#suspended
     })
   }
 
@@ -85,6 +90,11 @@ export class Leadership {
   /** Milliseconds left of a node's lease in the leader's view. */
   leaseRemainingMs(node: NodeId): number | undefined {
     return this.#leases.remainingMs(node, this.#input.clock.monotonicNow())
+  }
+
+  /** While the disk is full nothing new is taken; what is in the log goes on. */
+  suspend(suspended: boolean): void {
+    this.#suspended = suspended
   }
 
   roleChanged(): void {
