@@ -41,9 +41,13 @@ export async function streamSnapshot(
       }
       around.schedule(around.detectMs, watch)
     })
+  let sourceFailure: Error | undefined
   const pull = async (): Promise<Next> => {
     await carry(target, from)
-    const next = await source.next()
+    const next = await source.next().catch((error: unknown) => {
+      sourceFailure = toAppError(error)
+      throw new AppError('PEER_UNREACHABLE', 'the snapshot stream broke')
+    })
     await carry(from, target)
     return next.done === true ? { done: true } : { done: false, chunk: next.value.slice() }
   }
@@ -55,6 +59,7 @@ export async function streamSnapshot(
   const verdict = await (
     target.handlers?.onSnapshot(member, header.slice(), received()) ?? Promise.resolve()
   ).then(() => undefined, toAppError)
+  if (sourceFailure !== undefined) throw sourceFailure
   await source.return?.()
   await carry(target, from)
   if (verdict !== undefined) throw verdict

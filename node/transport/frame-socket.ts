@@ -10,7 +10,7 @@ import { createFrameReader } from './frames.ts'
 export interface FrameSocketEvents {
   onFrame(frame: Uint8Array): void
   onClose(error: Error | undefined): void
-  /** The stream takes bytes again after `writable()` was false. */
+  /** The stream may take bytes again, or holds back fewer; also during `write`. */
   onDrain?(): void
 }
 
@@ -66,7 +66,8 @@ export function createFrameSocket(stream: Stream, maxFrameBytes: number): FrameS
   stream.addEventListener('end', () => {
     close(undefined)
   })
-  stream.addEventListener('drain', () => events?.onDrain?.())
+  // A drain may come while the stream still holds back bytes; then being empty is the next sign.
+  for (const sign of ['drain', 'idle'] as const) stream.addEventListener(sign, () => events?.onDrain?.())
 
   return {
     stream,
