@@ -22,22 +22,26 @@ export interface RouteContext {
 
 /** Replies that stay open (long polls, followed logs), so that closing the server can end them. */
 export class Streams {
-  readonly #open = new Set<AbortController>()
+  readonly #open = new Map<FastifyReply, AbortController>()
 
   /** A signal that aborts when the client is gone, the reply is complete, or the server closes. */
   signalFor(reply: FastifyReply): AbortSignal {
     const controller = new AbortController()
-    this.#open.add(controller)
+    this.#open.set(reply, controller)
     reply.raw.once('close', () => {
-      this.#open.delete(controller)
+      this.#open.delete(reply)
       controller.abort()
     })
     return controller.signal
   }
 
+  /** Ends them all, and their connections: one that is kept alive would hold up the server's end. */
   closeAll(): void {
-    for (const controller of this.#open) controller.abort()
-    this.#open.clear()
+    for (const [reply, controller] of this.#open) {
+      const { socket } = reply.request.raw
+      reply.raw.once('finish', () => socket.end())
+      controller.abort()
+    }
   }
 }
 

@@ -163,6 +163,8 @@ function guard(app: FastifyInstance, options: ServerOptions, { port, streams }: 
     reply.header(HEADERS.node, node)
     const leader = port.leader()
     if (leader !== undefined) reply.header(HEADERS.leader, leader)
+    // A connection that is kept alive past this reply would hold up the server's end.
+    if (closing) reply.header('connection', 'close')
     done(null, payload)
   })
   app.addHook('preClose', (done) => {
