@@ -7,7 +7,6 @@
 import { AppError } from '../base/errors.ts'
 import type { NodeId, TaskId } from '../base/ids.ts'
 import type { RaftStatus } from '../consensus/index.ts'
-import { stateChecksum } from '../scheduler/records.ts'
 import type { SchedulerState } from '../scheduler/state.ts'
 import type { HistoryRow, OutcomeValue } from '../scheduler/types.ts'
 import { checkRuntimeConfig } from './config.ts'
@@ -181,7 +180,7 @@ export class NodeRuntime {
   async checksum(): Promise<{ readonly index: number; readonly checksum: string }> {
     const { materializer } = this.#core
     await materializer.flush()
-    return { index: materializer.durable.index, checksum: stateChecksum(this.state) }
+    return { index: materializer.durable.index, checksum: materializer.checksum }
   }
 
   /** Proposes; resolves with the outcome once this node has applied it. */
@@ -213,6 +212,11 @@ export class NodeRuntime {
 
   history(id: TaskId): Promise<HistoryRow | undefined> {
     return this.#core.materializer.history(id)
+  }
+
+  /** The bytes of a task's input, live or ended. */
+  async input(task: Pick<HistoryRow, 'id'> & { readonly spec: HistoryRow['spec'] }): Promise<Uint8Array> {
+    return await readBlob(this.#core.materializer, task.id, 'input', task.spec.input)
   }
 
   /** The bytes of an ended task's result. */

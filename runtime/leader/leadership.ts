@@ -6,7 +6,7 @@
  * plans can be trusted, nothing is planned and no lease is granted (DESIGN §4).
  */
 import { nodeId, type NodeId } from '../../base/ids.ts'
-import { monotonicMs } from '../../base/units.ts'
+import { durationMs, monotonicMs } from '../../base/units.ts'
 import type { ConfChange, RaftStatus, StepResult } from '../../consensus/index.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import type { Proposal } from '../../scheduler/proposals.ts'
@@ -174,6 +174,11 @@ export class Leadership {
     )
     this.#roundAge = 0
     this.#leader.begin(state, term)
+    // Before anybody is registered: the founder writes down how its cluster was set up.
+    if (state.nodes.size === 0) {
+      const leaseMs = durationMs(this.#input.config.timing.leaseMs)
+      this.#leader.take(this.#input.nodeId, [{ type: 'set-settings', settings: { leaseMs } }])
+    }
   }
 
   /** When a lease that begins now ends at the latest, in the leader's view. */

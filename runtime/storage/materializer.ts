@@ -51,6 +51,8 @@ export class Materializer {
   #state: SchedulerState
   #position: AppliedPosition
   #durable: AppliedPosition
+  /** Checksum of the state at `#durable`. */
+  #checksum: string
   /** Entry bytes applied since the last drain. */
   #pendingBytes = 0
   #lastFlushAt = 0
@@ -65,6 +67,12 @@ export class Materializer {
     this.#state = state
     this.#position = position
     this.#durable = position
+    this.#checksum = stateChecksum(state)
+  }
+
+  /** Checksum of the hot rows at `durable`. */
+  get checksum(): string {
+    return this.#checksum
   }
 
   get durable(): AppliedPosition {
@@ -135,6 +143,7 @@ export class Materializer {
     this.#state = state
     this.#position = position
     this.#durable = position
+    this.#checksum = stateChecksum(state)
     this.#pendingBytes = 0
     this.#closed = false
   }
@@ -162,6 +171,7 @@ export class Materializer {
     try {
       await this.#store.batch(operations, { sync: true })
       this.#durable = position
+      this.#checksum = meta.checksum
     } catch (error) {
       this.#closed = true
       this.#input.onFailure(toAppError(error))
