@@ -5,12 +5,14 @@
  * 2. Frames of one read go to whoever listens at that moment: a receiver may hand over to the next between two of them.
  */
 import type { Stream } from '@libp2p/interface'
+import { KiB } from '../../base/units.ts'
 import { createFrameReader } from './frames.ts'
+import type { FrameReader } from './frames.ts'
 
 export interface FrameSocketEvents {
   onFrame(frame: Uint8Array): void
   onClose(error: Error | undefined): void
-  /** The stream may take bytes again, or holds back fewer; also during `write`. */
+  /** The stream may take bytes again, or holds back fewer. */
   onDrain?(): void
 }
 
@@ -26,7 +28,7 @@ export interface FrameSocket {
   bufferedBytes(): number
   /** Writes encoded frames; ignored on a closed stream, whose `onClose` comes. */
   write(bytes: Uint8Array): void
-  /** Resolves once `writable()`; rejects when the stream closed. */
+  /** Resolves once there is room for a write; rejects when the stream closed. */
   drained(): Promise<void>
   pause(): void
   resume(): void
@@ -35,76 +37,132 @@ export interface FrameSocket {
   abort(error: Error): void
 }
 
+/** Bytes in the stream's own buffer up to which `drained` lets its caller go on. */
+const LOW_WATER_BYTES = 64 * KiB
+
 /** Wraps a stream. Frames that arrive before `listen` wait for it in the stream. */
 export function createFrameSocket(stream: Stream, maxFrameBytes: number): FrameSocket {
-  const reader = createFrameReader(maxFrameBytes)
-  let events: FrameSocketEvents | undefined
-  let closed = false
-  let heardAt = performance.now()
-  const onClosed = new Set<(error: Error) => void>()
+  return new StreamFrameSocket(stream, maxFrameBytes)
+}
 
-  const close = (error: Error | undefined): void => {
-    if (closed) return
-    closed = true
-    for (const reject of onClosed) reject(error ?? new Error('the stream closed'))
-    events?.onClose(error)
+class StreamFrameSocket implements FrameSocket {
+  readonly stream: Stream
+  readonly #reader: FrameReader
+  #events: FrameSocketEvents | undefined
+  #closed = false
+  #heardAt = performance.now()
+  #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = []
+
+  constructor(stream: Stream, maxFrameBytes: number) {
+    this.stream = stream
+    this.#reader = createFrameReader(maxFrameBytes)
+    stream.addEventListener('close', ({ error }) => {
+      this.#close(error)
+    })
+    // A peer that will send nothing more is gone for us: no protocol here uses half-closed streams.
+    stream.addEventListener('end', () => {
+      this.#close(undefined)
+    })
+    stream.addEventListener('drain', () => {
+      this.#onRoom()
+    })
+    // A drain may come while the stream still holds back bytes; then being empty is the next sign. It is given inside a
+    // send, and what is sent before that returns would stay in the buffer.
+    stream.addEventListener('idle', () => {
+      queueMicrotask(() => {
+        this.#onRoom()
+      })
+    })
   }
-  const onMessage = ({ data }: { readonly data: Uint8Array | Iterable<Uint8Array> }): void => {
-    heardAt = performance.now()
+
+  listen(events: FrameSocketEvents): void {
+    const first = this.#events === undefined
+    this.#events = events
+    if (first) {
+      this.stream.addEventListener('message', ({ data }) => {
+        this.#onMessage(data)
+      })
+    }
+  }
+
+  heardAt(): number {
+    return this.#heardAt
+  }
+
+  writable(): boolean {
+    return !this.#closed && !this.stream.writableNeedsDrain
+  }
+
+  bufferedBytes(): number {
+    return this.stream.writeBufferLength
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#closed || this.stream.writeStatus !== 'writable') return
     try {
-      for (const frame of reader.push(data)) if (!isClosed()) events?.onFrame(frame)
+      this.stream.send(bytes)
+    } catch (error) {
+      this.stream.abort(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  drained(): Promise<void> {
+    // libp2p's own `onDrain` keeps its first promise: it holds nobody back a second time (@libp2p/utils 7).
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#release()
+    })
+  }
+
+  pause(): void {
+    if (!this.#closed) this.stream.pause()
+  }
+
+  resume(): void {
+    if (!this.#closed) this.stream.resume()
+  }
+
+  end(): void {
+    this.stream.close().catch((error: unknown) => {
+      this.stream.abort(error instanceof Error ? error : new Error(String(error)))
+    })
+  }
+
+  abort(error: Error): void {
+    this.stream.abort(error)
+    this.#close(error)
+  }
+
+  #onMessage(data: Uint8Array | Iterable<Uint8Array>): void {
+    this.#heardAt = performance.now()
+    try {
+      for (const frame of this.#reader.push(data)) if (!this.#closed) this.#events?.onFrame(frame)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      stream.abort(error)
+      this.stream.abort(error)
     }
   }
-  const isClosed = (): boolean => closed
-  stream.addEventListener('close', ({ error }) => {
-    close(error)
-  })
-  // A peer that will send nothing more is gone for us: no protocol here uses half-closed streams.
-  stream.addEventListener('end', () => {
-    close(undefined)
-  })
-  // A drain may come while the stream still holds back bytes; then being empty is the next sign.
-  for (const sign of ['drain', 'idle'] as const) stream.addEventListener(sign, () => events?.onDrain?.())
 
-  return {
-    stream,
-    listen: (next) => {
-      const first = events === undefined
-      events = next
-      if (first) stream.addEventListener('message', onMessage)
-    },
-    writable: () => !closed && !stream.writableNeedsDrain,
-    heardAt: () => heardAt,
-    bufferedBytes: () => stream.writeBufferLength,
-    write: (bytes) => {
-      if (closed || stream.writeStatus !== 'writable') return
-      try {
-        stream.send(bytes)
-      } catch (error) {
-        stream.abort(error instanceof Error ? error : new Error(String(error)))
-      }
-    },
-    drained: async () => {
-      if (closed) throw new Error('the stream closed')
-      if (stream.writableNeedsDrain) await stream.onDrain()
-    },
-    pause: () => {
-      stream.pause()
-    },
-    resume: () => {
-      if (!closed) stream.resume()
-    },
-    end: () => {
-      stream.close().catch((error: unknown) => {
-        stream.abort(error instanceof Error ? error : new Error(String(error)))
-      })
-    },
-    abort: (error) => {
-      stream.abort(error)
-      close(error)
+  #onRoom(): void {
+    if (this.#closed) return
+    this.#events?.onDrain?.()
+    this.#release()
+  }
+
+  /** Lets those who wait for room go on, or tells them that none will come. */
+  #release(): void {
+    const room = this.writable() && this.stream.writeBufferLength < LOW_WATER_BYTES
+    if (!room && !this.#closed) return
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      if (room) resolve()
+      else reject(new Error('the stream closed'))
     }
+  }
+
+  #close(error: Error | undefined): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#release()
+    this.#events?.onClose(error)
   }
 }

@@ -33,7 +33,6 @@ export function createOutbox(limits: OutboxLimits): Outbox {
   let queued = 0
   let socket: FrameSocket | undefined
   let scheduled = false
-  let flushing = false
   let active = false
 
   const take = (): Uint8Array => {
@@ -54,15 +53,11 @@ export function createOutbox(limits: OutboxLimits): Outbox {
     return encodeFrames(batch)
   }
   const flush = (): void => {
-    // A write that empties the stream calls back here; the loop below goes on by itself.
-    if (flushing) return
-    flushing = true
     while (next < frames.length && socket?.writable() === true) {
-      if (socket.bufferedBytes() >= limits.maxWriteBytes) break
+      if (socket.bufferedBytes() >= limits.maxWriteBytes) return
       socket.write(take())
       active = true
     }
-    flushing = false
   }
 
   return {
