@@ -157,8 +157,8 @@ export class RaftLog {
   /** Sets the commit index of a restart, which the stored log must reach. */
   restoreCommit(committed: number): void {
     invariant(
-      committed >= this.committedIndex && committed <= this.lastIndex,
-      () => `commit ${committed} is out of range [${this.committedIndex}, ${this.lastIndex}]`
+      committed <= this.lastIndex,
+      () => `commit ${committed} is beyond the last index ${this.lastIndex}`
     )
     this.committedIndex = committed
   }

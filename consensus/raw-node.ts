@@ -334,11 +334,13 @@ export class RawNode {
   }
 }
 
+/**
+ * The hard state of a commit may reach the disk later than the effects of applying it, so what is compacted or applied
+ * counts as committed whatever the hard state says.
+ */
 function restorePositions(raft: Raft, hardState: HardState, applied: number): void {
-  if (hardState.term !== 0 || hardState.vote !== NONE || hardState.commit !== 0) {
-    raft.log.restoreCommit(hardState.commit)
-    raft.term = hardState.term
-    raft.vote = hardState.vote
-  }
+  raft.term = hardState.term
+  raft.vote = hardState.vote
+  raft.log.restoreCommit(Math.max(hardState.commit, applied, raft.log.committed))
   if (applied > 0) raft.log.appliedTo(applied, 0)
 }
