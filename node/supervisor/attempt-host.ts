@@ -240,7 +240,10 @@ class RealAttemptHost implements AttemptHost {
         this.handlers?.onOutput(message.token as FencingToken, message.stream, message.bytes)
         return
       case 'exit':
-        if (this.shell.delete(message.exit.token)) this.report(message.exit)
+        // A copy, so that a small result does not keep the whole frame in memory.
+        if (this.shell.delete(message.exit.token)) {
+          this.report({ ...message.exit, result: new Uint8Array(message.exit.result) })
+        }
         return
       case 'child-gone':
         if (this.discoverer?.child === message.child) this.discoverer.gone()

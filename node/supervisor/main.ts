@@ -1,10 +1,12 @@
 /** The supervisor process. Started by the node with its settings as JSON; talks over standard input and output. */
 import { createChannel } from './channel.ts'
+import { closeInheritedFiles } from './inherited-files.ts'
 import type { FromSupervisor, SupervisorSettings, ToSupervisor } from './protocol.ts'
 import { openSpawnRecord } from './spawn-record.ts'
 import { createSupervisor } from './supervisor.ts'
 import type { Supervisor } from './supervisor.ts'
 
+closeInheritedFiles()
 const settings = JSON.parse(process.argv[2] ?? '{}') as SupervisorSettings
 const record = openSpawnRecord(settings.folder)
 const early: ToSupervisor[] = []

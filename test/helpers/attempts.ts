@@ -34,37 +34,41 @@ export interface HostRecord extends AttemptHandlers {
   readonly lost: unknown[]
   /** All output of one attempt, in order; `stream` narrows it. */
   output(token: number, stream?: 'stdout' | 'stderr'): string
-  /** Whether anything said so far satisfies the condition. `onChange` is called after each thing that is said. */
-  onChange: () => void
+  /** Called after each thing that is said. */
+  readonly listeners: Set<() => void>
 }
 
 /** Remembers everything a host says. */
 export function recordHost(): HostRecord {
   const outputs: { token: number; stream: string; bytes: Uint8Array }[] = []
+  const listeners = new Set<() => void>()
+  const changed = (): void => {
+    for (const listener of listeners) listener()
+  }
   const record: HostRecord = {
     exits: [],
     started: [],
     lost: [],
-    onChange: () => undefined,
+    listeners,
     output: (token, stream) => {
       const parts = outputs.filter((part) => part.token === token && (stream ?? part.stream) === part.stream)
       return Buffer.concat(parts.map(({ bytes }) => bytes)).toString('utf8')
     },
     onStarted: (token) => {
       record.started.push(token)
-      record.onChange()
+      changed()
     },
     onOutput: (token, stream, bytes) => {
       outputs.push({ token, stream, bytes })
-      record.onChange()
+      changed()
     },
     onExit: (exit) => {
       record.exits.push(exit)
-      record.onChange()
+      changed()
     },
     onLost: (error) => {
       record.lost.push(error)
-      record.onChange()
+      changed()
     }
   }
   return record
@@ -75,10 +79,10 @@ export function whenSaid(record: HostRecord, condition: () => boolean): Promise<
   return new Promise((resolve) => {
     const look = (): void => {
       if (!condition()) return
-      record.onChange = () => undefined
+      record.listeners.delete(look)
       resolve()
     }
-    record.onChange = look
+    record.listeners.add(look)
     look()
   })
 }

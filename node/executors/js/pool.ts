@@ -146,7 +146,7 @@ export function createJsPool(options: LaneOptions, table: AttemptTable<number>, 
     run.done = message
     // What a thread's end or a late start leaves open, the table knows: it was told to.
     if (message.outcome === 'succeeded')
-      run.natural = { outcome: 'succeeded', result: message.result.slice() }
+      run.natural = { outcome: 'succeeded', result: new Uint8Array(message.result) }
     else if (message.error !== undefined) run.natural = { outcome: 'failed', error: message.error }
     else table.lapsed(token)
     table.ended(token, { beforeAsk: !message.aborted && message.outcome !== 'terminated' })
