@@ -108,7 +108,7 @@ export function drainChanges(state: SchedulerState): StateChanges {
   for (const [key, value] of changes.blobs) drain.puts.push({ key, value })
   changes.history = new Map()
   changes.blobs = new Map()
-  return drain
+  return { deletes: drain.deletes, puts: drain.puts }
 }
 
 /** Drains a list of dirty objects; returns the empty list that takes its place. */

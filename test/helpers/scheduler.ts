@@ -163,7 +163,7 @@ export class Machine {
   }
 
   heldBy(node: number): number {
-    return this.state.nodes.get(nodeId(node) as NodeId)?.placements.size ?? 0
+    return this.state.nodes.get(nodeId(node))?.placements.size ?? 0
   }
 }
 
