@@ -12,8 +12,8 @@ export interface Malformation {
 
 /** An `INVALID_REQUEST` that names file, line, field, got and expected. */
 export function malformed(at: Malformation): AppError {
-  const got =
-    typeof at.got === 'string' ? JSON.stringify(at.got.slice(0, 80)) : (JSON.stringify(at.got) ?? 'nothing')
+  const shown: unknown = typeof at.got === 'string' ? at.got.slice(0, 80) : at.got
+  const got = shown === undefined ? 'nothing' : JSON.stringify(shown)
   return new AppError(
     'INVALID_REQUEST',
     `${at.file}:${at.line}: field ${at.field}: got ${got}, expected ${at.expected}`,

@@ -14,11 +14,11 @@ export interface Instance {
   readonly cluster: readonly SimNode[]
   readonly outages: readonly Outage[]
   /** A fresh run model for one run. */
-  model(): RunModel
+  readonly model: () => RunModel
   /** A task's run time on a typical node, for clairvoyant policies only. */
-  truthMs(task: TaskId): number
+  readonly truthMs: (task: TaskId) => number
   /** The mean run time of the task's class, for policies that are told class means in advance. */
-  classMeanMs(task: TaskId): number
+  readonly classMeanMs: (task: TaskId) => number
   /** How fast a node runs a task, relative to a typical one; known to all who ask for a prediction on a node. */
   readonly speedOf: NodeSpeed
   /** What each group takes with unlimited nodes of speed 1, at the index of its first task; see `criticalPaths`. */

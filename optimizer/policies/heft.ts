@@ -206,7 +206,7 @@ class DynamicHeft implements Policy {
       const wasOpen = (lanes[0] ?? Infinity) <= view.now
       lanes[0] = endsAt
       lanes.sort((a, b) => a - b)
-      if (wasOpen && (lanes[0] ?? Infinity) > view.now) open--
+      if (wasOpen && Math.min(...lanes) > view.now) open--
     }
     return undefined
   }

@@ -12,14 +12,15 @@ import type {
   ClusterView,
   PlacementChoice,
   Policy,
+  RunningView,
   TaskView
 } from '../../scheduler/policy.ts'
 import type { TimestampMs } from '../../base/units.ts'
 import { timestampMs } from '../../base/units.ts'
 import { firstFit } from './node-rules.ts'
 
-/** Progress of a running task in [0, 1]; undefined when unknown. */
-export type ProgressOf = (task: TaskId, view: ClusterView) => number | undefined
+/** Progress of a live attempt in [0, 1]; undefined when unknown. */
+export type ProgressOf = (attempt: RunningView, now: number) => number | undefined
 
 const SLOW_QUANTILE = 0.25
 const SPECULATIVE_CAP = 0.1
@@ -112,10 +113,11 @@ class Late implements Policy {
 
   #candidates(view: ClusterView): Candidate[] {
     const candidates: Candidate[] = []
-    for (const { taskId, node, placedAt } of view.running()) {
-      const task = view.task(taskId)
-      const progress = this.#progressOf(taskId, view)
-      const ranMs = view.now - placedAt
+    for (const attempt of view.running()) {
+      const { node } = attempt
+      const task = view.task(attempt.taskId)
+      const progress = this.#progressOf(attempt, view.now)
+      const ranMs = view.now - attempt.placedAt
       if (task === undefined || progress === undefined || progress <= 0 || ranMs < MIN_RUN_MS) continue
       const rate = progress / ranMs
       candidates.push({ task, node, rate, leftMs: (1 - progress) / rate })

@@ -145,7 +145,9 @@ class Plan {
       const done = this.#done[parent]
       if (done === undefined) continue
       const away = this.#lanes[done.lane] !== node
-      const move = away ? transferMs(dag.ids[parent] ?? (0 as never), dag.ids[task] ?? (0 as never)) : 0
+      const from = dag.ids[parent]
+      const to = dag.ids[task]
+      const move = away && from !== undefined && to !== undefined ? transferMs(from, to) : 0
       ready = Math.max(ready, done.endsAt + move)
     }
     return ready

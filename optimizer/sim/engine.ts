@@ -19,7 +19,7 @@ import type { AttemptEnd } from '../../scheduler/events.ts'
 import type { Policy } from '../../scheduler/policy.ts'
 import { EventHeap } from './event-heap.ts'
 import { Recorder } from './recorder.ts'
-import type { AttemptPlan, SimNode, SimOptions, SimResult, StartContext, Workload } from './types.ts'
+import type { AttemptPlan, SimNode, SimOptions, SimResult, Workload } from './types.ts'
 import { LiveNode, LiveTask, SimView } from './view.ts'
 import type { LiveAttempt } from './view.ts'
 
@@ -53,6 +53,7 @@ class Simulation {
   readonly #recorder: Recorder
   readonly #waiting: Int32Array
   readonly #plan: AttemptPlan = { setupMs: 0, runMs: 0, succeeds: true }
+  /** One `StartContext`, filled in anew for each attempt. */
   readonly #context: { now: number; attempt: number; nodeOf: (task: TaskId) => NodeId | undefined }
   #arrived = 0
   #ended = 0
@@ -156,7 +157,7 @@ class Simulation {
     const plan = this.#plan
     plan.setupMs = 0
     plan.succeeds = true
-    this.#options.model.start(task.spec, node.spec, this.#context as StartContext, plan)
+    this.#options.model.start(task.spec, node.spec, this.#context, plan)
     const startedAt = view.now + plan.setupMs
     const attempt: LiveAttempt = {
       kind: 'attempt',

@@ -119,6 +119,13 @@ export interface LiveAttempt extends RunningView {
   slot: number
 }
 
+/** How far a simulated attempt is, in [0, 1]: what its node would report. Undefined for one that is not simulated. */
+export function simProgress(attempt: RunningView, now: number): number | undefined {
+  const { startedAt, endsAt } = attempt as Partial<LiveAttempt>
+  if (startedAt === undefined || endsAt === undefined) return undefined
+  return endsAt <= startedAt ? 1 : Math.min(1, Math.max(0, (now - startedAt) / (endsAt - startedAt)))
+}
+
 export class SimView implements ClusterView {
   now = timestampMs(0)
   readonly tasks: readonly LiveTask[]

@@ -1,0 +1,120 @@
+/** The policy lab's command line. Every mistake is an `INVALID_REQUEST` that names the option, what it got and expected. */
+import { parseArgs } from 'node:util'
+import { AppError } from '../../base/errors.ts'
+
+export interface LabOptions {
+  readonly trace: string
+  readonly load: number | undefined
+  readonly policies: readonly string[] | undefined
+  readonly seeds: number | undefined
+  readonly limit: number | undefined
+  readonly nodes: number | undefined
+  readonly jobs: number | undefined
+  readonly gapS: number | undefined
+  readonly noise: string | undefined
+  readonly json: boolean
+  readonly html: string | undefined
+  readonly svg: string | undefined
+  readonly list: boolean
+  readonly help: boolean
+}
+
+export const HELP = `Runs scheduling policies on a trace in the simulator and compares them.
+
+npm run bench -- policies --trace PATH [options]
+
+  --trace PATH     .swf, .jsonl (WfInstances, TPC-H), openb_pods.csv (all also .gz), or "synthetic"
+  --load X         target load in (0, 2]; sets capacity (TPC-H, synthetic: the arrival rate)
+  --policies A,B   names from --list (default: those that suit the trace)
+  --seeds K        repetitions with other luck (default: by trace)
+  --limit N        only the first N jobs, workflows or tasks
+  --nodes K        nodes of the cluster: workflows (default 8), TPC-H executors (50), synthetic (16)
+  --jobs N         TPC-H: jobs that arrive (default 200)
+  --gap S          TPC-H: mean seconds between arrivals (default 25)
+  --noise FILE     synthetic: quantiles of machine speeds (vm-noise.json)
+  --json           print one JSON object last
+  --html FILE      write a report with plots as one self-contained file
+  --svg DIR        write the plots as SVG files
+  --list           list the policies
+  --help           this text
+`
+
+const OPTIONS = {
+  trace: { type: 'string' },
+  load: { type: 'string' },
+  policies: { type: 'string' },
+  seeds: { type: 'string' },
+  limit: { type: 'string' },
+  nodes: { type: 'string' },
+  jobs: { type: 'string' },
+  gap: { type: 'string' },
+  noise: { type: 'string' },
+  json: { type: 'boolean' },
+  html: { type: 'string' },
+  svg: { type: 'string' },
+  list: { type: 'boolean' },
+  help: { type: 'boolean' }
+} as const
+
+const LARGEST_LOAD = 2
+
+/** Parses the arguments after `policies`. */
+export function parseLabOptions(argv: readonly string[]): LabOptions {
+  const values = parse(argv)
+  const whole = (option: 'seeds' | 'limit' | 'nodes' | 'jobs'): number | undefined =>
+    number(option, values[option], 'a whole number ≥ 1', (value) => Number.isSafeInteger(value) && value >= 1)
+  const idle = values.list === true || values.help === true
+  if (values.trace === undefined && !idle) throw wrong('trace', 'nothing', 'a path or "synthetic"')
+  const policies = values.policies?.split(',').map((name) => name.trim())
+  if (policies?.includes('') === true) throw wrong('policies', values.policies, 'names separated by commas')
+  return {
+    trace: values.trace ?? '',
+    load: number(
+      'load',
+      values.load,
+      `a number in (0, ${LARGEST_LOAD}]`,
+      (load) => load > 0 && load <= LARGEST_LOAD
+    ),
+    policies,
+    seeds: whole('seeds'),
+    limit: whole('limit'),
+    nodes: whole('nodes'),
+    jobs: whole('jobs'),
+    gapS: number('gap', values.gap, 'seconds > 0', (seconds) => seconds > 0),
+    noise: values.noise,
+    json: values.json ?? false,
+    html: values.html,
+    svg: values.svg,
+    list: values.list ?? false,
+    help: values.help ?? false
+  }
+}
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
+
+function parse(argv: readonly string[]): Values {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new AppError('INVALID_REQUEST', `${message}; see --help`, { cause: error })
+  }
+}
+
+function number(
+  option: string,
+  got: string | undefined,
+  expected: string,
+  isGood: (value: number) => boolean
+): number | undefined {
+  if (got === undefined) return undefined
+  const value = Number(got)
+  if (got.trim() === '' || !Number.isFinite(value) || !isGood(value)) throw wrong(option, got, expected)
+  return value
+}
+
+function wrong(option: string, got: string | undefined, expected: string): AppError {
+  return new AppError('INVALID_REQUEST', `--${option}: got ${got ?? 'nothing'}, expected ${expected}`, {
+    details: { option, got, expected }
+  })
+}

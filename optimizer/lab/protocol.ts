@@ -1,0 +1,285 @@
+/**
+ * The measuring protocol: which runs are made, and what is said of them.
+ *
+ * 1. Every policy runs on the same instances with the same luck; learners start empty in each run.
+ * 2. Units (tasks, or groups for DAGs) in the first 10 % of arrivals are the cold start and are reported apart.
+ * 3. Headline: the gap closed, (base − X) ÷ (base − clairvoyant run of X), by mean JCT (by makespan for single DAGs);
+ *    base is `fifo-fit`.
+ * 4. Intervals: see `statistics.ts`; with fewer than five measurements (seeds × instances) neighbouring units are
+ *    resampled within the one measurement instead.
+ */
+import { createRng } from '../../base/prng.ts'
+import type { Rng } from '../../base/prng.ts'
+import { simulate } from '../sim/engine.ts'
+import type { SimResult } from '../sim/types.ts'
+import type { PolicyEntry } from './catalog.ts'
+import { mean, metricsOf, outcomes, quantileSorted } from './metrics.ts'
+import type { Outcomes, RunMetrics } from './metrics.ts'
+import { blockLength, bootstrap, pairedDifference } from './statistics.ts'
+import type { Interval, PairedDifference } from './statistics.ts'
+import type { Instance, Trace } from './trace.ts'
+
+export interface ProtocolOptions {
+  readonly policies: readonly PolicyEntry[]
+  readonly load: number | undefined
+  readonly seeds: number
+  /** Measures decisions, in microseconds. */
+  readonly clockUs?: () => number
+  /** Told before each run and every thousand finished tasks in it. */
+  readonly onProgress?: (progress: Progress) => void
+  /** Sees each run's result, for plots; return value ignored. */
+  readonly onResult?: (run: Run) => void
+  /** Whether runs record their attempts. Default false. */
+  readonly record?: boolean
+}
+
+export interface Progress {
+  readonly policy: string
+  /** Runs made so far. */
+  readonly run: number
+  readonly finishedTasks: number
+  readonly totalTasks: number
+}
+
+/** One simulation. */
+export interface Run {
+  readonly policy: string
+  readonly seed: number
+  readonly instance: Instance
+  readonly result: SimResult
+  readonly judged: Outcomes
+}
+
+/** A policy over all runs. Times in seconds, decisions in microseconds. */
+export interface PolicyReport extends RunMetrics {
+  readonly policy: string
+  readonly runs: number
+  /** Undefined without a clairvoyant counterpart or without a gap. */
+  readonly gapClosed: number | undefined
+  readonly ci95: {
+    readonly meanJctS: Interval
+    readonly boundedSlowdown: Interval
+    readonly makespanRatio: Interval
+    readonly gapClosed: Interval | undefined
+  }
+  /** Against the base policy, by mean JCT (makespan for single DAGs). */
+  readonly againstBase: PairedDifference | undefined
+  readonly coldStart: { readonly meanJctS: number; readonly boundedSlowdown: number }
+  /** The figures without the cold start. */
+  readonly warm: { readonly meanJctS: number; readonly boundedSlowdown: number }
+  readonly decisionP50Us: number
+  readonly decisionP99Us: number
+  readonly tasksFinished: number
+}
+
+export interface TraceReport {
+  readonly trace: string
+  readonly load: number
+  readonly seeds: readonly number[]
+  readonly base: string
+  readonly policies: readonly PolicyReport[]
+}
+
+/** The policy that all others are compared with. */
+export const BASE_POLICY = 'fifo-fit'
+const COLD_START = 0.1
+const FEWEST_FOR_RESAMPLING_RUNS = 5
+
+/** What is kept of one policy's runs. */
+interface Series {
+  readonly metrics: RunMetrics[]
+  readonly cold: RunMetrics[]
+  readonly warm: RunMetrics[]
+  readonly decisionUs: number[]
+  /** The units of the last run: what is resampled when there are too few runs. */
+  units: Outcomes
+  tasksFinished: number
+}
+
+/** Runs every policy on every instance of every seed. */
+export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport {
+  const series = new Map<string, Series>()
+  const seeds = Array.from({ length: options.seeds }, (_, seed) => seed)
+  const loads: number[] = []
+  let run = 0
+  for (const seed of seeds) {
+    for (const instance of trace.instances(seed, options.load ?? trace.defaultLoad)) {
+      loads.push(instance.load)
+      for (const entry of options.policies) {
+        const made = runOnce(trace, instance, entry, seed, run++, options)
+        options.onResult?.(made)
+        keep(series, made)
+      }
+    }
+  }
+  return {
+    trace: trace.name,
+    load: mean(loads),
+    seeds,
+    base: BASE_POLICY,
+    policies: options.policies.map((entry) => reportOf(entry, series, trace.family === 'one-dag'))
+  }
+}
+
+function runOnce(
+  trace: Trace,
+  instance: Instance,
+  entry: PolicyEntry,
+  seed: number,
+  run: number,
+  options: ProtocolOptions
+): Run {
+  const total = instance.workload.tasks.length
+  const tell = (finishedTasks: number): void => {
+    options.onProgress?.({ policy: entry.name, run, finishedTasks, totalTasks: total })
+  }
+  tell(0)
+  const result = simulate(instance.workload, instance.cluster, entry.make(instance, policyRng(seed)), {
+    model: instance.model(),
+    outages: instance.outages,
+    record: options.record ?? false,
+    onProgress: tell,
+    ...(options.clockUs !== undefined && { clockUs: options.clockUs })
+  })
+  const unit = trace.family === 'dags' || trace.family === 'one-dag' ? 'group' : 'task'
+  const judged = outcomes(result, unit, trace.slowdownBoundMs, instance.idealMs)
+  return { policy: entry.name, seed, instance, result, judged }
+}
+
+/** Apart from the instance's own seeds, so that a policy's draws and its luck are unrelated. */
+function policyRng(seed: number): Rng {
+  return createRng(0x5eed ^ Math.imul(seed + 1, 0x9e3779b1))
+}
+
+function keep(series: Map<string, Series>, run: Run): void {
+  const { result, instance, judged } = run
+  const cold = Math.floor(judged.jctMs.length * COLD_START)
+  const own = series.get(run.policy) ?? {
+    metrics: [],
+    cold: [],
+    warm: [],
+    decisionUs: [],
+    units: judged,
+    tasksFinished: 0
+  }
+  own.metrics.push(metricsOf(result, instance, judged))
+  own.cold.push(metricsOf(result, instance, judged, 0, cold))
+  own.warm.push(metricsOf(result, instance, judged, cold))
+  for (const us of result.decisionUs) own.decisionUs.push(us)
+  own.units = judged
+  own.tasksFinished += result.succeeded.reduce((sum, done) => sum + done, 0)
+  series.set(run.policy, own)
+}
+
+interface Gap {
+  readonly value: number
+  readonly interval: Interval
+}
+
+function reportOf(
+  entry: PolicyEntry,
+  series: ReadonlyMap<string, Series>,
+  byMakespan: boolean
+): PolicyReport {
+  const own = series.get(entry.name)
+  const base = series.get(BASE_POLICY)
+  const bound = entry.clairvoyant === undefined ? undefined : series.get(entry.clairvoyant)
+  if (own === undefined) throw new Error(`no runs of ${entry.name}`)
+  const average = (pick: (metrics: RunMetrics) => number): number => mean(own.metrics.map(pick))
+  const measure = (of: Series): ArrayLike<number> => measured(of, byMakespan)
+  const decisions = Float64Array.from(own.decisionUs).sort()
+  const gap = base === undefined || bound === undefined ? undefined : gapClosed(base, own, bound, byMakespan)
+  return {
+    policy: entry.name,
+    runs: own.metrics.length,
+    meanJctS: average((m) => m.meanJctS),
+    p50JctS: average((m) => m.p50JctS),
+    p95JctS: average((m) => m.p95JctS),
+    p99JctS: average((m) => m.p99JctS),
+    boundedSlowdown: average((m) => m.boundedSlowdown),
+    meanWaitS: average((m) => m.meanWaitS),
+    makespanRatio: average((m) => m.makespanRatio),
+    utilisation: average((m) => m.utilisation),
+    fairness: average((m) => m.fairness),
+    wasted: average((m) => m.wasted),
+    gapClosed: gap?.value,
+    ci95: {
+      meanJctS: intervalOf(
+        own,
+        (m) => m.meanJctS,
+        (units) => units.jctMs.map((ms) => ms / 1000)
+      ),
+      boundedSlowdown: intervalOf(
+        own,
+        (m) => m.boundedSlowdown,
+        (units) => units.slowdown
+      ),
+      makespanRatio: intervalOf(own, (m) => m.makespanRatio, undefined),
+      gapClosed: gap?.interval
+    },
+    againstBase:
+      base === undefined
+        ? undefined
+        : pairedDifference(measure(base), measure(own), resampling(measure(own).length, own)),
+    coldStart: phase(own.cold),
+    warm: phase(own.warm),
+    decisionP50Us: quantileSorted(decisions, 0.5),
+    decisionP99Us: quantileSorted(decisions, 0.99),
+    tasksFinished: own.tasksFinished
+  }
+}
+
+function phase(metrics: readonly RunMetrics[]): { meanJctS: number; boundedSlowdown: number } {
+  return {
+    meanJctS: mean(metrics.map((m) => m.meanJctS)),
+    boundedSlowdown: mean(metrics.map((m) => m.boundedSlowdown))
+  }
+}
+
+/** What pairs are made of: one value a run, or one a unit when there are too few runs. */
+function measured(series: Series, byMakespan: boolean): ArrayLike<number> {
+  const few = series.metrics.length < FEWEST_FOR_RESAMPLING_RUNS && !byMakespan
+  return few ? series.units.jctMs.map((ms) => ms / 1000) : runValues(series, byMakespan)
+}
+
+function runValues(series: Series, byMakespan: boolean): number[] {
+  return series.metrics.map((m) => (byMakespan ? m.makespanRatio : m.meanJctS))
+}
+
+function resampling(count: number, series: Series): { block: number } {
+  return { block: count === series.metrics.length ? 1 : blockLength(count) }
+}
+
+function intervalOf(
+  series: Series,
+  ofRun: (metrics: RunMetrics) => number,
+  ofUnits: ((units: Outcomes) => Float64Array) | undefined
+): Interval {
+  const few = series.metrics.length < FEWEST_FOR_RESAMPLING_RUNS
+  const values = few && ofUnits !== undefined ? ofUnits(series.units) : series.metrics.map(ofRun)
+  return bootstrap(values.length, (indexes) => meanAt(values, indexes), resampling(values.length, series))
+}
+
+function gapClosed(base: Series, own: Series, bound: Series, byMakespan: boolean): Gap | undefined {
+  const [from, at, to] = [base, own, bound].map((of) => mean(runValues(of, byMakespan)))
+  // Without room between base and bound the ratio says nothing.
+  if (from === undefined || at === undefined || to === undefined || from - to <= 1e-9 * from) return undefined
+  const [bases, owns, bounds] = [base, own, bound].map((of) => measured(of, byMakespan))
+  if (bases === undefined || owns === undefined || bounds === undefined) return undefined
+  const count = Math.min(bases.length, owns.length, bounds.length)
+  const interval = bootstrap(
+    count,
+    (indexes) => {
+      const worst = meanAt(bases, indexes)
+      return (worst - meanAt(owns, indexes)) / (worst - meanAt(bounds, indexes))
+    },
+    resampling(count, own)
+  )
+  return { value: (from - at) / (from - to), interval }
+}
+
+function meanAt(values: ArrayLike<number>, indexes: Int32Array): number {
+  let total = 0
+  for (const index of indexes) total += values[index] ?? 0
+  return indexes.length === 0 ? 0 : total / indexes.length
+}

@@ -1,0 +1,107 @@
+/** A report as lines of text and as the JSON object that other tools read. */
+import type { PolicyReport, TraceReport } from './protocol.ts'
+import type { Interval } from './statistics.ts'
+
+/** Where and on what a result was measured. */
+export interface Provenance {
+  readonly commit: string
+  readonly machine: string
+}
+
+/** How good an estimator's predictions were; undefined figures were not measured. */
+export interface EstimatorReport {
+  /** Mean absolute error of ln(run time). */
+  readonly maeLn: number
+  /** Share of run times at or below the predicted p90 and p99. */
+  readonly coverage90: number
+  readonly coverage99: number
+}
+
+const HEADERS = [
+  'policy',
+  'JCT s',
+  '95 %',
+  'p95 s',
+  'p99 s',
+  'slowdown',
+  'makespan',
+  'gap closed',
+  'vs base',
+  'cold JCT',
+  'warm JCT',
+  'util',
+  'p50/p99 µs'
+]
+
+/** The table that people read. */
+export function textReport(report: TraceReport, provenance: Provenance): string {
+  const rows = report.policies.map(rowOf)
+  const widths = HEADERS.map((header, column) =>
+    Math.max(header.length, ...rows.map((row) => row[column]?.length ?? 0))
+  )
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)
+      )
+      .join('  ')
+  return [
+    `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
+    'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals; vs base = paired change of mean JCT against ' +
+      report.base,
+    '',
+    line(HEADERS),
+    ...rows.map(line)
+  ].join('\n')
+}
+
+function rowOf(policy: PolicyReport): string[] {
+  const { againstBase: against } = policy
+  return [
+    policy.policy,
+    figure(policy.meanJctS),
+    interval(policy.ci95.meanJctS),
+    figure(policy.p95JctS),
+    figure(policy.p99JctS),
+    figure(policy.boundedSlowdown),
+    policy.makespanRatio.toFixed(3),
+    policy.gapClosed === undefined ? '–' : policy.gapClosed.toFixed(3),
+    against === undefined
+      ? '–'
+      : `${percent(against.relative)} [${percent(against.relativeInterval.low)}, ${percent(against.relativeInterval.high)}]`,
+    figure(policy.coldStart.meanJctS),
+    figure(policy.warm.meanJctS),
+    policy.utilisation.toFixed(2),
+    `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`
+  ]
+}
+
+/** The object that `--json` prints: the report with where it was measured. */
+export function jsonReport(report: TraceReport, provenance: Provenance, estimator?: EstimatorReport): object {
+  return {
+    trace: report.trace,
+    load: report.load,
+    seeds: report.seeds,
+    ...provenance,
+    base: report.base,
+    policies: report.policies.map(({ gapClosed, ...policy }) => ({
+      ...policy,
+      gapClosed: gapClosed ?? null
+    })),
+    estimator: estimator ?? null
+  }
+}
+
+function interval({ low, high }: Interval): string {
+  return `[${figure(low)}, ${figure(high)}]`
+}
+
+/** Three or four significant digits, without exponents. */
+function figure(value: number): string {
+  if (value >= 1000) return value.toFixed(0)
+  return value.toPrecision(3)
+}
+
+function percent(ratio: number): string {
+  return `${(100 * ratio).toFixed(1)}%`
+}
