@@ -12,7 +12,7 @@ import type { LogPosition, WireLogChunk } from '../base/wire/logs.ts'
 import type { LogChunk } from './ports.ts'
 
 /** A chunk in JSON. Bytes that are no UTF-8 text travel as base64, so nothing is lost. */
-export function wireChunk(chunk: LogChunk): WireLogChunk {
+function wireChunk(chunk: LogChunk): WireLogChunk {
   const { attempt, offset, stream, at } = chunk
   const bytes = Buffer.from(chunk.bytes.buffer, chunk.bytes.byteOffset, chunk.bytes.byteLength)
   const content = isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') }
@@ -20,7 +20,7 @@ export function wireChunk(chunk: LogChunk): WireLogChunk {
 }
 
 /** The position after a chunk. */
-export function positionAfter(chunk: LogChunk): LogPosition {
+function positionAfter(chunk: LogChunk): LogPosition {
   return { attempt: chunk.attempt, offset: chunk.offset + chunk.bytes.length }
 }
 

@@ -2,6 +2,7 @@
  * Every failure as problem+json (RFC 9457). A reply never carries a stack; what DTSS did not foresee is answered as
  * INTERNAL under the request's id, and logged under the same.
  */
+import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, ERRORS, toAppError } from '../base/errors.ts'
 import { LIMITS } from '../base/limits.ts'
@@ -40,6 +41,19 @@ export function sendProblem(reply: FastifyReply, error: AppError, requestId: str
     .code(error.status)
     .type(PROBLEM_MEDIA_TYPE)
     .send(JSON.stringify(problemOf(error, requestId)))
+}
+
+/** A whole reply, for a request that was not HTTP enough to have one. */
+export function rawProblem(error: AppError, requestId: string): string {
+  const body = JSON.stringify(problemOf(error, requestId))
+  return [
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`,
+    `content-type: ${PROBLEM_MEDIA_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    '',
+    body
+  ].join('\r\n')
 }
 
 /** Makes the server answer every failure, unknown path and wrong method as a problem. */

@@ -17,7 +17,7 @@ import type { RouteContext, ServerLog } from './context.ts'
 import { checkBinding, createHostCheck } from './hosts.ts'
 import type { HostRules } from './hosts.ts'
 import type { NodePort } from './ports.ts'
-import { answerProblems, sendProblem, translate } from './problems.ts'
+import { answerProblems, rawProblem, sendProblem, translate } from './problems.ts'
 import { compileValidator } from './queries.ts'
 import { RouteTable } from './route-table.ts'
 import { clusterRoutes } from './routes/cluster.ts'
@@ -115,6 +115,13 @@ function newApp({ bootId }: ServerOptions): FastifyInstance {
     return503OnClosing: false,
     genReqId: nextId,
     requestIdHeader: false,
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) return
+      const id = nextId()
+      socket.end(
+        rawProblem(new AppError('INVALID_REQUEST', `not HTTP: ${error.message}`, { cause: error }), id)
+      )
+    },
     frameworkErrors: (error, request, reply) => {
       void sendProblem(reply, translate(error, request), request.id)
     }

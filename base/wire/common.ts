@@ -8,14 +8,10 @@ import { Type } from 'typebox'
 import type { Static, TObject, TSchema, TUnsafe } from 'typebox'
 import { LIMITS } from '../limits.ts'
 
-/** A task id in its public form. */
-export const TASK_ID_PATTERN = '^t-[1-9][0-9]{0,15}$'
 /** Text without control characters, lone surrogates, or space at either end: names, tenants, handlers, labels. */
 const NAME_PATTERN =
   '^[^\\u0000-\\u0020\\u007f\\ud800-\\udfff]([^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*[^\\u0000-\\u0020\\u007f\\ud800-\\udfff])?$'
 const DURATION_PATTERN = '^[0-9]{1,12}(\\.[0-9]{1,3})?(ms|s|m|h|d)$'
-
-export const TaskIdSchema = Type.String({ pattern: TASK_ID_PATTERN, description: 'a task id such as "t-42"' })
 
 /** A name: 1 to LIMITS.nameLength UTF-16 units. */
 export function nameSchema(what: string): ReturnType<typeof Type.String> {
@@ -49,8 +45,8 @@ export const NodeIdSchema = Type.Integer({
   description: 'a node number'
 })
 
-export const LIVE_STATUSES = ['pending', 'ready', 'placed', 'running', 'stopping'] as const
-export const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'skipped'] as const
+const LIVE_STATUSES = ['pending', 'ready', 'placed', 'running', 'stopping'] as const
+const TERMINAL_STATUSES = ['succeeded', 'failed', 'cancelled', 'skipped'] as const
 export const TASK_STATUSES = [...LIVE_STATUSES, ...TERMINAL_STATUSES] as const
 export const TaskStatusSchema = Type.Enum(TASK_STATUSES, {
   type: 'string',

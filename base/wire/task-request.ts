@@ -39,7 +39,7 @@ export type Executor = (typeof EXECUTORS)[number]
 /** Reference to a task waited for: the name of one in the same submission, or the id of an earlier task. */
 const NeedReferenceSchema = nameSchema('the name of a task of this submission, or a task id')
 
-export const NeedsSchema = Type.Union(
+const NeedsSchema = Type.Union(
   [
     Type.Array(NeedReferenceSchema, { maxItems: LIMITS.taskNeeds }),
     Type.Record(Type.String({ minLength: 1, maxLength: LIMITS.nameLength }), NeedReferenceSchema, {

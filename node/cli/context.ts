@@ -1,6 +1,6 @@
 /** What a command may touch of the process, so that tests run commands in theirs and read what they wrote. */
 
-export interface Output {
+interface Output {
   write(text: string): unknown
   /** Whether a person watches: false turns progress and colour off. */
   readonly isTTY?: boolean

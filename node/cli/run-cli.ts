@@ -8,7 +8,7 @@ import type { CliContext } from './context.ts'
 import { reportError } from './report-error.ts'
 
 /** What each file of `commands/` exports. */
-export interface CommandModule {
+interface CommandModule {
   /** Adds arguments, options and the action. The action sets `context.exitCode` when it is not 0. */
   define(command: Command, context: CliContext): void
 }

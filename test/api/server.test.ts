@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { listen } from '../../api/server.ts'
 import { AppError } from '../../base/errors.ts'
@@ -89,5 +90,18 @@ test('a port in use is a coded error', async () => {
 test('an address that others reach is not bound', async () => {
   await expect(listen(server.app, { host: '0.0.0.0', port: 0 })).rejects.toMatchObject({
     code: 'CONFIG_INVALID'
+  })
+})
+
+test('what is not HTTP is answered with a problem too', async () => {
+  const url = new URL(await listen(server.app, { host: '127.0.0.1', port: 0 }))
+  const socket = connect(Number(url.port), url.hostname)
+  socket.end('HELLO\r\n\r\n')
+  let reply = ''
+  for await (const part of socket.setEncoding('utf8') as AsyncIterable<string>) reply += part
+  expect(reply).toMatch(/^HTTP\/1.1 400 Bad Request\r\ncontent-type: application\/problem\+json/)
+  expect(JSON.parse(reply.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+    code: 'INVALID_REQUEST',
+    retryable: false
   })
 })

@@ -21,7 +21,6 @@ import { fencingToken, incarnation, nodeId, taskId } from '../../base/ids.ts'
 import type { TaskId } from '../../base/ids.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
-import { formatLogPosition } from '../../base/wire/logs.ts'
 import type { HistoryRow, Task, TaskError, TaskSpec, TerminalStatus } from '../../scheduler/types.ts'
 
 const NO_BYTES = new Uint8Array(0)
@@ -346,10 +345,4 @@ export async function fakeServer(options: Partial<ServerOptions> = {}): Promise<
     ...options
   })
   return { node, app, logged }
-}
-
-/** The position after all output of attempt 1 of a task. */
-export function positionOf(node: FakeNode, id: TaskId): string {
-  const offset = (node.chunks.get(id) ?? []).reduce((sum, chunk) => sum + chunk.bytes.length, 0)
-  return formatLogPosition({ attempt: 1, offset })
 }
