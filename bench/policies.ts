@@ -3,14 +3,23 @@
  * `optimizer/lab/`.
  */
 import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { join } from 'node:path'
 import { AppError } from '../base/errors.ts'
+import { calibrate } from '../optimizer/lab/calibration.ts'
+import type { Calibration } from '../optimizer/lab/calibration.ts'
 import { BASELINES, defaultPolicies, findPolicies } from '../optimizer/lab/catalog.ts'
 import type { PolicyEntry } from '../optimizer/lab/catalog.ts'
+import { plotData } from '../optimizer/lab/plot-data.ts'
+import type { PlotData } from '../optimizer/lab/plot-data.ts'
 import { BASE_POLICY, runProtocol } from '../optimizer/lab/protocol.ts'
-import { jsonReport, textReport } from '../optimizer/lab/text-report.ts'
+import type { Run, TraceReport } from '../optimizer/lab/protocol.ts'
+import { calibrationLines, jsonReport, textReport } from '../optimizer/lab/text-report.ts'
 import type { Provenance } from '../optimizer/lab/text-report.ts'
 import type { Trace } from '../optimizer/lab/trace.ts'
+import { lastTwo, runningMean, userLimit } from '../optimizer/policies/predictors.ts'
+import { htmlReport } from './lab/html.ts'
 import { loadTrace } from './lab/load-trace.ts'
 import { HELP, parseLabOptions } from './lab/options.ts'
 import type { LabOptions } from './lab/options.ts'
@@ -29,6 +38,7 @@ export async function run(argv: string[]): Promise<number> {
   }
 }
 
+/** Everything but errors. */
 async function measure(options: LabOptions): Promise<number> {
   if (options.help) {
     console.log(HELP)
@@ -55,20 +65,57 @@ async function measure(options: LabOptions): Promise<number> {
     },
     () => performance.now()
   )
+  const draws = options.html !== undefined || options.svg !== undefined
+  // Plots and calibration show the first instance; the others are dropped once they are measured.
+  const shown: Run[] = []
   const report = runProtocol(trace, {
     policies,
     seeds,
     load: options.load,
+    record: draws,
     clockUs: () => performance.now() * 1000,
     onProgress: (progress) => {
       display.update(progress)
+    },
+    onResult: (run) => {
+      if (shown[0] === undefined || run.instance === shown[0].instance) shown.push(run)
     }
   })
   display.stop()
   const provenance = provenanceOf()
+  const calibrations = calibrateAll(shown[0])
   console.log(textReport(report, provenance))
-  if (options.json) console.log(JSON.stringify(jsonReport(report, provenance)))
+  for (const line of calibrationLines(calibrations)) console.log(line)
+  const json = jsonReport(report, provenance, calibrations[0])
+  if (draws) await draw(options, report, provenance, plotData(shown, report.policies, calibrations), json)
+  if (options.json) console.log(JSON.stringify(json))
   return 0
+}
+
+/** The predictors of the baselines on the first run's completions. */
+function calibrateAll(run: Run | undefined): Calibration[] {
+  if (run === undefined) return []
+  return [lastTwo(), runningMean(), userLimit()].map((estimator) => calibrate(run.result, estimator))
+}
+
+async function draw(
+  options: LabOptions,
+  report: TraceReport,
+  provenance: Provenance,
+  data: PlotData,
+  json: object
+): Promise<void> {
+  // Loaded only when asked for: it is larger than everything else here.
+  const { drawCharts } = await import('./lab/charts.ts')
+  const charts = drawCharts(data)
+  if (options.html !== undefined) {
+    writeFileSync(options.html, htmlReport(report, provenance, charts, json))
+    console.error(`wrote ${options.html}`)
+  }
+  if (options.svg === undefined) return
+  mkdirSync(options.svg, { recursive: true })
+  for (const { id, svg } of charts) writeFileSync(join(options.svg, `${id}.svg`), svg)
+  console.error(`wrote ${charts.length} plots to ${options.svg}`)
 }
 
 /** What was asked for, with the base and the clairvoyant counterparts that the gap needs. */

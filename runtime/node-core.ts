@@ -4,7 +4,7 @@
  * Owns no rule of its own; each part has its file. The hooks of a raft turn run in the order in which `RaftHooks` lists
  * them. Lifecycle and the outside view stand in `node-runtime.ts`.
  */
-import { AppError, toAppError } from '../base/errors.ts'
+import { toAppError, type AppError } from '../base/errors.ts'
 import { incarnation, nodeId, type NodeId } from '../base/ids.ts'
 import { createRng } from '../base/prng.ts'
 import type { Entry, Snapshot } from '../consensus/index.ts'
@@ -349,6 +349,8 @@ export class NodeCore {
       onRoleChange: () => {
         this.leadership.roleChanged()
         this.forwarder.setLeader(this.loop.leader)
+        this.keeper.hurry()
+        this.reconciler.hurry()
       },
       onReadState: (index, context) => {
         if (context[0] === READ_CONTEXT) this.reads.confirmed(index, context)

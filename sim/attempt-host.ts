@@ -253,7 +253,6 @@ class SimSupervisor implements AttemptHost {
   private exit(run: Run, ending: Ending): void {
     const { attempt, behaviour, natural, startedAt, startedMono } = run
     run.cancelTimer()
-    this.runs.delete(attempt.token)
     if (ending.type !== 'not-started') this.options.ledger.ended(attempt, this.options.name)
     const facts = {
       token: attempt.token,
@@ -262,10 +261,10 @@ class SimSupervisor implements AttemptHost {
       runMs: durationMs(this.now() - startedMono),
       peakMemoryBytes: behaviour.peakMemoryBytes ?? 0
     }
-    this.tell((handlers) => {
-      handlers.onExit(attemptExit(facts, ending, natural))
-    })
     this.options.timers.soon(() => {
+      // Whoever waits for the end of an attempt waits for its report.
+      this.runs.delete(attempt.token)
+      if (!this.detached) this.handlers?.onExit(attemptExit(facts, ending, natural))
       for (const wake of this.waiters.splice(0)) wake()
     })
   }

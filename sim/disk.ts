@@ -13,6 +13,8 @@ import type { Disk, DiskFile } from '../runtime/ports/disk.ts'
 import type { SimDisk, SimDiskOptions } from './disk-types.ts'
 
 const SECTOR_BYTES = 512
+/** What a dead process is told. */
+const NEVER = new Promise<never>(() => undefined)
 
 interface File {
   content: Uint8Array
@@ -34,7 +36,12 @@ interface NameChange {
   readonly apply: (names: Names) => void
 }
 
-type Later = <T>(factor: number, step: () => T) => Promise<T>
+/** Runs steps of one life of the process. */
+interface Life {
+  readonly isOver: () => boolean
+  /** Runs a step after a simulated delay, or never when the life is over by then. */
+  readonly later: <T>(factor: number, step: () => T) => Promise<T>
+}
 
 /** The disk of one simulated node; it outlives the node's crashes. */
 export function createSimDisk(options: SimDiskOptions): SimDisk {
@@ -59,12 +66,13 @@ class MemoryDisk implements SimDisk {
   }
 
   disk(): Disk {
-    const later = this.#laterInThisLife()
+    const life = this.#beginLife()
+    const { later } = life
     return {
       list: (folder) => later(0.1, () => this.#list(folder)),
       read: (path) => later(1, () => this.#file(path).content.slice()),
-      create: (path, sizeBytes) => this.#create(path, sizeBytes, later),
-      open: (path) => later(0.1, () => this.#open(path, this.#file(path), later)),
+      create: (path, sizeBytes) => this.#create(path, sizeBytes, life),
+      open: (path) => later(0.1, () => this.#open(path, this.#file(path), life)),
       rename: (from, to) =>
         later(0.1, () => {
           const file = this.#file(from)
@@ -133,13 +141,13 @@ class MemoryDisk implements SimDisk {
     }
   }
 
-  /** Steps of the life that begins now: each after a simulated delay, none once it ended. */
-  #laterInThisLife(): Later {
+  #beginLife(): Life {
     const born = this.#life
-    return <T>(factor: number, step: () => T) =>
+    const isOver = (): boolean => born !== this.#life
+    const later = <T>(factor: number, step: () => T): Promise<T> =>
       new Promise<T>((resolve) => {
         const run = (): void => {
-          if (born !== this.#life) return
+          if (isOver()) return
           // An executor that throws rejects, which a step called here by itself would not.
           resolve(
             new Promise<T>((settle) => {
@@ -150,6 +158,7 @@ class MemoryDisk implements SimDisk {
         if (this.#options.schedule === undefined) queueMicrotask(run)
         else this.#options.schedule(this.#rng.nextFloat() * (this.#options.maxWriteMs ?? 1) * factor, run)
       })
+    return { isOver, later }
   }
 
   #list(folder: string): readonly string[] {
@@ -158,7 +167,8 @@ class MemoryDisk implements SimDisk {
       .map((path) => path.slice(folder.length + 1))
   }
 
-  #create(path: string, sizeBytes: number, later: Later): Promise<DiskFile> {
+  #create(path: string, sizeBytes: number, life: Life): Promise<DiskFile> {
+    if (life.isOver()) return NEVER
     if (this.#visible.has(path)) return Promise.reject(failed(path, 'exists already'))
     const used = [...this.#visible.values()].reduce(
       (sum, file) => sum + (file.making ?? file.content.length),
@@ -166,7 +176,7 @@ class MemoryDisk implements SimDisk {
     )
     const file: File = { content: new Uint8Array(0), making: sizeBytes }
     this.#visible.set(path, file)
-    return later(10, () => {
+    return life.later(10, () => {
       file.making = undefined
       if (used + sizeBytes > this.#capacityBytes) {
         this.#visible.delete(path)
@@ -174,21 +184,22 @@ class MemoryDisk implements SimDisk {
       }
       file.content = new Uint8Array(sizeBytes)
       this.#durable.set(path, file)
-      return this.#open(path, file, later)
+      return this.#open(path, file, life)
     })
   }
 
-  #open(path: string, file: File, later: Later): DiskFile {
+  #open(path: string, file: File, life: Life): DiskFile {
     let writing = false
     return {
       sizeBytes: file.content.length,
       write: (offset, bytes) => {
+        if (life.isOver()) return NEVER
         invariant(offset + bytes.length <= file.content.length, `${path}: a write beyond the end of the file`)
         invariant(!writing, `${path}: a write while another is outstanding`)
         writing = true
         const write: PendingWrite = { file, offset, bytes }
         this.#writes.add(write)
-        return later(1, () => {
+        return life.later(1, () => {
           writing = false
           this.#writes.delete(write)
           if (this.#fails(path, offset)) {

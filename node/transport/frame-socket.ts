@@ -6,6 +6,7 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { KiB } from '../../base/units.ts'
+import { abort } from './abort.ts'
 import { createFrameReader } from './frames.ts'
 import type { FrameReader } from './frames.ts'
 
@@ -102,7 +103,7 @@ class StreamFrameSocket implements FrameSocket {
     try {
       this.stream.send(bytes)
     } catch (error) {
-      this.stream.abort(error instanceof Error ? error : new Error(String(error)))
+      abort(this.stream, error instanceof Error ? error : new Error(String(error)))
     }
   }
 
@@ -124,12 +125,12 @@ class StreamFrameSocket implements FrameSocket {
 
   end(): void {
     this.stream.close().catch((error: unknown) => {
-      this.stream.abort(error instanceof Error ? error : new Error(String(error)))
+      abort(this.stream, error instanceof Error ? error : new Error(String(error)))
     })
   }
 
   abort(error: Error): void {
-    this.stream.abort(error)
+    abort(this.stream, error)
     this.#close(error)
   }
 
@@ -139,7 +140,7 @@ class StreamFrameSocket implements FrameSocket {
       for (const frame of this.#reader.push(data)) if (!this.#closed) this.#events?.onFrame(frame)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      this.stream.abort(error)
+      abort(this.stream, error)
     }
   }
 

@@ -5,6 +5,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { NodeId, PeerId } from '../../base/ids.ts'
 import type { Channel } from '../../runtime/ports/transport.ts'
+import { abort } from './abort.ts'
 import { createFrameSocket } from './frame-socket.ts'
 import type { FrameSocket } from './frame-socket.ts'
 import { signOfLife } from './frames.ts'
@@ -48,7 +49,7 @@ export function createInbound(options: InboundOptions): Inbound {
       const member = options.memberOf(peer)
       const hello = options.hello()
       if (member === undefined || hello === undefined) {
-        stream.abort(new Error('not a member'))
+        abort(stream, new Error('not a member'))
         return
       }
       const socket = createFrameSocket(stream, options.limits.maxFrameBytes)

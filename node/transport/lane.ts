@@ -9,6 +9,7 @@
  */
 import type { Connection } from '@libp2p/interface'
 import type { Channel } from '../../runtime/ports/transport.ts'
+import { abort } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { createFrameSocket } from './frame-socket.ts'
 import type { FrameSocket } from './frame-socket.ts'
@@ -132,7 +133,7 @@ export class Lane {
   async #open(hello: Hello, signal: AbortSignal): Promise<void> {
     const connection = await this.#options.dial(signal)
     if (signal.aborted) {
-      connection.abort(new Error('the attempt was given up'))
+      abort(connection, new Error('the attempt was given up'))
       return
     }
     this.#connection = connection
@@ -183,7 +184,7 @@ export class Lane {
       this.#options.outboxes.get(channel)?.detach()
       this.#options.outboxes.get(channel)?.clear()
     }
-    this.#connection?.abort(error)
+    if (this.#connection !== undefined) abort(this.#connection, error)
     this.#connection = undefined
     for (const waiter of this.#takeWaiters()) waiter.reject(error)
   }

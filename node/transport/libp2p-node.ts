@@ -15,7 +15,7 @@ import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import type { Libp2p } from 'libp2p'
 import { AppError } from '../../base/errors.ts'
-import { MiB, second } from '../../base/units.ts'
+import { KiB, MiB } from '../../base/units.ts'
 
 /** A new Ed25519 identity in libp2p's protobuf form, to be kept in the data folder. */
 export function generatePeerKey(): Uint8Array {
@@ -38,17 +38,19 @@ export async function createNode(options: {
       start: false,
       privateKey: privateKeyFromProtobuf(options.privateKey),
       addresses: { listen: [...options.listen], announce: [...options.announce] },
-      transports: [tcp()],
+      // No limit: a bulk connection may rest for days, and shares its fate with one that is watched.
+      transports: [tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })],
       connectionEncrypters: [noise()],
       streamMuxers: [
         yamux({
-          // Gives yamux the round-trip time by which it widens windows; dead connections are found by our own signs of life.
-          enableKeepAlive: true,
-          keepAliveInterval: 10 * second,
+          // Its pings would abort nothing; dead connections are found by our own signs of life.
+          enableKeepAlive: false,
           maxInboundStreams: 4_096,
           maxOutboundStreams: 4_096,
-          // What a paused stream may still receive must fit its buffer, or libp2p resets it.
-          streamOptions: { maxStreamWindowSize: 4 * MiB, maxReadBufferLength: 8 * MiB }
+          // A window that never widens: what is under way is what a heartbeat's reader must decrypt first. Measured on
+          // loopback while a snapshot streams at 200 MB/s, heartbeat p50/p99: 1 / 6 ms; with 4 MiB windows 14 / 37 ms. The
+          // price is throughput over long distances: 256 KiB a round trip and stream.
+          streamOptions: { maxStreamWindowSize: 256 * KiB, maxReadBufferLength: 8 * MiB }
         })
       ],
       // It would open a stream on every connection every few seconds to learn what the liveness streams tell.

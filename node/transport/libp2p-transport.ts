@@ -15,6 +15,7 @@ import type { NodeId, PeerId } from '../../base/ids.ts'
 import { KiB, MiB, second } from '../../base/units.ts'
 import { CHANNELS } from '../../runtime/ports/transport.ts'
 import type { PeerAddress, Transport, TransportHandlers } from '../../runtime/ports/transport.ts'
+import { abort } from './abort.ts'
 import { createDialer, peerOf, raceSignal, withPeer } from './dialer.ts'
 import type { Dialer } from './dialer.ts'
 import { MismatchError } from './greeting.ts'
@@ -215,7 +216,7 @@ class Libp2pTransport implements Transport {
     for (const link of this.#links.values()) link.close()
     this.#links.clear()
     this.#members.clear()
-    for (const connection of this.#node.getConnections()) connection.abort(new Error('the node is stopping'))
+    for (const connection of this.#node.getConnections()) abort(connection, new Error('the node is stopping'))
     await this.#node.stop()
   }
 
@@ -236,7 +237,7 @@ class Libp2pTransport implements Transport {
       (stream, connection) => {
         const peer = connection.remotePeer.toString() as PeerId
         const member = this.#members.get(peer)
-        if (member === undefined || this.#hello === undefined) stream.abort(new Error('not a member'))
+        if (member === undefined || this.#hello === undefined) abort(stream, new Error('not a member'))
         else {
           receiveSnapshot(stream, this.#hello, member, this.#limits, (from, header, chunks) =>
             handlers.onSnapshot(from, header, chunks)
@@ -300,7 +301,7 @@ class Libp2pTransport implements Transport {
       signal.throwIfAborted()
       throw error instanceof AppError ? error : unreachablePeer(to, error)
     } finally {
-      own?.abort(new Error('the request is over'))
+      if (own !== undefined) abort(own, new Error('the request is over'))
     }
   }
 
@@ -330,7 +331,7 @@ class Libp2pTransport implements Transport {
 
   #abortConnections(peer: PeerId, error: Error): void {
     for (const connection of this.#node.getConnections()) {
-      if (isPeer(connection.remotePeer, peer)) connection.abort(error)
+      if (isPeer(connection.remotePeer, peer)) abort(connection, error)
     }
   }
 

@@ -25,7 +25,7 @@ export interface RunMetrics {
   readonly meanWaitS: number
   /** Makespan ÷ its lower bound. */
   readonly makespanRatio: number
-  /** Busy slot time ÷ slot time until the end. */
+  /** Busy core time (slot time where tasks ask for no cpu) ÷ core time until the end. */
   readonly utilisation: number
   /** Jain's index over tenants' mean slowdown, in (0, 1]; 1 is fair. */
   readonly fairness: number
@@ -84,7 +84,10 @@ export function metricsOf(
   const slowdown = judged.slowdown.slice(from, to)
   const sorted = jct.slice().sort()
   const first = result.workload.tasks[0]?.submittedAt ?? 0
-  const slots = instance.cluster.reduce((sum, node) => sum + node.slots, 0)
+  const cores = instance.cluster.reduce(
+    (sum, node) => sum + (node.resources['cpu'] ?? node.slots * 1000) / 1000,
+    0
+  )
   return {
     meanJctS: mean(jct) / 1000,
     p50JctS: quantileSorted(sorted, 0.5) / 1000,
@@ -93,7 +96,7 @@ export function metricsOf(
     boundedSlowdown: mean(slowdown),
     meanWaitS: meanWait(result) / 1000,
     makespanRatio: (result.endedAt - first) / Math.max(1, instance.makespanBoundMs),
-    utilisation: result.busyMs / Math.max(1, slots * (result.endedAt - first)),
+    utilisation: result.busyCoreMs / Math.max(1, cores * (result.endedAt - first)),
     fairness: jain(tenantMeans(judged.tenant.slice(from, to), slowdown)),
     wasted: result.busyMs === 0 ? 0 : result.wastedMs / result.busyMs
   }

@@ -1,4 +1,5 @@
 /** A report as lines of text and as the JSON object that other tools read. */
+import type { Calibration } from './calibration.ts'
 import type { PolicyReport, TraceReport } from './protocol.ts'
 import type { Interval } from './statistics.ts'
 
@@ -6,15 +7,6 @@ import type { Interval } from './statistics.ts'
 export interface Provenance {
   readonly commit: string
   readonly machine: string
-}
-
-/** How good an estimator's predictions were; undefined figures were not measured. */
-export interface EstimatorReport {
-  /** Mean absolute error of ln(run time). */
-  readonly maeLn: number
-  /** Share of run times at or below the predicted p90 and p99. */
-  readonly coverage90: number
-  readonly coverage99: number
 }
 
 const HEADERS = [
@@ -76,8 +68,17 @@ function rowOf(policy: PolicyReport): string[] {
   ]
 }
 
+/** One line for each predictor. */
+export function calibrationLines(calibrations: readonly Calibration[]): string[] {
+  return calibrations.map(
+    ({ estimator, predictions, maeLn, coverage90, coverage99 }) =>
+      `predictor ${estimator}: ${predictions} predictions, mean |Δ ln run time| ${maeLn.toFixed(3)}, ` +
+      `at or below p90 ${percent(coverage90)}, p99 ${percent(coverage99)}`
+  )
+}
+
 /** The object that `--json` prints: the report with where it was measured. */
-export function jsonReport(report: TraceReport, provenance: Provenance, estimator?: EstimatorReport): object {
+export function jsonReport(report: TraceReport, provenance: Provenance, calibration?: Calibration): object {
   return {
     trace: report.trace,
     load: report.load,
@@ -88,7 +89,7 @@ export function jsonReport(report: TraceReport, provenance: Provenance, estimato
       ...policy,
       gapClosed: gapClosed ?? null
     })),
-    estimator: estimator ?? null
+    estimator: calibration ?? null
   }
 }
 

@@ -18,6 +18,7 @@ export class Recorder {
   readonly #decisionUs: number[] = []
   #attemptCount = 0
   #busyMs = 0
+  #busyCoreMs = 0
   #wastedMs = 0
 
   constructor(workload: Workload, policy: string, options: SimOptions) {
@@ -49,6 +50,7 @@ export class Recorder {
     this.#attemptCount++
     const heldMs = now - attempt.placedAt
     this.#busyMs += heldMs
+    this.#busyCoreMs += (heldMs * (attempt.task.resources['cpu'] ?? 1000)) / 1000
     if (end !== 'succeeded') this.#wastedMs += heldMs
     if (!this.#record) return
     this.#attempts.push({
@@ -82,6 +84,7 @@ export class Recorder {
       attemptCount: this.#attemptCount,
       wastedMs: this.#wastedMs,
       busyMs: this.#busyMs,
+      busyCoreMs: this.#busyCoreMs,
       endedAt,
       decisionUs: Float64Array.from(this.#decisionUs),
       attempts: this.#attempts

@@ -148,6 +148,8 @@ export interface SimResult {
   readonly wastedMs: number
   /** Slot time of all attempts. */
   readonly busyMs: number
+  /** The same, weighted by the cores that each attempt held (1 when its task does not say). */
+  readonly busyCoreMs: number
   readonly endedAt: number
   /** Duration of each decision that placed something, in microseconds; empty without a clock. */
   readonly decisionUs: Float64Array

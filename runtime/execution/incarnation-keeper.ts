@@ -75,8 +75,15 @@ export class IncarnationKeeper {
   observe(events: readonly SchedulerEvent[]): void {
     for (const event of events) {
       const mine = 'node' in event && event.node === this.#input.nodeId
-      if (mine && (event.type === 'incarnation-opened' || event.type === 'incarnation-ended')) this.#check()
+      if (!mine) continue
+      if (event.type === 'incarnation-opened' || event.type === 'incarnation-ended') this.#check()
+      else if (event.type === 'node-changed') this.hurry()
     }
+  }
+
+  /** Something changed that an announcement was waiting for (a leader, this node's registration): it need not wait. */
+  hurry(): void {
+    this.#lastSentAt = -Infinity
   }
 
   /** Once per tick. */

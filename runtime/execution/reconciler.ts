@@ -174,6 +174,11 @@ export class Reconciler {
     this.#send(attempt, attempt.report)
   }
 
+  /** There is a new leader, who may not have heard: everything unjudged is repeated with the next tick. */
+  hurry(): void {
+    for (const attempt of this.#attempts.values()) attempt.lastSentAt = -Infinity
+  }
+
   /** Once per tick: repeats what the log has not judged, and records starts of attempts that run long. */
   tick(): void {
     const now = this.#input.clock.monotonicNow()

@@ -60,6 +60,8 @@ interface Reign {
   readonly planner: Planner
   readonly ids: IdAllocator
   readonly term: number
+  /** The policy that the settings named when it was made. */
+  policy: string
 }
 
 interface InFlight {
@@ -99,7 +101,7 @@ export class Leader {
     const policy = this.#makePolicy(state)
     const planner = createPlanner({ state, policy, excluded: this.#input.excluded })
     planner.reset(stamps.now())
-    this.#reign = { state, planner, ids: createIdAllocator(state), term }
+    this.#reign = { state, planner, ids: createIdAllocator(state), term, policy: state.settings.policy }
     this.#forgetInFlight()
     this.#planDue = true
     logger.info({ term, policy: policy.name }, 'this node leads')
@@ -141,7 +143,8 @@ export class Leader {
     else reign.planner.observe(events)
     this.#planDue = true
     for (const event of events) {
-      if (event.type === 'settings-changed') this.#switchPolicy(reign)
+      if (event.type === 'settings-changed' && reign.policy !== reign.state.settings.policy)
+        this.#switchPolicy(reign)
     }
   }
 
@@ -249,6 +252,7 @@ export class Leader {
   #switchPolicy(reign: Reign): void {
     const policy = this.#makePolicy(reign.state)
     reign.planner.use(policy)
+    reign.policy = reign.state.settings.policy
     this.#input.logger.info({ policy: policy.name }, 'placement policy switched')
   }
 

@@ -106,14 +106,15 @@ export class BatchFiller {
     return { parts, completed, mustWrite }
   }
 
-  /** Puts what fits of a change into the batch; at least one entry when the batch is empty. */
+  /** Puts what fits of a change into the batch; when it is the first there, at least one entry. */
   #put(change: Change, from: number): Part {
+    const isFirst = this.#writer.recordCount === 0
     if (from === 0 && change.reset !== undefined) this.#writer.putReset(change.reset)
     let to = from
     for (; to < change.entries.length; to++) {
       const entry = change.entries[to]
       if (entry === undefined) break
-      if (this.#writer.recordCount > 0 && this.#fullWith(entryRecordBytes(entry))) break
+      if (!(isFirst && to === from) && this.#fullWith(entryRecordBytes(entry))) break
       this.#writer.putEntry(entry)
     }
     return { change, from, to }

@@ -73,7 +73,6 @@ export function createJsPool(options: LaneOptions, table: AttemptTable<number>, 
     run.process = process
     run.assignedAt = systemMonotonicMs()
     waitingForWord.add(run)
-    table.launched(attempt.token, options.clock.monotonicNow())
     return true
   }
   const lanes: Readonly<Record<'process' | 'thread', Lane>> = {
@@ -89,6 +88,7 @@ export function createJsPool(options: LaneOptions, table: AttemptTable<number>, 
     waitingForWord.delete(run)
     if (run.startedAt !== 0) return
     run.startedAt = startedAt
+    table.launched(run.attempt.token, options.clock.monotonicNow())
     events.onStarted(run.attempt.token, startedAt)
   }
   const exit = (token: number, ending: Ending): void => {
