@@ -1,5 +1,6 @@
 /** Opens logs on simulated disks; the only code of these tests that knows how. */
 import { AppError } from '../../../../base/errors.ts'
+import { crc32c } from '../../../../base/crc32c.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { monotonicMs, timestampMs } from '../../../../base/units.ts'
 import { confStateOf } from '../../../../consensus/types.ts'
@@ -99,5 +100,5 @@ export async function refusal(promise: Promise<unknown>): Promise<AppError> {
 
 /** Plain forms that compare by content. */
 export function plain(log: readonly Entry[]): string[] {
-  return log.map(({ term, index, type, data }) => `${index}/${term} ${type} ${String(data)}`)
+  return log.map(({ term, index, type, data }) => `${index}/${term} ${type} ${data.length} bytes ${crc32c(data)}`)
 }
