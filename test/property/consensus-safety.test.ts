@@ -26,7 +26,6 @@ test(`no schedule of ${SEEDS} seeds breaks a safety property, and most make prog
     snapshots += world.snapshotsInstalled
   }
   // Otherwise the properties would hold for want of anything to break them.
-  console.log({committed, ledTerms, changes, snapshots})
   expect(ledTerms).toBeGreaterThan(SEEDS * 3)
   expect(committed).toBeGreaterThan(SEEDS * 20)
   expect(changes).toBeGreaterThan(SEEDS)
