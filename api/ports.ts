@@ -7,22 +7,12 @@
  * 3. Methods that may answer at once return a value or a promise; the server awaits only promises on its hot path.
  */
 import type { IdempotencyKey } from '../scheduler/commands.ts'
-import type { HistoryRow, Task, TaskSpec, TaskStatus } from '../scheduler/types.ts'
+import type { TaskDraft } from '../scheduler/dag.ts'
+import type { HistoryRow, Task, TaskStatus } from '../scheduler/types.ts'
 import type { NodeId, TaskId } from '../base/ids.ts'
 import type { TimestampMs } from '../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../base/wire/cluster.ts'
 import type { LogPosition } from '../base/wire/logs.ts'
-
-/** A dependency before ids are assigned: `ref` is the name of a sibling (string) or an earlier task's id (number). */
-export interface DraftNeed {
-  readonly as: string
-  readonly ref: string | TaskId
-}
-
-/** A task with every default filled in, but whose siblings have no ids yet. */
-export interface TaskDraft extends Omit<TaskSpec, 'needs'> {
-  readonly needs: readonly DraftNeed[]
-}
 
 export interface SubmitRequest {
   readonly tasks: readonly TaskDraft[]

@@ -21,7 +21,7 @@ export function problemOf(error: AppError, requestId: string): Problem {
     type: problemType(error.code),
     title: ERRORS[error.code][2],
     status: error.status,
-    detail: error.message,
+    detail: internal ? `The node's log names the cause under request ${requestId}` : error.message,
     code: error.code,
     retryable: error.retryable,
     instance: `urn:dtss:request:${requestId}`

@@ -15,7 +15,7 @@ import type { Duration } from '../base/wire/common.ts'
 import { EXECUTORS, TASK_DEFAULTS, TaskBatchSchema, TaskRequestSchema } from '../base/wire/task-request.ts'
 import type { Executor, TaskRequest } from '../base/wire/task-request.ts'
 import type { Labels, Resources, RetryPolicy } from '../scheduler/types.ts'
-import type { DraftNeed, TaskDraft } from './ports.ts'
+import type { DraftNeed, TaskDraft } from '../scheduler/dag.ts'
 import { compileCheck, invalid, nearestName, shown } from './validation.ts'
 
 const checkTask = compileCheck(TaskRequestSchema, 'body')
@@ -34,11 +34,11 @@ export function draftsOf(body: unknown, now: TimestampMs): TaskDraft[] {
   if (body.length > LIMITS.batchTasks) {
     throw exceeded('body', `${body.length} tasks`, `at most ${LIMITS.batchTasks} in one submission`)
   }
-  checkBatch(body)
-  return (body as TaskRequest[]).map((task, index) => draftOf(task, now, `[${index}].`))
+  checkBatch(body, 'tasks')
+  return (body as TaskRequest[]).map((task, index) => draftOf(task, now, `tasks[${index}].`))
 }
 
-/** `prefix` stands before field names in messages: empty, or `[3].`. */
+/** `prefix` stands before field names in messages: empty, or `tasks[3].`. */
 function draftOf(task: TaskRequest, now: TimestampMs, prefix: string): TaskDraft {
   const executor = executorOf(task, prefix)
   const handler = task.handler ?? ''

@@ -1,6 +1,7 @@
 /** Submitting: `POST /v1/tasks`, and `POST /tasks/submit` which means the same. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { AppError } from '../../base/errors.ts'
 import { formatTaskId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { durationMs } from '../../base/units.ts'
@@ -46,7 +47,8 @@ export function submitRoutes(app: FastifyInstance, context: RouteContext): void 
       header === undefined
         ? port.submit({ tasks })
         : port.submit({ tasks, idempotency: idempotencyOf(header, body) })
-    return submitted.then((receipt) => answer(reply, receipt, Array.isArray(body)))
+    if (Array.isArray(body)) return submitted.then((receipt) => answer(reply, receipt, true))
+    return submitted.then((receipt) => answer(reply, receipt, false), ofOnlyTask)
   }
   app.post('/v1/tasks', { schema: { ...schema, operationId: 'submit' } }, handler)
   app.post('/tasks/submit', { schema: { ...schema, operationId: 'submitSeed' } }, handler)
@@ -62,6 +64,16 @@ function answer(reply: FastifyReply, receipt: SubmitReceipt, array: boolean): Su
   if (array || id === undefined) return common
   reply.header('location', `/v1/tasks/${id}`)
   return { id, ...common }
+}
+
+/** Whoever checks submissions sees arrays only: for a single task its fields are those of the body. */
+function ofOnlyTask(error: unknown): never {
+  const prefix = 'tasks[0].'
+  if (!(error instanceof AppError) || !String(error.details['field']).startsWith(prefix)) throw error
+  throw new AppError(error.code, error.message.replace(prefix, ''), {
+    cause: error,
+    details: { ...error.details, field: String(error.details['field']).replace(prefix, '') }
+  })
 }
 
 /** The header's value, which may stand in quotes as in structured fields, with the identity of the body. */

@@ -59,7 +59,11 @@ class FileSystemDisk implements Disk {
   }
 
   read(path: string): Promise<Uint8Array> {
-    return wrapped(path, 'read', () => readWhole(path))
+    return wrapped(path, 'read', async () => {
+      // Not a Buffer, whose `slice` is a view.
+      const { buffer, byteOffset, byteLength } = await readWhole(path)
+      return new Uint8Array(buffer, byteOffset, byteLength)
+    })
   }
 
   create(path: string, sizeBytes: number): Promise<DiskFile> {

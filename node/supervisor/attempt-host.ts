@@ -97,6 +97,9 @@ class RealAttemptHost implements AttemptHost {
         onOutput: (token, stream, bytes) => this.handlers?.onOutput(token, stream, bytes),
         onExit: (exit) => {
           this.report(exit)
+        },
+        onChange: () => {
+          this.rearm()
         }
       }
     )
@@ -112,9 +115,7 @@ class RealAttemptHost implements AttemptHost {
     this.socket = await openPoolSocket({
       onHello: (child, secret, channel) => {
         if (this.discoverer?.child === child) return this.discoverer.connect(secret, channel)
-        return this.pool.connect(child, secret, channel, () => {
-          this.rearm()
-        })
+        return this.pool.connect(child, secret, channel)
       }
     })
     await this.startSupervisor()

@@ -38,7 +38,9 @@ export function createChannel<Out, In>(
 ): Channel<Out> {
   // Record structures are sent once and kept by both ends, so both must see every frame in order.
   const packr = new Packr({ sequential: true })
-  const frames = createFrameReader<In>(handlers.onMessage)
+  const frames = createFrameReader((message) => {
+    handlers.onMessage(message as In)
+  })
   let queue: Out[] = []
   let scheduled = false
   let closed = false
@@ -94,7 +96,7 @@ export function createChannel<Out, In>(
   }
 }
 
-function createFrameReader<In>(onMessage: (message: In) => void): { push(chunk: Buffer): void } {
+function createFrameReader(onMessage: (message: unknown) => void): { push(chunk: Buffer): void } {
   const unpackr = new Unpackr({ sequential: true })
   let parts: Buffer[] = []
   let buffered = 0
@@ -114,7 +116,7 @@ function createFrameReader<In>(onMessage: (message: In) => void): { push(chunk: 
         if (length > MAX_FRAME_BYTES) throw new Error(`a frame of ${length} bytes`)
         needed += length
         if (rest.length < needed) break
-        const messages = unpackr.unpack(rest.subarray(HEADER_BYTES, needed)) as In[]
+        const messages = unpackr.unpack(rest.subarray(HEADER_BYTES, needed)) as unknown[]
         rest = rest.subarray(needed)
         for (const message of messages) onMessage(message)
       }

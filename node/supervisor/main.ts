@@ -10,32 +10,35 @@ closeInheritedFiles()
 const settings = JSON.parse(process.argv[2] ?? '{}') as SupervisorSettings
 const record = openSpawnRecord(settings.folder)
 const early: ToSupervisor[] = []
-let supervisor: Supervisor | undefined
-let ending = false
+const state: { supervisor: Supervisor | undefined; ending: boolean } = {
+  supervisor: undefined,
+  ending: false
+}
 
 const channel = createChannel<FromSupervisor, ToSupervisor>(process.stdin, process.stdout, {
   onMessage: (message) => {
-    if (supervisor === undefined) early.push(message)
-    else supervisor.onMessage(message)
+    if (state.supervisor === undefined) early.push(message)
+    else state.supervisor.onMessage(message)
   },
   onClose: end
 })
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, end)
 
 const leftovers = await record.killLeftovers()
-if (!ending) {
+if (!state.ending) {
   record.begin()
-  supervisor = createSupervisor(settings, record, channel)
-  channel.send({ type: 'ready', mark: record.mark, leftovers })
+  const supervisor = createSupervisor(settings, record, channel)
+  state.supervisor = supervisor
+  channel.send({ type: 'ready', leftovers })
   for (const message of early) supervisor.onMessage(message)
 }
 
 function end(): void {
-  if (ending) return
-  ending = true
+  if (state.ending) return
+  state.ending = true
   const exit = (): void => {
     process.exit(0)
   }
-  if (supervisor === undefined) exit()
-  else supervisor.shutDown(exit)
+  if (state.supervisor === undefined) exit()
+  else state.supervisor.shutDown(exit)
 }

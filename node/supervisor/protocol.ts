@@ -35,7 +35,7 @@ export type ToSupervisor =
 
 export type FromSupervisor =
   /** The predecessor's `leftovers` processes are gone. */
-  | { readonly type: 'ready'; readonly mark: string; readonly leftovers: number }
+  | { readonly type: 'ready'; readonly leftovers: number }
   | { readonly type: 'started'; readonly token: number; readonly startedAt: number }
   | {
       readonly type: 'output'

@@ -31,7 +31,8 @@ export function startSupervisor(
 ): Promise<SupervisorClient> {
   return new Promise((resolve, reject) => {
     // Options meant for the node, such as a debugger's port, are not the supervisor's.
-    const { NODE_OPTIONS: _dropped, ...env } = process.env
+    const env = { ...process.env }
+    delete env['NODE_OPTIONS']
     // A session of its own: what a terminal sends to the node's group must not reach it.
     const child = spawn(process.execPath, [entryPoint('node/supervisor/main'), JSON.stringify(settings)], {
       detached: true,

@@ -81,6 +81,8 @@ export class Leader {
   #dutiesInFlight = false
   /** Whether something changed that a plan could use. */
   #planDue = false
+  /** Raft took nothing just now (a transfer, too much uncommitted): asking again before time passes would only spin. */
+  #refusedUntilTick = false
 
   constructor(input: LeaderInput) {
     this.#input = input
@@ -157,6 +159,7 @@ export class Leader {
   tick(): void {
     const reign = this.#reign
     if (reign === undefined) return
+    this.#refusedUntilTick = false
     const wakeAt = reign.planner.wakeAt()
     if (wakeAt !== undefined && wakeAt <= this.#input.stamps.now()) this.#planDue = true
   }
@@ -173,7 +176,7 @@ export class Leader {
   /** At the end of a turn: puts what gathered into the log, with the placements that it makes possible. */
   collect(): void {
     const reign = this.#reign
-    if (reign === undefined) return
+    if (reign === undefined || this.#refusedUntilTick) return
     const now = this.#input.stamps.now()
     const commands = this.#admit(reign)
     const duties = this.#duties(reign, now)
@@ -217,6 +220,7 @@ export class Leader {
     reign.planner.reset(this.#input.stamps.now())
     for (const entry of this.#inFlight) entry.batch = undefined
     this.#planDue = true
+    this.#refusedUntilTick = true
   }
 
   #admit(reign: Reign): Command[] {

@@ -64,7 +64,7 @@ function isBefore(heap: Heap, left: number, right: number): boolean {
   return a !== undefined && b !== undefined && a.at < b.at
 }
 
-function swapIfBefore<T extends { readonly at: number }>(heap: T[], left: number, right: number): boolean {
+function swapIfBefore(heap: { readonly at: number }[], left: number, right: number): boolean {
   const a = heap[left]
   const b = heap[right]
   if (a === undefined || b === undefined || a.at >= b.at) return false

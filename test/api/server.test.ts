@@ -69,6 +69,7 @@ test('a body of 10 MB is refused with 413 over a real connection, which stays us
       body: JSON.stringify({ command: 'x'.repeat(10_000_000) })
     })
     expect([reply.status, ((await reply.json()) as { code: string }).code]).toEqual([413, 'BODY_TOO_LARGE'])
+    expect(reply.headers.get('connection')).toBe('keep-alive')
   }
   const accepted = await fetch(`${url}/v1/tasks`, {
     method: 'POST',

@@ -136,7 +136,7 @@ const refusals: readonly {
     name: 'a typo deep in an array',
     body: [{ handler: 'x' }, { handler: 'x', retry: { maxAttempt: 2 } }],
     code: 'INVALID_REQUEST',
-    field: '[1].retry.maxAttempt',
+    field: 'tasks[1].retry.maxAttempt',
     detail: 'did you mean maxAttempts?'
   },
   {
@@ -260,7 +260,7 @@ const refusals: readonly {
       { handler: 'x', needs: ['a', 'a'] }
     ],
     code: 'INVALID_REQUEST',
-    field: '[1].needs'
+    field: 'tasks[1].needs'
   },
   {
     name: 'cyclic needs',
@@ -342,4 +342,22 @@ test('bytes that are not UTF-8 are refused as invalid JSON', async () => {
 test('a negative zero priority is stored as zero', async () => {
   await post('{"handler":"x","priority":-0}')
   expect(Object.is(node.submissions.at(-1)?.tasks[0]?.priority, 0)).toBe(true)
+})
+
+test('ids are in the order of the request, also where the needs ask for another', async () => {
+  const { json } = await post([
+    { name: 'last', handler: 'x', needs: ['first'] },
+    { name: 'first', handler: 'x' }
+  ])
+  const [last, first] = (json['ids'] as string[]).map((id) => Number(id.slice(2)))
+  expect(last).toBe((first ?? 0) + 1)
+  expect(json['firstId']).toBe(`t-${first ?? 0}`)
+})
+
+test('what is wrong between tasks is said in the terms of the body', async () => {
+  const single = await post({ handler: 'x', needs: ['nobody'] })
+  expect(single.json).toMatchObject({ code: 'UNKNOWN_NEED', field: 'needs' })
+  expect(single.json['detail']).toMatch(/^needs: got "nobody"/)
+  const several = await post([{ handler: 'x' }, { handler: 'x', needs: ['nobody'] }])
+  expect(several.json).toMatchObject({ code: 'UNKNOWN_NEED', field: 'tasks[1].needs' })
 })

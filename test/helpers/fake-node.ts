@@ -11,7 +11,6 @@ import type {
   NodePort,
   SubmitReceipt,
   SubmitRequest,
-  TaskDraft,
   TaskQuery,
   TaskRecord,
   TaskRecordPage
@@ -21,6 +20,7 @@ import { fencingToken, incarnation, nodeId, taskId } from '../../base/ids.ts'
 import type { TaskId } from '../../base/ids.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
+import { orderSubmission } from '../../scheduler/dag.ts'
 import type { HistoryRow, Task, TaskError, TaskSpec, TerminalStatus } from '../../scheduler/types.ts'
 
 const NO_BYTES = new Uint8Array(0)
@@ -61,21 +61,17 @@ export class FakeNode implements NodePort {
         throw new AppError('IDEMPOTENCY_MISMATCH', 'another body')
       return { ids: kept.ids, replayed: true }
     }
-    refuseCycles(tasks)
+    const { submission, positions } = orderSubmission(tasks)
     const first = this.records.size + this.retired.size + 1
-    const byName = new Map(tasks.map((task, index) => [task.name, taskId(first + index)]))
-    const ids = tasks.map((task, index) => {
-      const id = taskId(first + index)
-      const needs = task.needs.map(({ as, ref }) => ({
-        as,
-        id: typeof ref === 'string' ? byName.get(ref) : ref
+    for (const [position, task] of submission.tasks.entries()) {
+      const id = taskId(first + position)
+      const needs = task.needs.map((need) => ({
+        as: need.as,
+        id: 'id' in need ? need.id : taskId(first + need.position)
       }))
-      const missing = needs.find((need) => need.id === undefined)
-      if (missing !== undefined) throw new AppError('UNKNOWN_NEED', `no task ${missing.as}`)
-      const spec = { ...task, needs: needs as TaskSpec['needs'] }
-      this.records.set(id, { kind: 'live', task: liveTask(id, taskId(first), spec) })
-      return id
-    })
+      this.records.set(id, { kind: 'live', task: liveTask(id, taskId(first), { ...task, needs }) })
+    }
+    const ids = positions.map((position) => taskId(first + position))
     this.applied += 1
     if (idempotency !== undefined)
       this.#keys.set(idempotency.key, { fingerprint: idempotency.fingerprint, ids })
@@ -286,21 +282,6 @@ export class FakeNode implements NodePort {
 
 function isAfter(a: { attempt: number; offset: number }, b: { attempt: number; offset: number }): boolean {
   return a.attempt === b.attempt ? a.offset > b.offset : a.attempt > b.attempt
-}
-
-/** Peels off tasks whose needs are met until none is left; what cannot be peeled is a cycle. */
-function refuseCycles(tasks: readonly TaskDraft[]): void {
-  const left = new Map(tasks.map((task) => [task.name, task]))
-  for (let progress = true; progress;) {
-    progress = false
-    for (const [name, task] of left) {
-      if (task.needs.some(({ ref }) => typeof ref === 'string' && left.has(ref))) continue
-      left.delete(name)
-      progress = true
-    }
-  }
-  if (left.size > 0)
-    throw new AppError('CYCLIC_NEEDS', `needs: got ${[...left.keys()].join(' → ')}, expected no cycle`)
 }
 
 function liveTask(id: TaskId, group: TaskId, spec: TaskSpec): Task {

@@ -26,11 +26,14 @@ const PRESUME_STARTED_MS = 100
 /** How long a thread may take to end before its whole process is killed. */
 const TERMINATE_MS = 1000
 const HOUSEKEEPING_MS = 100
+const LAST_WORDS_LENGTH = 2000
 
 export interface PoolEvents {
   onStarted(token: FencingToken, startedAt: number): void
   onOutput(token: FencingToken, stream: 'stdout' | 'stderr', bytes: Uint8Array): void
   onExit(exit: AttemptExit): void
+  /** The table may have something new to wait for. */
+  onChange(): void
 }
 
 export interface JsPool {
@@ -39,12 +42,11 @@ export interface JsPool {
   /** Carries out what the table decided about one of its attempts. */
   perform(effects: readonly Effect<number>[]): void
   setHandlers(handlers: readonly HandlerEntry[]): void
-  /** A pool process has connected; undefined refuses it. `onChange`: the table may have something new to wait for. */
+  /** A pool process has connected; undefined refuses it. */
   connect(
     child: number,
     secret: string,
-    channel: Channel<ToPool>,
-    onChange: () => void
+    channel: Channel<ToPool>
   ): { onMessage(message: FromPool): void; onClose(): void } | undefined
   onSupervisorMessage(message: Extract<FromSupervisor, { type: 'child-gone' | 'child-output' }>): void
   /** Every process is gone, since the supervisor is. */
@@ -64,211 +66,251 @@ interface Run {
 
 /** A pool that decides nothing about life and death: `table` does. */
 export function createJsPool(options: LaneOptions, table: AttemptTable<number>, events: PoolEvents): JsPool {
-  const runs = new Map<number, Run>()
-  const waitingForWord = new Set<Run>()
-  const known = new Set<string>()
-  const assign = (attempt: AttemptStart, process: PoolProcess): boolean => {
-    const run = runs.get(attempt.token)
+  return new Pool(options, table, events)
+}
+
+class Pool implements JsPool {
+  private readonly options: LaneOptions
+  private readonly table: AttemptTable<number>
+  private readonly events: PoolEvents
+  private readonly runs = new Map<number, Run>()
+  /** Handed to a process that has not said a word of them, in that order. */
+  private readonly silent = new Set<Run>()
+  private readonly known = new Set<string>()
+  private readonly lanes: Readonly<Record<'process' | 'thread', Lane>>
+  private readonly housekeeping: NodeJS.Timeout
+
+  constructor(options: LaneOptions, table: AttemptTable<number>, events: PoolEvents) {
+    this.options = options
+    this.table = table
+    this.events = events
+    const assign = this.assign.bind(this)
+    this.lanes = {
+      process: createLane('process', options, assign),
+      thread: createLane('threads', options, assign)
+    }
+    this.housekeeping = setInterval(() => {
+      this.keepHouse()
+    }, HOUSEKEEPING_MS)
+  }
+
+  setHandlers(handlers: readonly HandlerEntry[]): void {
+    for (const { name } of handlers) this.known.add(name)
+    this.lanes.process.setHandlers(handlers)
+    this.lanes.thread.setHandlers(handlers)
+    this.lanes.process.warm()
+  }
+
+  launch(attempt: AttemptStart): void {
+    const run: Run = {
+      attempt,
+      queuedAt: Date.now(),
+      process: undefined,
+      assignedAt: 0,
+      startedAt: 0,
+      done: undefined,
+      natural: undefined
+    }
+    this.runs.set(attempt.token, run)
+    if (this.known.has(attempt.handler)) {
+      this.laneOf(run).add(attempt)
+      return
+    }
+    run.natural = { outcome: 'failed', error: unknownHandler(attempt.handler) }
+    this.table.ended(attempt.token, { beforeAsk: true })
+    this.perform(this.table.gone(attempt.token))
+  }
+
+  perform(effects: readonly Effect<number>[]): void {
+    for (const effect of effects) {
+      const run = this.runs.get(effect.key)
+      if (run !== undefined) this.performOne(effect, run)
+    }
+  }
+
+  connect(child: number, secret: string, channel: Channel<ToPool>): ReturnType<JsPool['connect']> {
+    const process = this.find(child)
+    if (process?.secret !== secret || process.channel !== undefined) return undefined
+    this.laneFor(process).connected(process, channel)
+    return {
+      onMessage: (message) => {
+        this.onPoolMessage(process, message)
+        this.events.onChange()
+      },
+      onClose: () => {
+        process.closed = true
+        // It may have closed its channel and live on; without it, it is of no use.
+        if (process.gone === undefined) this.laneFor(process).retire(process)
+        this.goneAndClosed(process)
+        this.events.onChange()
+      }
+    }
+  }
+
+  onSupervisorMessage(message: Extract<FromSupervisor, { type: 'child-gone' | 'child-output' }>): void {
+    const process = this.find(message.child)
+    if (process === undefined) return
+    if (message.type === 'child-gone') {
+      process.gone = message
+      if (process.channel === undefined) process.closed = true
+      this.goneAndClosed(process)
+      return
+    }
+    const text = Buffer.from(message.bytes).toString('utf8')
+    if (message.stream === 'stderr')
+      process.lastWords = `${process.lastWords}${text}`.slice(-LAST_WORDS_LENGTH)
+    const [only] = process.running
+    if (only !== undefined && process.role === 'process') {
+      this.events.onOutput(only.token, message.stream, message.bytes)
+    }
+  }
+
+  onAllGone(): void {
+    for (const process of [...this.lanes.process.processes(), ...this.lanes.thread.processes()]) {
+      process.channel?.close()
+      this.processGone(process, true)
+    }
+    for (const run of [...this.runs.values()]) {
+      this.laneOf(run).withdraw(run.attempt)
+      this.perform(this.table.withdrawn(run.attempt.token, 'lease'))
+    }
+  }
+
+  close(): void {
+    clearInterval(this.housekeeping)
+    this.lanes.process.close()
+    this.lanes.thread.close()
+  }
+
+  private assign(attempt: AttemptStart, process: PoolProcess): boolean {
+    const run = this.runs.get(attempt.token)
     if (run === undefined) return false
     run.process = process
     run.assignedAt = systemMonotonicMs()
-    waitingForWord.add(run)
+    this.silent.add(run)
     return true
   }
-  const lanes: Readonly<Record<'process' | 'thread', Lane>> = {
-    process: createLane('process', options, assign),
-    thread: createLane('threads', options, assign)
-  }
-  const laneOf = (run: Run): Lane => lanes[run.attempt.isolation]
-  const laneFor = (process: PoolProcess): Lane => lanes[process.role === 'process' ? 'process' : 'thread']
-  const find = (child: number): PoolProcess | undefined =>
-    lanes.process.find(child) ?? lanes.thread.find(child)
 
-  const started = (run: Run, startedAt: number): void => {
-    waitingForWord.delete(run)
-    if (run.startedAt !== 0) return
-    run.startedAt = startedAt
-    table.launched(run.attempt.token, options.clock.monotonicNow())
-    events.onStarted(run.attempt.token, startedAt)
-  }
-  const exit = (token: number, ending: Ending): void => {
-    const run = runs.get(token)
-    if (run === undefined) return
-    runs.delete(token)
-    waitingForWord.delete(run)
-    events.onExit(toExit(run, ending))
-  }
-  const kill = (run: Run): void => {
-    const { process, attempt } = run
-    if (process === undefined) {
-      laneOf(run).withdraw(attempt)
-      perform(table.withdrawn(attempt.token))
-    } else if (process.role === 'process' || process.channel === undefined) laneOf(run).retire(process)
-    else {
-      process.channel.send({ type: 'terminate', token: attempt.token })
-      const killHost = (): void => {
-        if (runs.has(attempt.token)) laneOf(run).retire(process)
-      }
-      setTimeout(killHost, TERMINATE_MS).unref()
-    }
-  }
-  const performOne = (effect: Effect<number>): void => {
-    const run = runs.get(effect.key)
-    if (run === undefined) return
+  private performOne(effect: Effect<number>, run: Run): void {
     switch (effect.type) {
       case 'ask':
-        if (run.process === undefined) {
-          laneOf(run).withdraw(run.attempt)
-          perform(table.withdrawn(effect.key))
-        } else run.process.channel?.send({ type: 'abort', token: effect.key, reason: effect.reason })
+        if (run.process === undefined) this.withdraw(run)
+        else run.process.channel?.send({ type: 'abort', token: effect.key, reason: effect.reason })
         return
       case 'kill':
-        kill(run)
+        if (run.process === undefined) this.withdraw(run)
+        else this.kill(run, run.process)
         return
       case 'exit':
-        exit(effect.key, effect.ending)
+        this.runs.delete(effect.key)
+        this.silent.delete(run)
+        this.events.onExit(toExit(run, effect.ending))
         return
       case 'launch':
       case 'watch':
     }
   }
-  const perform = (effects: readonly Effect<number>[]): void => {
-    for (const effect of effects) performOne(effect)
+
+  private withdraw(run: Run): void {
+    this.laneOf(run).withdraw(run.attempt)
+    this.perform(this.table.withdrawn(run.attempt.token))
   }
-  const done = (run: Run, process: PoolProcess, message: DoneMessage): void => {
+
+  private kill(run: Run, process: PoolProcess): void {
+    if (process.role === 'process' || process.channel === undefined) {
+      this.laneOf(run).retire(process)
+      return
+    }
+    const { token } = run.attempt
+    process.channel.send({ type: 'terminate', token })
+    const killHost = (): void => {
+      if (this.runs.has(token)) this.laneOf(run).retire(process)
+    }
+    setTimeout(killHost, TERMINATE_MS).unref()
+  }
+
+  private onPoolMessage(process: PoolProcess, message: FromPool): void {
+    if (message.type === 'hello' || message.type === 'discovered') return
+    const run = this.runs.get(message.token)
+    if (run?.process !== process) return
+    if (message.type === 'done') this.done(run, process, message)
+    else if (message.type === 'started') this.started(run, message.startedAt)
+    else {
+      this.started(run, Date.now())
+      this.events.onOutput(run.attempt.token, message.stream, message.bytes)
+    }
+  }
+
+  private started(run: Run, startedAt: number): void {
+    this.silent.delete(run)
+    if (run.startedAt !== 0) return
+    run.startedAt = startedAt
+    this.table.launched(run.attempt.token, this.options.clock.monotonicNow())
+    this.events.onStarted(run.attempt.token, startedAt)
+  }
+
+  private done(run: Run, process: PoolProcess, message: DoneMessage): void {
     const { token } = message
     if (message.outcome === 'not-started' && run.startedAt === 0) {
-      perform(table.withdrawn(token, 'lease'))
-      laneOf(run).release(process, run.attempt, message.residentBytes)
+      this.perform(this.table.withdrawn(token, 'lease'))
+      this.laneOf(run).release(process, run.attempt, message.residentBytes)
       return
     }
-    started(run, message.startedAt)
+    this.started(run, message.startedAt)
     run.done = message
-    // What a thread's end or a late start leaves open, the table knows: it was told to.
-    if (message.outcome === 'succeeded')
+    if (message.outcome === 'succeeded') {
+      // A copy, so that a small result does not keep the whole frame in memory.
       run.natural = { outcome: 'succeeded', result: new Uint8Array(message.result) }
-    else if (message.error !== undefined) run.natural = { outcome: 'failed', error: message.error }
-    else table.lapsed(token)
-    table.ended(token, { beforeAsk: !message.aborted && message.outcome !== 'terminated' })
+    } else if (message.error !== undefined) run.natural = { outcome: 'failed', error: message.error }
+    // A thread that was ended, or a start that came too late: both for reasons that the table knows.
+    else this.table.lapsed(token)
+    this.table.ended(token, { beforeAsk: !message.aborted && message.outcome !== 'terminated' })
     if (message.dirty) {
-      laneOf(run).retire(process)
+      this.laneOf(run).retire(process)
       return
     }
-    perform(table.gone(token))
-    laneOf(run).release(process, run.attempt, message.residentBytes)
+    this.perform(this.table.gone(token))
+    this.laneOf(run).release(process, run.attempt, message.residentBytes)
   }
-  const processGone = (process: PoolProcess, lapsed: boolean): void => {
-    for (const attempt of process.running) {
-      const run = runs.get(attempt.token)
-      if (run === undefined) continue
-      if (lapsed) table.lapsed(attempt.token)
-      run.natural ??= { outcome: 'failed', error: crash(process) }
-      table.ended(attempt.token)
-      perform(table.gone(attempt.token))
-    }
-    laneFor(process).gone(process)
-  }
-  const onPoolMessage = (process: PoolProcess, message: FromPool): void => {
-    if (message.type === 'hello' || message.type === 'discovered') return
-    const run = runs.get(message.token)
-    if (run?.process !== process) return
-    if (message.type === 'done') done(run, process, message)
-    else if (message.type === 'started') started(run, message.startedAt)
-    else {
-      started(run, Date.now())
-      events.onOutput(run.attempt.token, message.stream, message.bytes)
-    }
-  }
-  const goneAndClosed = (process: PoolProcess): void => {
-    // What it said last may still be under way on its own socket.
-    if (process.gone !== undefined && process.closed) processGone(process, process.gone.lapsed)
-  }
-  const housekeeping = setInterval(() => {
-    const before = systemMonotonicMs() - PRESUME_STARTED_MS
-    for (const run of waitingForWord) {
-      if (run.assignedAt > before) break
-      started(run, Math.round(Date.now() - (systemMonotonicMs() - run.assignedAt)))
-    }
-    lanes.process.shrink()
-    lanes.thread.shrink()
-  }, HOUSEKEEPING_MS)
 
-  return {
-    perform,
-    setHandlers: (handlers) => {
-      for (const { name } of handlers) known.add(name)
-      lanes.process.setHandlers(handlers)
-      lanes.thread.setHandlers(handlers)
-      lanes.process.warm()
-    },
-    launch: (attempt) => {
-      const run: Run = {
-        attempt,
-        queuedAt: Date.now(),
-        process: undefined,
-        assignedAt: 0,
-        startedAt: 0,
-        done: undefined,
-        natural: undefined
-      }
-      runs.set(attempt.token, run)
-      if (known.has(attempt.handler)) {
-        laneOf(run).add(attempt)
-        return
-      }
-      run.natural = { outcome: 'failed', error: unknownHandler(attempt.handler) }
-      table.ended(attempt.token, { beforeAsk: true })
-      perform(table.gone(attempt.token))
-    },
-    connect: (child, secret, channel, onChange) => {
-      const process = find(child)
-      if (process?.secret !== secret || process.channel !== undefined) return undefined
-      laneFor(process).connected(process, channel)
-      return {
-        onMessage: (message) => {
-          onPoolMessage(process, message)
-          onChange()
-        },
-        onClose: () => {
-          process.closed = true
-          // It may have closed its channel and live on; without it, it is of no use.
-          if (process.gone === undefined) laneFor(process).retire(process)
-          goneAndClosed(process)
-          onChange()
-        }
-      }
-    },
-    onSupervisorMessage: (message) => {
-      const process = find(message.child)
-      if (process === undefined) return
-      if (message.type === 'child-gone') {
-        process.gone = message
-        if (process.channel === undefined) process.closed = true
-        goneAndClosed(process)
-        return
-      }
-      const text = Buffer.from(message.bytes).toString('utf8')
-      if (message.stream === 'stderr') process.lastWords = `${process.lastWords}${text}`.slice(-2000)
-      const [only] = process.running
-      if (only !== undefined && process.role === 'process') {
-        events.onOutput(only.token, message.stream, message.bytes)
-      }
-    },
-    onAllGone: () => {
-      for (const process of [...lanes.process.processes(), ...lanes.thread.processes()]) {
-        process.channel?.close()
-        processGone(process, true)
-      }
-      for (const run of [...runs.values()]) {
-        laneOf(run).withdraw(run.attempt)
-        perform(table.withdrawn(run.attempt.token, 'lease'))
-      }
-    },
-    close: () => {
-      clearInterval(housekeeping)
-      lanes.process.close()
-      lanes.thread.close()
+  private goneAndClosed(process: PoolProcess): void {
+    // What it said last may still be under way on its own socket.
+    if (process.gone !== undefined && process.closed) this.processGone(process, process.gone.lapsed)
+  }
+
+  private processGone(process: PoolProcess, lapsed: boolean): void {
+    for (const attempt of process.running) {
+      const run = this.runs.get(attempt.token)
+      if (run === undefined) continue
+      if (lapsed) this.table.lapsed(attempt.token)
+      run.natural ??= { outcome: 'failed', error: crash(process) }
+      this.table.ended(attempt.token)
+      this.perform(this.table.gone(attempt.token))
     }
+    this.laneFor(process).gone(process)
+  }
+
+  private keepHouse(): void {
+    const before = systemMonotonicMs() - PRESUME_STARTED_MS
+    for (const run of this.silent) {
+      if (run.assignedAt > before) break
+      this.started(run, Math.round(Date.now() - (systemMonotonicMs() - run.assignedAt)))
+    }
+    this.lanes.process.shrink()
+    this.lanes.thread.shrink()
+    this.events.onChange()
+  }
+
+  private find(child: number): PoolProcess | undefined {
+    return this.lanes.process.find(child) ?? this.lanes.thread.find(child)
+  }
+
+  private laneOf(run: Run): Lane {
+    return this.lanes[run.attempt.isolation]
+  }
+
+  private laneFor(process: PoolProcess): Lane {
+    return this.lanes[process.role === 'process' ? 'process' : 'thread']
   }
 }
 

@@ -42,7 +42,6 @@ type Answer = Pick<DoneMessage, 'outcome' | 'result' | 'error'>
 export function createRunner(send: (message: FromPool) => void, children: ChildWatch): Runner {
   const context = new AsyncLocalStorage<Run>()
   const runs = new Map<number, Run>()
-  const modules = new Map<string, Promise<Readonly<Record<string, unknown>>>>()
   const resident = createMemorySampler()
   let handlers = new Map<string, HandlerEntry>()
 
@@ -56,16 +55,7 @@ export function createRunner(send: (message: FromPool) => void, children: ChildW
   capture('stdout', context, output)
   capture('stderr', context, output)
 
-  const load = async (entry: HandlerEntry): Promise<TaskHandler> => {
-    let module = modules.get(entry.url)
-    if (module === undefined) {
-      module = import(entry.url) as Promise<Readonly<Record<string, unknown>>>
-      modules.set(entry.url, module)
-    }
-    const handler = handlerOf((await module)[entry.exportName])
-    if (handler === undefined) throw new Error(`${entry.url} no longer exports ${entry.exportName}`)
-    return handler
-  }
+  const load = createLoader()
   const execute = async (run: Run): Promise<Answer> => {
     const { attempt } = run
     try {
@@ -122,6 +112,18 @@ export function createRunner(send: (message: FromPool) => void, children: ChildW
   }
 }
 
+/** Imports a module once and finds the handler in it. */
+function createLoader(): (entry: HandlerEntry) => Promise<TaskHandler> {
+  const modules = new Map<string, Promise<Readonly<Record<string, unknown>>>>()
+  return async ({ url, exportName }) => {
+    const module = modules.get(url) ?? (import(url) as Promise<Readonly<Record<string, unknown>>>)
+    modules.set(url, module)
+    const handler = handlerOf((await module)[exportName])
+    if (handler === undefined) throw new Error(`${url} no longer exports ${exportName}`)
+    return handler
+  }
+}
+
 function contextOf(run: Run, output: (run: Run, stream: 'stdout', bytes: Buffer) => void): TaskContext {
   const { attempt, controller } = run
   return {
@@ -164,7 +166,7 @@ function capture(
 function answer(value: unknown): Answer {
   let json: string | undefined
   try {
-    json = JSON.stringify(value) as string | undefined
+    json = stringify(value)
   } catch (error) {
     const message = `the result is not JSON: ${error instanceof Error ? error.message : String(error)}`
     return failed({ code: 'RESULT_INVALID', message, retryable: false })
@@ -175,6 +177,11 @@ function answer(value: unknown): Answer {
     return failed({ code: 'RESULT_TOO_LARGE', message, retryable: false })
   }
   return { outcome: 'succeeded', result, error: undefined }
+}
+
+/** `JSON.stringify` as it is: undefined for what JSON has no word for. */
+function stringify(value: unknown): string | undefined {
+  return JSON.stringify(value)
 }
 
 function failed(error: TaskError): Answer {

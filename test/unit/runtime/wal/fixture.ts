@@ -100,5 +100,7 @@ export async function refusal(promise: Promise<unknown>): Promise<AppError> {
 
 /** Plain forms that compare by content. */
 export function plain(log: readonly Entry[]): string[] {
-  return log.map(({ term, index, type, data }) => `${index}/${term} ${type} ${data.length} bytes ${crc32c(data)}`)
+  return log.map(
+    ({ term, index, type, data }) => `${index}/${term} ${type} ${data.length} bytes ${crc32c(data)}`
+  )
 }
