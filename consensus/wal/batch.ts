@@ -18,7 +18,7 @@ const ENTRY_TYPES: readonly (EntryType | undefined)[] = [undefined, 'normal', 'c
 /** Bytes of the fixed part. */
 export const HEADER_BYTES = 72
 /** Where the batch CRC stands, which is known last. */
-export const AT_BATCH_CRC = 8
+const AT_BATCH_CRC = 8
 
 /** The fixed part of a batch. */
 export interface BatchHeader {

@@ -72,7 +72,7 @@ export function encodeSlot(block: Uint8Array, identity: WalIdentity, slot: HardS
 }
 
 /** The slot in a block, or undefined when it is not intact. */
-export function decodeSlot(block: Uint8Array): ReadSlot | undefined {
+function decodeSlot(block: Uint8Array): ReadSlot | undefined {
   const view = viewOf(block)
   if (view.getUint32(0, true) !== MAGIC_LOW || view.getUint32(4, true) !== MAGIC_HIGH) return undefined
   if (!isSealed(block)) return undefined

@@ -8,7 +8,7 @@ import type { LogRecord } from './batch.ts'
 import type { LogBase } from './types.ts'
 
 /** The base of a log that nothing was written to. */
-export const EMPTY_BASE: LogBase = { index: 0, term: 0, confState: confStateOf([]) }
+const EMPTY_BASE: LogBase = { index: 0, term: 0, confState: confStateOf([]) }
 
 /** Collects records into a log. Methods return what is wrong, or undefined. */
 export class LogReplay {

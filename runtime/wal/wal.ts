@@ -1,4 +1,4 @@
-import type { LogBase, RecoveredLog, WalAppend, WalIdentity } from '../../consensus/wal/types.ts'
+import type { LogBase, WalAppend, WalIdentity } from '../../consensus/wal/types.ts'
 import type { AppError } from '../../base/errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Disk } from '../ports/disk.ts'
@@ -78,10 +78,3 @@ export interface Wal {
   /** Waits for what is queued, records where the log ends, and closes the files. */
   close(): Promise<void>
 }
-
-/**
- * Opens the log in `folder`, makes it when the folder is empty, and cuts a torn tail. Rejects with `WAL_CORRUPT`,
- * `HARD_STATE_CORRUPT`, `DATA_VERSION_UNSUPPORTED` or `DATA_FOLDER_FOREIGN`, the file and place named, without changing
- * a byte; or with the disk's own error.
- */
-export type OpenWal = (input: OpenWalInput) => Promise<{ wal: Wal; recovered: RecoveredLog }>

@@ -9,9 +9,9 @@ import { confStateOf } from '../../../../consensus/types.ts'
 import type { Entry, HardState } from '../../../../consensus/types.ts'
 import type { LogBase, TailMark } from '../../../../consensus/wal/types.ts'
 
-export const IDENTITY = { clusterId: 'feedbeeffeedbeeffeedbeeffeedbeef', nodeId: 2 }
-export const SEGMENT_BYTES = 16 * BLOCK_BYTES
-export const BASE: LogBase = { index: 0, term: 0, confState: confStateOf([1, 2, 3]) }
+const IDENTITY = { clusterId: 'feedbeeffeedbeeffeedbeeffeedbeef', nodeId: 2 }
+const SEGMENT_BYTES = 16 * BLOCK_BYTES
+const BASE: LogBase = { index: 0, term: 0, confState: confStateOf([1, 2, 3]) }
 
 /** Where a batch stands. */
 export interface Written {

@@ -18,7 +18,7 @@ export const IDENTITY = { clusterId: '0123456789abcdef0123456789abcdef', nodeId:
 export const SEGMENT_BYTES = 64 * 1024
 
 /** A clock that moves by a millisecond a reading. */
-export function stepClock(): Clock {
+function stepClock(): Clock {
   let now = 0
   return { monotonicNow: () => monotonicMs(now++), wallNow: () => timestampMs(now) }
 }
