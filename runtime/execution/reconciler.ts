@@ -164,11 +164,6 @@ export class Reconciler {
   exited(exit: AttemptExit): void {
     const attempt = this.#attempts.get(exit.token)
     if (attempt === undefined) return
-    if (exit.reason === 'lease') {
-      // Killed because the node may run nothing: the end of its incarnation says the rest.
-      this.#attempts.delete(exit.token)
-      return
-    }
     attempt.phase = 'over'
     attempt.report = toReport(attempt.taskId, exit)
     this.#send(attempt, attempt.report)
@@ -281,17 +276,20 @@ export class Reconciler {
 const NO_BYTES = new Uint8Array(0)
 const NO_TIME = 0 as AttemptReport['runMs']
 
-/** What the log hears of an exit. A timeout is a failure of the attempt; other stops were asked for by the state. */
+/**
+ * What the log hears of an exit. Stops that the state asked for are `stopped`; what the host ended by itself (a timeout, a
+ * lease that came too close to its end, though it may have been extended since) failed, and may be tried again.
+ */
 function toReport(taskId: TaskId, exit: AttemptExit): AttemptReport {
   const { token, result, startedAt, finishedAt, runMs, peakMemoryBytes } = exit
-  const times = { startedAt, finishedAt, runMs, peakMemoryBytes }
-  if (exit.outcome === 'stopped' && exit.reason === 'timeout') {
-    const error = exit.error ?? {
-      code: 'TIMEOUT',
-      message: 'the attempt ran longer than startToClose',
-      retryable: true
-    }
-    return { taskId, token, outcome: 'failed', result, error, ...times }
+  const facts = { taskId, token, result, startedAt, finishedAt, runMs, peakMemoryBytes }
+  if (exit.outcome === 'stopped' && (exit.reason === 'timeout' || exit.reason === 'lease')) {
+    return { ...facts, outcome: 'failed', error: exit.error ?? OWN_STOPS[exit.reason] }
   }
-  return { taskId, token, outcome: exit.outcome, result, error: exit.error, ...times }
+  return { ...facts, outcome: exit.outcome, error: exit.error }
 }
+
+const OWN_STOPS = {
+  timeout: { code: 'TIMEOUT', message: 'the attempt ran longer than startToClose', retryable: true },
+  lease: { code: 'LEASE_LOST', message: 'the lease of its node came to its end', retryable: true }
+} as const

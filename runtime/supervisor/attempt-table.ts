@@ -14,6 +14,7 @@ import { invariant } from '../../base/invariant.ts'
 import type { StopReason } from '../../scheduler/types.ts'
 import { createDueQueue } from './due-queue.ts'
 import { createLeaseBook } from './lease-book.ts'
+import type { LeaseBook } from './lease-book.ts'
 
 export interface TableOptions {
   /** How long before the deadline kills begin; ≥ 0. */
@@ -93,154 +94,191 @@ interface Entry<K> {
 }
 
 const NOTHING: readonly never[] = []
+/** Outdated moments that may wait without being looked for. */
+const SPARE_WAKES = 64
 
 /** An empty table: no attempts, no leases. */
 export function createAttemptTable<K>(options: TableOptions): AttemptTable<K> {
-  const entries = new Map<K, Entry<K>>()
-  const wakes = createDueQueue<K>()
-  const leases = createLeaseBook(options.leaseMarginMs)
+  return new Table<K>(options.leaseMarginMs)
+}
 
-  const wake = (entry: Entry<K>, at: number): void => {
-    entry.wakeAt = at
-    wakes.add(at, entry.spec.key)
-    // Outdated moments stay in the queue until they come up; long timeouts of short attempts would pile up.
-    if (wakes.size > 2 * entries.size + 64) wakes.prune((due, key) => entries.get(key)?.wakeAt === due)
+class Table<K> implements AttemptTable<K> {
+  private readonly entries = new Map<K, Entry<K>>()
+  private readonly wakes = createDueQueue<K>()
+  private readonly leases: LeaseBook
+
+  constructor(leaseMarginMs: number) {
+    this.leases = createLeaseBook(leaseMarginMs)
   }
-  const kill = (entry: Entry<K>, reason: StopReason | 'lease'): readonly Effect<K>[] => {
+
+  get size(): number {
+    return this.entries.size
+  }
+
+  has(key: K): boolean {
+    return this.entries.has(key)
+  }
+
+  begin(spec: Supervised<K>, now: number): readonly Effect<K>[] {
+    const { key, incarnation } = spec
+    invariant(!this.entries.has(key), () => `an attempt was begun twice: ${String(key)}`)
+    const until = this.leases.mayStartUntil(incarnation)
+    if (until === undefined || now >= until) {
+      return [{ type: 'exit', key, ending: { type: 'not-started', reason: 'lease' } }]
+    }
+    this.entries.set(key, {
+      spec,
+      phase: 'begun',
+      started: false,
+      end: undefined,
+      reason: undefined,
+      wakeAt: undefined
+    })
+    this.leases.hold(incarnation)
+    return [{ type: 'launch', key }]
+  }
+
+  launched(key: K, now: number): readonly Effect<K>[] {
+    const entry = this.entries.get(key)
+    if (entry === undefined || entry.started) return NOTHING
+    entry.started = true
+    if (entry.phase !== 'begun') return NOTHING
+    entry.phase = 'running'
+    if (entry.spec.startToCloseMs > 0) this.wake(entry, now + entry.spec.startToCloseMs)
+    return NOTHING
+  }
+
+  withdrawn(key: K, reason?: 'lease'): readonly Effect<K>[] {
+    const entry = this.entries.get(key)
+    if (entry === undefined) return NOTHING
+    return this.exit(entry, { type: 'not-started', reason: entry.reason ?? reason })
+  }
+
+  ended(key: K, { beforeAsk = false } = {}): readonly Effect<K>[] {
+    const entry = this.entries.get(key)
+    if (entry === undefined || entry.end !== undefined) return NOTHING
+    const wasTold = entry.phase === 'asked' || entry.phase === 'killed'
+    entry.end = wasTold && !beforeAsk ? 'told' : 'itself'
     if (entry.phase === 'killed') return NOTHING
+    // Others of its process group received the same request and have the same time to answer it.
+    if (entry.phase === 'asked') return [{ type: 'watch', key }]
     entry.phase = 'killed'
-    entry.reason ??= reason
     entry.wakeAt = undefined
-    return [{ type: 'kill', key: entry.spec.key }]
+    return [{ type: 'kill', key }]
   }
-  const ask = (entry: Entry<K>, reason: StopReason, now: number): readonly Effect<K>[] => {
+
+  gone(key: K): readonly Effect<K>[] {
+    const entry = this.entries.get(key)
+    if (entry === undefined) return NOTHING
+    if (entry.end === 'itself' || entry.reason === undefined) return this.exit(entry, { type: 'itself' })
+    return this.exit(entry, { type: 'stopped', reason: entry.reason })
+  }
+
+  stop(key: K, reason: StopReason, now: number): readonly Effect<K>[] {
+    const entry = this.entries.get(key)
+    return entry === undefined ? NOTHING : this.ask(entry, reason, now)
+  }
+
+  lapsed(key: K): void {
+    const entry = this.entries.get(key)
+    if (entry !== undefined) this.kill(entry)
+  }
+
+  rebind(key: K, incarnation: number, onLeaseLoss: 'kill' | 'continue'): void {
+    const entry = this.entries.get(key)
+    if (entry === undefined) return
+    this.leases.release(entry.spec.incarnation)
+    this.leases.hold(incarnation)
+    entry.spec = { ...entry.spec, incarnation, onLeaseLoss }
+  }
+
+  extendLease(incarnation: number, deadline: number, now: number): readonly Effect<K>[] {
+    // What lapsed before the extension arrived has lapsed, even if nobody had looked.
+    const effects = this.lapse(now)
+    this.leases.extend(incarnation, deadline)
+    return effects
+  }
+
+  endIncarnation(incarnation: number): readonly Effect<K>[] {
+    this.leases.end(incarnation)
+    return this.killWhere(({ spec }) => spec.incarnation > 0 && spec.incarnation <= incarnation)
+  }
+
+  killAll(): readonly Effect<K>[] {
+    return this.killWhere(() => true)
+  }
+
+  mayStartUntil(incarnation: number): number | undefined {
+    return this.leases.mayStartUntil(incarnation)
+  }
+
+  hasIncarnation(incarnation: number): boolean {
+    return this.leases.holds(incarnation) > 0
+  }
+
+  tick(now: number): readonly Effect<K>[] {
+    const effects = [...this.lapse(now)]
+    for (let due = this.wakes.peek(); due !== undefined && due.at <= now; due = this.wakes.peek()) {
+      this.wakes.take()
+      const entry = this.entries.get(due.key)
+      if (entry?.wakeAt !== due.at) continue
+      entry.wakeAt = undefined
+      effects.push(...(entry.phase === 'asked' ? this.kill(entry) : this.ask(entry, 'timeout', now)))
+    }
+    return effects
+  }
+
+  nextWake(): number | undefined {
+    let due = this.wakes.peek()
+    while (due !== undefined && this.entries.get(due.key)?.wakeAt !== due.at) {
+      this.wakes.take()
+      due = this.wakes.peek()
+    }
+    const lease = this.leases.nextLapse()
+    if (due === undefined) return lease
+    return lease === undefined ? due.at : Math.min(due.at, lease)
+  }
+
+  private wake(entry: Entry<K>, at: number): void {
+    entry.wakeAt = at
+    this.wakes.add(at, entry.spec.key)
+    // Outdated moments stay in the queue until they come up; long timeouts of short attempts would pile up.
+    if (this.wakes.size <= 2 * this.entries.size + SPARE_WAKES) return
+    this.wakes.prune((due, key) => this.entries.get(key)?.wakeAt === due)
+  }
+
+  private ask(entry: Entry<K>, reason: StopReason, now: number): readonly Effect<K>[] {
     if (entry.phase === 'asked' || entry.phase === 'killed') return NOTHING
     entry.phase = 'asked'
     entry.reason = reason
-    wake(entry, now + entry.spec.killGraceMs)
+    this.wake(entry, now + entry.spec.killGraceMs)
     return [{ type: 'ask', key: entry.spec.key, reason }]
   }
-  const exit = (entry: Entry<K>, ending: Ending): readonly Effect<K>[] => {
-    entries.delete(entry.spec.key)
-    leases.release(entry.spec.incarnation)
-    return [{ type: 'exit', key: entry.spec.key, ending }]
-  }
-  const killWhere = (reason: 'lease', match: (entry: Entry<K>) => boolean): Effect<K>[] => {
-    const effects: Effect<K>[] = []
-    for (const entry of entries.values()) if (match(entry)) effects.push(...kill(entry, reason))
-    return effects
-  }
-  const lapse = (now: number): readonly Effect<K>[] => {
-    const lapsed = leases.takeLapsed(now)
-    if (lapsed.length === 0) return NOTHING
-    return killWhere('lease', ({ spec }) => spec.onLeaseLoss === 'kill' && lapsed.includes(spec.incarnation))
+
+  /** Whoever was asked before keeps that reason; else it is the lease that kills. */
+  private kill(entry: Entry<K>): readonly Effect<K>[] {
+    if (entry.phase === 'killed') return NOTHING
+    entry.phase = 'killed'
+    entry.reason ??= 'lease'
+    entry.wakeAt = undefined
+    return [{ type: 'kill', key: entry.spec.key }]
   }
 
-  return {
-    get size() {
-      return entries.size
-    },
-    has: (key) => entries.has(key),
-    begin: (spec, now) => {
-      invariant(!entries.has(spec.key), () => `an attempt was begun twice: ${String(spec.key)}`)
-      const until = leases.mayStartUntil(spec.incarnation)
-      if (until === undefined || now >= until) {
-        return [{ type: 'exit', key: spec.key, ending: { type: 'not-started', reason: 'lease' } }]
-      }
-      const entry: Entry<K> = {
-        spec,
-        phase: 'begun',
-        started: false,
-        end: undefined,
-        reason: undefined,
-        wakeAt: undefined
-      }
-      entries.set(spec.key, entry)
-      leases.hold(spec.incarnation)
-      return [{ type: 'launch', key: spec.key }]
-    },
-    launched: (key, now) => {
-      const entry = entries.get(key)
-      if (entry === undefined || entry.started) return NOTHING
-      entry.started = true
-      if (entry.phase !== 'begun') return NOTHING
-      entry.phase = 'running'
-      if (entry.spec.startToCloseMs > 0) wake(entry, now + entry.spec.startToCloseMs)
-      return NOTHING
-    },
-    withdrawn: (key, reason) => {
-      const entry = entries.get(key)
-      if (entry === undefined) return NOTHING
-      return exit(entry, { type: 'not-started', reason: entry.reason ?? reason })
-    },
-    ended: (key, { beforeAsk = false } = {}) => {
-      const entry = entries.get(key)
-      if (entry === undefined || entry.end !== undefined) return NOTHING
-      const toldSo = entry.phase === 'asked' || entry.phase === 'killed'
-      entry.end = toldSo && !beforeAsk ? 'told' : 'itself'
-      if (entry.phase === 'killed') return NOTHING
-      // Others of its process group received the same request and have the same time to answer it.
-      if (entry.phase === 'asked') return [{ type: 'watch', key }]
-      entry.phase = 'killed'
-      entry.wakeAt = undefined
-      return [{ type: 'kill', key }]
-    },
-    gone: (key) => {
-      const entry = entries.get(key)
-      if (entry === undefined) return NOTHING
-      if (entry.end === 'itself' || entry.reason === undefined) return exit(entry, { type: 'itself' })
-      return exit(entry, { type: 'stopped', reason: entry.reason })
-    },
-    stop: (key, reason, now) => {
-      const entry = entries.get(key)
-      return entry === undefined ? NOTHING : ask(entry, reason, now)
-    },
-    lapsed: (key) => {
-      const entry = entries.get(key)
-      if (entry !== undefined) kill(entry, 'lease')
-    },
-    rebind: (key, incarnation, onLeaseLoss) => {
-      const entry = entries.get(key)
-      if (entry === undefined) return
-      leases.release(entry.spec.incarnation)
-      leases.hold(incarnation)
-      entry.spec = { ...entry.spec, incarnation, onLeaseLoss }
-    },
-    extendLease: (incarnation, deadline, now) => {
-      // What lapsed before the extension arrived has lapsed, even if nobody had looked.
-      const effects = lapse(now)
-      leases.extend(incarnation, deadline)
-      return effects
-    },
-    endIncarnation: (incarnation) => {
-      leases.end(incarnation)
-      return killWhere('lease', ({ spec }) => spec.incarnation > 0 && spec.incarnation <= incarnation)
-    },
-    killAll: () => killWhere('lease', () => true),
-    mayStartUntil: (incarnation) => leases.mayStartUntil(incarnation),
-    hasIncarnation: (incarnation) => leases.holds(incarnation) > 0,
-    tick: (now) => {
-      const effects = [...lapse(now)]
-      for (let due = wakes.peek(); due !== undefined && due.at <= now; due = wakes.peek()) {
-        wakes.take()
-        const entry = entries.get(due.key)
-        if (entry?.wakeAt !== due.at) continue
-        entry.wakeAt = undefined
-        effects.push(
-          ...(entry.phase === 'asked' ? kill(entry, entry.reason ?? 'lease') : ask(entry, 'timeout', now))
-        )
-      }
-      return effects
-    },
-    nextWake: () => {
-      let due = wakes.peek()
-      while (due !== undefined && entries.get(due.key)?.wakeAt !== due.at) {
-        wakes.take()
-        due = wakes.peek()
-      }
-      const lease = leases.nextLapse()
-      if (due === undefined) return lease
-      return lease === undefined ? due.at : Math.min(due.at, lease)
-    }
+  private killWhere(match: (entry: Entry<K>) => boolean): readonly Effect<K>[] {
+    const effects: Effect<K>[] = []
+    for (const entry of this.entries.values()) if (match(entry)) effects.push(...this.kill(entry))
+    return effects
+  }
+
+  private lapse(now: number): readonly Effect<K>[] {
+    const lapsed = this.leases.takeLapsed(now)
+    if (lapsed.length === 0) return NOTHING
+    return this.killWhere(({ spec }) => spec.onLeaseLoss === 'kill' && lapsed.includes(spec.incarnation))
+  }
+
+  private exit(entry: Entry<K>, ending: Ending): readonly Effect<K>[] {
+    this.entries.delete(entry.spec.key)
+    this.leases.release(entry.spec.incarnation)
+    return [{ type: 'exit', key: entry.spec.key, ending }]
   }
 }
