@@ -32,7 +32,7 @@ export function draftsOf(body: unknown, now: TimestampMs): TaskDraft[] {
     return [draftOf(body, now, '')]
   }
   if (body.length > LIMITS.batchTasks) {
-    throw exceeded('body', `${body.length} tasks`, `at most ${LIMITS.batchTasks} in one submission`)
+    throw exceeded('tasks', String(body.length), `at most ${LIMITS.batchTasks} in one submission`)
   }
   checkBatch(body, 'tasks')
   return (body as TaskRequest[]).map((task, index) => draftOf(task, now, `tasks[${index}].`))

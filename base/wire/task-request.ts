@@ -162,7 +162,11 @@ export const TaskRequestSchema = closed(
 /** One task as a user writes it. */
 export type TaskRequest = Static<typeof TaskRequestSchema>
 
-export const TaskBatchSchema = Type.Array(TaskRequestSchema, { minItems: 1, maxItems: LIMITS.batchTasks })
+export const TaskBatchSchema = Type.Array(TaskRequestSchema, {
+  minItems: 1,
+  maxItems: LIMITS.batchTasks,
+  description: `an array of 1 to ${LIMITS.batchTasks} tasks`
+})
 
 /** The reply to a submission. */
 export const SubmitReplySchema = closed(

@@ -124,7 +124,7 @@ const refusals: readonly {
   { name: 'malformed JSON', body: '{"command": ', code: 'INVALID_JSON', field: 'body' },
   { name: 'an empty body', body: '', code: 'INVALID_REQUEST', field: 'body', detail: 'got nothing' },
   { name: 'a number as the body', body: 3, code: 'INVALID_REQUEST', field: 'body' },
-  { name: 'an empty array', body: [], code: 'INVALID_REQUEST', field: 'body' },
+  { name: 'an empty array', body: [], code: 'INVALID_REQUEST', field: 'tasks' },
   {
     name: 'a typo',
     body: { comand: 'x' },
@@ -269,13 +269,15 @@ const refusals: readonly {
       { name: 'b', handler: 'x', needs: ['a'] }
     ],
     code: 'CYCLIC_NEEDS',
+    field: 'needs',
     status: 422
   },
   {
     name: 'a need that does not exist',
     body: { handler: 'x', needs: ['nobody'] },
     code: 'UNKNOWN_NEED',
-    status: 422
+    status: 422,
+    field: 'needs'
   },
   {
     name: 'a large input',
@@ -296,7 +298,7 @@ const refusals: readonly {
     body: Array.from({ length: 1001 }, () => ({ handler: 'x' })),
     code: 'LIMIT_EXCEEDED',
     status: 422,
-    field: 'body'
+    field: 'tasks'
   }
 ]
 
