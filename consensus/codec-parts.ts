@@ -8,11 +8,11 @@ import type { ConfState, Entry, EntryType, HardState, SnapshotMetadata } from '.
 
 const ENTRY_TYPES: readonly EntryType[] = ['normal', 'conf-change', 'conf-change-v2']
 
-export function entryBytes(entry: Entry): number {
+function entryBytes(entry: Entry): number {
   return 1 + varintSize(entry.term) + varintSize(entry.index) + sizedBytesSize(entry.data)
 }
 
-export function writeEntry(writer: ByteWriter, entry: Entry): void {
+function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.byte(ENTRY_TYPES.indexOf(entry.type))
   writer.varint(entry.term)
   writer.varint(entry.index)
@@ -20,7 +20,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
 }
 
 /** Also checks that a configuration change is one, so that nobody else has to expect otherwise. */
-export function readEntry(reader: ByteReader): Entry {
+function readEntry(reader: ByteReader): Entry {
   const type = ENTRY_TYPES[reader.byte()]
   if (type === undefined) throw new DecodeError('unknown type of entry')
   const entry: Entry = { term: reader.varint(), index: reader.varint(), type, data: reader.sized() }

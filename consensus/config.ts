@@ -24,7 +24,7 @@ export const SILENT_LOGGER: RaftLogger = {
 }
 
 /** How a leader confirms a linearizable read: by a heartbeat round, or (with CheckQuorum) by trusting its lease. */
-export type ReadOnlyOption = 'safe' | 'lease-based'
+type ReadOnlyOption = 'safe' | 'lease-based'
 
 /** The options of one peer. */
 export interface RaftConfig {

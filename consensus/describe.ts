@@ -66,12 +66,12 @@ export function describeRole(role: Role): string {
   return ROLE_NAMES[role]
 }
 
-export function describeHardState(state: HardState): string {
+function describeHardState(state: HardState): string {
   const vote = state.vote === NONE ? '' : ` Vote:${state.vote}`
   return `Term:${state.term}${vote} Commit:${state.commit}`
 }
 
-export function describeSoftState(state: SoftState): string {
+function describeSoftState(state: SoftState): string {
   return `Lead:${state.lead} State:${describeRole(state.role)}`
 }
 
@@ -94,12 +94,12 @@ export function describeConfStateFields(state: ConfState): string {
   return fields.join(' ')
 }
 
-export function describeSnapshot(snapshot: SnapshotMetadata): string {
+function describeSnapshot(snapshot: SnapshotMetadata): string {
   return `Index:${snapshot.index} Term:${snapshot.term} ConfState:${describeConfState(snapshot.confState)}`
 }
 
 /** `term/index type data`. */
-export function describeEntry(entry: Entry): string {
+function describeEntry(entry: Entry): string {
   const content = describeContent(entry)
   return `${entry.term}/${entry.index} ${ENTRY_NAMES[entry.type]}${content === '' ? '' : ` ${content}`}`
 }
@@ -189,7 +189,7 @@ export function describeConfChangeFields(entry: Pick<Entry, 'type' | 'data'>): s
 }
 
 /** `v1 l2 r3 u4`. */
-export function describeChanges(changes: readonly ConfChangeSingle[]): string {
+function describeChanges(changes: readonly ConfChangeSingle[]): string {
   return changes.map((change) => `${CHANGE_LETTERS[change.type]}${change.nodeId}`).join(' ')
 }
 

@@ -23,7 +23,10 @@ export interface MemoryStorageInit {
   readonly hardState?: HardState
   /** The membership at the applied index that the peer is created with. */
   readonly confState?: ConfState
-  /** The position before the first entry. */
+  /**
+   * The position before the first entry. A new group begins above 0, with its first membership in a snapshot there: whoever
+   * joins cannot replay that from the log, and gets it by the snapshot instead.
+   */
   readonly compacted?: LogPosition
   readonly entries?: readonly Entry[]
   /** Where `snapshot()` comes from, when not from `createSnapshot` and `applySnapshot`. */

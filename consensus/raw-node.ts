@@ -7,7 +7,9 @@
  * Asynchronous storage (`asyncStorageWrites`): send every message at once. `MsgStorageAppend` (to LOCAL_APPEND_THREAD)
  * and `MsgStorageApply` (to LOCAL_APPLY_THREAD) go to the local threads, each in order; when its work is durable (append)
  * or done (apply), deliver its `responses` in order: those addressed to this id back through `step`, others to the
- * network. A `MsgStorageAppend` without responses need not be synced. `advance` is not used.
+ * network. A `MsgStorageAppend` without responses need not be synced. `advance` is not used. Hard state and entries of one
+ * append are written together: a membership change is only safe if the commit index it was proposed on is durable with it.
+ * A snapshot may be installed while older entries wait for the apply thread, which then skips those up to its index.
  *
  * N1. `ready()` hands everything out once; what it handed out is never changed afterwards.
  * N2. With synchronous storage there is an `advance()` between two `ready()`.

@@ -22,6 +22,9 @@ export interface Storage {
   lastIndex(): number
   /** Index of the first entry still in the log; the snapshot's index + 1. */
   firstIndex(): number
-  /** The most recent snapshot, or `temporarily-unavailable` while one is being made; it is asked for again later. */
+  /**
+   * The most recent snapshot, or `temporarily-unavailable` while one is being made; it is asked for again later. A peer
+   * that is not a member in the snapshot ignores it, so one that was added lately needs a snapshot of after its addition.
+   */
   snapshot(): Snapshot | 'temporarily-unavailable'
 }

@@ -84,7 +84,7 @@ export interface ConfChangeSingle {
 export type ConfChangeTransition = 'auto' | 'joint-implicit' | 'joint-explicit'
 
 /** The first form of a membership change: exactly one peer, never joint. */
-export interface ConfChangeV1 extends ConfChangeSingle {
+interface ConfChangeV1 extends ConfChangeSingle {
   readonly version: 1
   readonly context: Uint8Array
 }
@@ -178,7 +178,7 @@ export interface Ready {
   readonly snapshot: Snapshot | undefined
   readonly committedEntries: readonly Entry[]
   readonly messages: readonly Message[]
-  /** Whether entries, term or vote changed, so that the write must reach the disk before anything depends on it. */
+  /** Whether entries, term or vote changed, so that the write must reach the disk before anything depends on it; a snapshot must too. */
   readonly mustSync: boolean
 }
 

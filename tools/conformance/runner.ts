@@ -10,7 +10,7 @@ import { InteractionEnv, runInteraction } from './interaction.ts'
 import { runQuorum } from './quorum.ts'
 
 /** The families of scripts, which are the folders they stand in. */
-export const FAMILIES = ['interaction', 'quorum', 'confchange'] as const
+const FAMILIES = ['interaction', 'quorum', 'confchange'] as const
 /** One family. */
 export type Family = (typeof FAMILIES)[number]
 
@@ -46,7 +46,9 @@ export function findScripts(root: string): readonly string[] {
 
 /** Runs one file, whose folder names its family. */
 export function runFile(path: string, options: RunOptions = {}): FileResult {
-  const family = FAMILIES.find((known) => dirname(path).split('/').includes(known)) ?? 'interaction'
+  const folders = dirname(path).split('/').reverse()
+  const family =
+    folders.map((folder) => FAMILIES.find((known) => known === folder)).find(isPresent) ?? 'interaction'
   const name = `${family}/${basename(path)}`
   return runScript(name, family, readFileSync(path, 'utf8'), options)
 }
@@ -72,6 +74,10 @@ export function runScript(name: string, family: Family, text: string, options: R
     ? ''
     : createTwoFilesPatch(name, name, text, actualLines.join('\n'), 'expected', 'actual')
   return { name, directives: directives.length, passed, diff }
+}
+
+function isPresent(family: Family | undefined): family is Family {
+  return family !== undefined
 }
 
 function createRunner(family: Family): (directive: Directive) => string {
