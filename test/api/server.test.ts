@@ -82,7 +82,8 @@ test('the connection of a body that is too large is not cut under its sender', a
   const headers = { 'content-type': 'application/json' }
   const payload = 'x'.repeat(9_000_000)
   const reply = await server.app.inject({ method: 'POST', url: '/v1/tasks', headers, payload })
-  expect([reply.statusCode, reply.headers.connection]).toEqual([413, 'keep-alive'])
+  expect(reply.statusCode).toBe(413)
+  expect(reply.headers.connection).not.toBe('close')
 })
 
 test('a port in use is a coded error', async () => {
