@@ -95,7 +95,8 @@ async function measure(options: LabOptions): Promise<number> {
 /** The predictors of the baselines on the first run's completions. */
 function calibrateAll(run: Run | undefined): Calibration[] {
   if (run === undefined) return []
-  return [lastTwo(), runningMean(), userLimit()].map((estimator) => calibrate(run.result, estimator))
+  const limits = run.instance.workload.tasks.some((task) => task.limitMs > 0) ? [userLimit()] : []
+  return [lastTwo(), runningMean(), ...limits].map((estimator) => calibrate(run.result, estimator))
 }
 
 async function draw(

@@ -39,7 +39,7 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
       .join('  ')
   return [
     `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
-    'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals; vs base = paired change of mean JCT against ' +
+    'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals; vs base = paired change of mean JCT (single DAGs: makespan) against ' +
       report.base,
     '',
     line(HEADERS),
@@ -61,7 +61,7 @@ function rowOf(policy: PolicyReport): string[] {
     against === undefined
       ? '–'
       : `${percent(against.relative)} [${percent(against.relativeInterval.low)}, ${percent(against.relativeInterval.high)}]`,
-    figure(policy.coldStart.meanJctS),
+    policy.coldStart.meanJctS === 0 ? '–' : figure(policy.coldStart.meanJctS),
     figure(policy.warm.meanJctS),
     policy.utilisation.toFixed(2),
     `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`

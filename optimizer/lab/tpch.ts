@@ -22,8 +22,9 @@ export interface TpchStage {
   readonly first: DurationLevels
   /** Later tasks of the stage on the same executor. */
   readonly rest: DurationLevels
-  /** Mean of all durations. */
+  /** Mean and least of all durations. */
   readonly meanMs: number
+  readonly leastMs: number
 }
 
 export interface TpchJob {
@@ -92,7 +93,8 @@ function parseStage(stage: Record<string, unknown>, path: string, count: number,
     fresh,
     first,
     rest,
-    meanMs: all.reduce((sum, value) => sum + value, 0) / all.length
+    meanMs: all.reduce((sum, value) => sum + value, 0) / all.length,
+    leastMs: all.reduce((least, value) => Math.min(least, value), Infinity)
   }
 }
 

@@ -1,0 +1,150 @@
+/** Draws a report's plots as SVG text with echarts' server-side renderer: no DOM, no canvas, no network. */
+import { init } from 'echarts'
+import type { EChartsOption } from 'echarts'
+import type { Curve, GanttBar, PlotData } from '../../optimizer/lab/plot-data.ts'
+
+export interface Chart {
+  /** File name without extension. */
+  readonly id: string
+  readonly title: string
+  readonly svg: string
+}
+
+const WIDTH = 920
+const HEIGHT = 420
+/** Colours that stay apart for readers with colour blindness (Okabe & Ito, 2008), then their darker kin. */
+const PALETTE = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#4d4d4d',
+  '#a6761d',
+  '#7570b3',
+  '#66a61e'
+]
+
+/** All plots for which there is data. */
+export function drawCharts(data: PlotData): Chart[] {
+  return [
+    chart('jct', 'Job completion time', lines(data.jct, 'completion time, s', 'share of units', true)),
+    chart(
+      'utilisation',
+      'Utilisation over time',
+      lines(data.utilisation, 'time, s', 'share of capacity', false)
+    ),
+    ...(data.gaps.length === 0
+      ? []
+      : [chart('gap', 'Gap closed to the clairvoyant run', gapBars(data.gaps))]),
+    ...data.gantt.map(({ policy, bars }, index) =>
+      chart(`gantt-${index + 1}`, `Schedule of ${policy}: first ${bars.length} attempts`, gantt(bars))
+    ),
+    ...(data.calibration.length === 0
+      ? []
+      : [chart('calibration', 'Calibration', calibration(data.calibration))])
+  ]
+}
+
+function chart(id: string, title: string, option: EChartsOption): Chart {
+  const drawing = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT })
+  drawing.setOption({ color: PALETTE, animation: false, backgroundColor: '#ffffff', ...option })
+  const svg = drawing.renderToSVGString()
+  drawing.dispose()
+  return { id, title, svg }
+}
+
+const GRID = { left: 70, right: 190, top: 24, bottom: 50 }
+const LEGEND = { orient: 'vertical', right: 8, top: 20 } as const
+
+function axis(name: string): { name: string; nameLocation: 'middle'; nameGap: number } {
+  return { name, nameLocation: 'middle', nameGap: 32 }
+}
+
+function lines(curves: readonly Curve[], x: string, y: string, logarithmic: boolean): EChartsOption {
+  return {
+    grid: GRID,
+    legend: LEGEND,
+    xAxis: logarithmic ? { type: 'log', ...axis(x) } : { type: 'value', ...axis(x) },
+    yAxis: { type: 'value', min: 0, max: 1, ...axis(y) },
+    series: curves.map(({ name, points }) => ({
+      type: 'line',
+      name,
+      showSymbol: false,
+      lineStyle: { width: 1.5 },
+      data: points.map(([at, value]) => [at, value])
+    }))
+  }
+}
+
+function gapBars(gaps: PlotData['gaps']): EChartsOption {
+  return {
+    grid: { ...GRID, left: 170, right: 40 },
+    xAxis: { type: 'value', ...axis('share of the gap') },
+    yAxis: { type: 'category', inverse: true, data: gaps.map(({ name }) => name) },
+    series: [
+      {
+        type: 'bar',
+        data: gaps.map(({ value }) => value),
+        label: { show: true, position: 'right', formatter: ({ value }) => Number(value).toFixed(2) }
+      },
+      {
+        type: 'custom',
+        data: gaps.map(({ low, high }, index) => [low, high, index]),
+        renderItem: (_params, api) => {
+          const from = api.coord([api.value(0), api.value(2)])
+          const to = api.coord([api.value(1), api.value(2)])
+          return {
+            type: 'line',
+            shape: { x1: from[0] ?? 0, y1: from[1] ?? 0, x2: to[0] ?? 0, y2: to[1] ?? 0 },
+            style: { stroke: '#000000', lineWidth: 2 }
+          }
+        }
+      }
+    ]
+  }
+}
+
+function gantt(bars: readonly GanttBar[]): EChartsOption {
+  const names = [...new Set(bars.map(({ name }) => name))]
+  const lanes = bars.reduce((most, { lane }) => Math.max(most, lane + 1), 0)
+  const height = Math.max(1, (HEIGHT - GRID.top - GRID.bottom) / Math.max(1, lanes) - 1)
+  return {
+    grid: { ...GRID, right: 24 },
+    xAxis: { type: 'value', ...axis('time, s') },
+    yAxis: { type: 'value', min: 0, max: lanes, ...axis('slot') },
+    series: [
+      {
+        type: 'custom',
+        data: bars.map(({ lane, from, to, name }) => [lane, from, to, names.indexOf(name)]),
+        renderItem: (_params, api) => {
+          const start = api.coord([api.value(1), Number(api.value(0)) + 1])
+          const end = api.coord([api.value(2), Number(api.value(0)) + 1])
+          return {
+            type: 'rect',
+            shape: {
+              x: start[0] ?? 0,
+              y: start[1] ?? 0,
+              width: Math.max(0.5, (end[0] ?? 0) - (start[0] ?? 0)),
+              height
+            },
+            style: { fill: PALETTE[Number(api.value(3)) % PALETTE.length] ?? '#000000' }
+          }
+        }
+      }
+    ]
+  }
+}
+
+function calibration(curves: readonly Curve[]): EChartsOption {
+  const perfect: Curve = {
+    name: 'perfect',
+    points: [
+      [0, 0],
+      [1, 1]
+    ]
+  }
+  const option = lines([...curves, perfect], 'predicted level', 'share observed at or below', false)
+  return { ...option, xAxis: { type: 'value', min: 0, max: 1, ...axis('predicted level') } }
+}

@@ -1,0 +1,73 @@
+/** A report as one HTML file that needs nothing else: table, plots, and the JSON it was made from. */
+import type { TraceReport } from '../../optimizer/lab/protocol.ts'
+import type { Provenance } from '../../optimizer/lab/text-report.ts'
+import type { Chart } from './charts.ts'
+
+const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;display:block;overflow-x:auto}
+th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:2rem 0}
+figcaption{font-weight:600}pre{overflow-x:auto;background:#f5f5f5;padding:1rem}`
+
+/** The whole file. `text` is the report as people read it on a terminal, `json` what machines read. */
+export function htmlReport(
+  report: TraceReport,
+  provenance: Provenance,
+  charts: readonly Chart[],
+  json: object
+): string {
+  const seeds = report.seeds.length === 1 ? '1 seed' : `${report.seeds.length} seeds`
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${escape(report.trace)} · policy lab</title><style>${STYLE}</style></head><body>
+<h1>${escape(report.trace)}</h1>
+<p>Load ${report.load.toFixed(3)}, ${seeds}; commit ${escape(provenance.commit)}; ${escape(provenance.machine)}.
+Means over runs with 95 % bootstrap intervals. Gap closed: (${escape(report.base)} − policy) ÷ (${escape(report.base)} − the
+same policy with the truth).</p>
+${table(report)}
+${charts.map(figure).join('\n')}
+<h2>Data</h2>
+<script type="application/json" id="report">${JSON.stringify(json).replaceAll('<', '\\u003c')}</script>
+<p>The figures as JSON are in the element <code>#report</code> of this file.</p>
+</body></html>
+`
+}
+
+function table(report: TraceReport): string {
+  const head = [
+    'policy',
+    'mean JCT s',
+    '95 %',
+    'p95 s',
+    'p99 s',
+    'bounded slowdown',
+    'makespan ÷ bound',
+    'gap closed',
+    '95 %',
+    'decision p50 / p99 µs'
+  ]
+  const rows = report.policies.map((policy) => [
+    escape(policy.policy),
+    policy.meanJctS.toFixed(1),
+    `${policy.ci95.meanJctS.low.toFixed(1)} – ${policy.ci95.meanJctS.high.toFixed(1)}`,
+    policy.p95JctS.toFixed(1),
+    policy.p99JctS.toFixed(1),
+    policy.boundedSlowdown.toFixed(2),
+    policy.makespanRatio.toFixed(3),
+    policy.gapClosed?.toFixed(3) ?? '–',
+    policy.ci95.gapClosed === undefined
+      ? '–'
+      : `${policy.ci95.gapClosed.low.toFixed(2)} – ${policy.ci95.gapClosed.high.toFixed(2)}`,
+    `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`
+  ])
+  const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('\n')
+  return `<table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>\n${body}\n</tbody></table>`
+}
+
+function figure({ title, svg }: Chart): string {
+  return `<figure><figcaption>${escape(title)}</figcaption>${svg}</figure>`
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}
