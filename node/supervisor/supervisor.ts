@@ -9,8 +9,9 @@
  * 3. `exit` and `child-gone` are sent when the whole tree is gone.
  */
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createAttemptTable } from '../../runtime/supervisor/attempt-table.ts'
-import type { Effect } from '../../runtime/supervisor/attempt-table.ts'
+import type { AttemptTable, Effect } from '../../runtime/supervisor/attempt-table.ts'
 import type { Channel } from './channel.ts'
 import { entryPoint } from './entry.ts'
 import { MARK_VARIABLE } from './process-table.ts'
@@ -19,8 +20,11 @@ import { createShellRuns } from './shell-runs.ts'
 import type { SpawnRecord } from './spawn-record.ts'
 import { systemMonotonicMs } from './system-monotonic.ts'
 import { createTreeReaper } from './tree-reaper.ts'
-import type { Tree } from './tree-reaper.ts'
+import type { Tree, TreeReaper } from './tree-reaper.ts'
 import type { Unit, UnitHost } from './unit.ts'
+
+/** Node's timers count in 31 bits. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 export interface Supervisor {
   onMessage(message: ToSupervisor): void
@@ -34,112 +38,132 @@ export function createSupervisor(
   record: SpawnRecord,
   channel: Channel<FromSupervisor>
 ): Supervisor {
-  const table = createAttemptTable<string>({ leaseMarginMs: settings.leaseMarginMs })
-  const units = new Map<string, Unit>()
-  const byTree = new Map<Tree, Unit>()
-  let wakeTimer: NodeJS.Timeout | undefined
-  let onEmpty: (() => void) | undefined
+  return new RealSupervisor(settings, record, channel)
+}
 
-  const reaper = createTreeReaper((tree) => {
-    const unit = byTree.get(tree)
-    byTree.delete(tree)
-    record.gone(tree.pid)
-    if (unit !== undefined) settle(unit)
-  })
-  const settle = (unit: Unit): void => {
-    unit.settle(() => {
-      perform(table.gone(unit.key))
+class RealSupervisor implements Supervisor, UnitHost {
+  readonly channel: Channel<FromSupervisor>
+  readonly table: AttemptTable<string>
+  private readonly settings: SupervisorSettings
+  private readonly record: SpawnRecord
+  private readonly units = new Map<string, Unit>()
+  private readonly byTree = new Map<Tree, Unit>()
+  private readonly reaper: TreeReaper
+  private readonly beginShell: ReturnType<typeof createShellRuns>
+  private readonly spawnPool: ReturnType<typeof createPoolSpawner>
+  private wakeTimer: NodeJS.Timeout | undefined
+  private onEmpty: (() => void) | undefined
+
+  constructor(settings: SupervisorSettings, record: SpawnRecord, channel: Channel<FromSupervisor>) {
+    this.settings = settings
+    this.record = record
+    this.channel = channel
+    this.table = createAttemptTable({ leaseMarginMs: settings.leaseMarginMs })
+    this.reaper = createTreeReaper((tree) => {
+      const unit = this.byTree.get(tree)
+      this.byTree.delete(tree)
+      record.gone(tree.pid)
+      if (unit !== undefined) this.settle(unit)
+    })
+    this.beginShell = createShellRuns(this, settings.folder)
+    this.spawnPool = createPoolSpawner(this, settings)
+  }
+
+  onMessage(message: ToSupervisor): void {
+    if (this.onEmpty !== undefined) return
+    const now = systemMonotonicMs()
+    switch (message.type) {
+      case 'begin':
+        this.beginShell(message.attempt, now)
+        return
+      case 'stop':
+        this.perform(this.table.stop(`a${message.token}`, message.reason, now))
+        return
+      case 'lease':
+        this.perform(this.table.extendLease(message.incarnation, message.deadline, now))
+        return
+      case 'end':
+        this.perform(this.table.endIncarnation(message.incarnation))
+        return
+      case 'spawn':
+        this.spawnPool(message, now)
+        return
+      case 'bind':
+        this.table.rebind(`p${message.child}`, message.incarnation, message.hold ? 'continue' : 'kill')
+        this.perform([])
+        return
+      case 'kill':
+        this.perform(this.table.stop(`p${message.child}`, 'replace', now))
+    }
+  }
+
+  shutDown(onEmpty: () => void): void {
+    this.onEmpty = onEmpty
+    this.perform(this.table.killAll())
+  }
+
+  environment(key: string): Record<string, string> {
+    return { ...inherited(this.settings.environment), [MARK_VARIABLE]: `${this.record.mark}.${key}` }
+  }
+
+  register(unit: Unit): void {
+    this.units.set(unit.key, unit)
+  }
+
+  adopt(unit: Unit, child: ChildProcess): void {
+    const { pid } = child
+    if (pid === undefined) return
+    const tree = this.reaper.track(pid, `${this.record.mark}.${unit.key}`)
+    unit.tree = tree
+    this.byTree.set(tree, unit)
+    this.record.spawned(pid)
+    child.once('exit', () => {
+      this.reaper.rootEnded(tree)
+      this.perform(this.table.ended(unit.key))
     })
   }
-  const performOne = (effect: Effect<string>): void => {
-    const unit = units.get(effect.key)
-    if (unit === undefined) return
+
+  perform(effects: readonly Effect<string>[]): void {
+    for (const effect of effects) {
+      const unit = this.units.get(effect.key)
+      if (unit !== undefined) this.performOne(effect, unit)
+    }
+    clearTimeout(this.wakeTimer)
+    const wakeAt = this.table.nextWake()
+    if (wakeAt !== undefined) this.wakeAfter(wakeAt - systemMonotonicMs())
+    if (this.table.size === 0) this.onEmpty?.()
+  }
+
+  private wakeAfter(delayMs: number): void {
+    const tick = (): void => {
+      this.perform(this.table.tick(systemMonotonicMs()))
+    }
+    this.wakeTimer = setTimeout(tick, Math.min(MAX_TIMER_MS, Math.ceil(delayMs)))
+  }
+
+  private performOne(effect: Effect<string>, unit: Unit): void {
     switch (effect.type) {
       case 'launch':
         return
       case 'ask':
-        if (unit.tree !== undefined) reaper.ask(unit.tree)
+        if (unit.tree !== undefined) this.reaper.ask(unit.tree)
         return
       case 'watch':
       case 'kill':
-        if (unit.tree === undefined) settle(unit)
-        else if (effect.type === 'kill') reaper.kill(unit.tree)
-        else reaper.watch(unit.tree)
+        if (unit.tree === undefined) this.settle(unit)
+        else if (effect.type === 'kill') this.reaper.kill(unit.tree)
+        else this.reaper.watch(unit.tree)
         return
       case 'exit':
-        units.delete(unit.key)
+        this.units.delete(unit.key)
         unit.report(effect.ending)
     }
   }
-  const perform = (effects: readonly Effect<string>[]): void => {
-    for (const effect of effects) performOne(effect)
-    clearTimeout(wakeTimer)
-    const wakeAt = table.nextWake()
-    if (wakeAt !== undefined) wakeTimer = setTimeout(tick, Math.ceil(wakeAt - systemMonotonicMs()))
-    if (table.size === 0) onEmpty?.()
-  }
-  const tick = (): void => {
-    perform(table.tick(systemMonotonicMs()))
-  }
-  const host: UnitHost = {
-    channel,
-    table,
-    perform,
-    environment: (key) => ({
-      ...inherited(settings.environment),
-      [MARK_VARIABLE]: `${record.mark}.${key}`
-    }),
-    register: (unit) => {
-      units.set(unit.key, unit)
-    },
-    adopt: (unit, child) => {
-      const { pid } = child
-      if (pid === undefined) return
-      const tree = reaper.track(pid, `${record.mark}.${unit.key}`)
-      unit.tree = tree
-      byTree.set(tree, unit)
-      record.spawned(pid)
-      child.once('exit', () => {
-        reaper.rootEnded(tree)
-        perform(table.ended(unit.key))
-      })
-    }
-  }
-  const beginShell = createShellRuns(host, settings.folder)
-  const spawnPool = createPoolSpawner(host, settings)
 
-  return {
-    onMessage: (message) => {
-      if (onEmpty !== undefined) return
-      const now = systemMonotonicMs()
-      switch (message.type) {
-        case 'begin':
-          beginShell(message.attempt, now)
-          return
-        case 'stop':
-          perform(table.stop(`a${message.token}`, message.reason, now))
-          return
-        case 'lease':
-          perform(table.extendLease(message.incarnation, message.deadline, now))
-          return
-        case 'end':
-          perform(table.endIncarnation(message.incarnation))
-          return
-        case 'spawn':
-          spawnPool(message, now)
-          return
-        case 'bind':
-          table.rebind(`p${message.child}`, message.incarnation, message.hold ? 'continue' : 'kill')
-          perform([])
-          return
-        case 'kill':
-          perform(table.stop(`p${message.child}`, 'replace', now))
-      }
-    },
-    shutDown: (done) => {
-      onEmpty = done
-      perform(table.killAll())
-    }
+  private settle(unit: Unit): void {
+    unit.settle(() => {
+      this.perform(this.table.gone(unit.key))
+    })
   }
 }
 

@@ -87,17 +87,7 @@ export function createTreeReaper(onGone: (tree: Tree) => void): TreeReaper {
   }
   return {
     track: (pid, mark) => {
-      const startTicks = readStartTicks(pid)
-      const tree: Tracked = {
-        pid,
-        mark,
-        startTicks,
-        known: new Map([[pid, startTicks]]),
-        peakMemoryBytes: 0,
-        state: 'running',
-        rootAlive: true,
-        looks: 0
-      }
+      const tree = newTree(pid, mark)
       trees.add(tree)
       arm(FIRST_SAMPLE_MS)
       return tree
@@ -119,6 +109,20 @@ export function createTreeReaper(onGone: (tree: Tree) => void): TreeReaper {
     watch: (tree) => {
       urge(tree, 'watched')
     }
+  }
+}
+
+function newTree(pid: number, mark: string): Tracked {
+  const startTicks = readStartTicks(pid)
+  return {
+    pid,
+    mark,
+    startTicks,
+    known: new Map([[pid, startTicks]]),
+    peakMemoryBytes: 0,
+    state: 'running',
+    rootAlive: true,
+    looks: 0
   }
 }
 

@@ -69,7 +69,7 @@ interface SimSubject extends Subject {
 
 async function simulated(): Promise<SimSubject> {
   const time = createVirtualTime()
-  const ledger = createAttemptLedger(time.now)
+  const ledger = createAttemptLedger(() => time.now())
   const machine = createSimMachine({
     name: 'machine 1',
     clock: {

@@ -28,6 +28,15 @@ export function attempt(token: number, over: Partial<AttemptStart> = {}): Attemp
   }
 }
 
+/** A `shell` attempt that runs a command line, or a program. */
+export function shell(
+  token: number,
+  command: string | readonly string[],
+  over: Partial<AttemptStart> = {}
+): AttemptStart {
+  return attempt(token, { executor: 'shell', handler: '', params: json({ command }), ...over })
+}
+
 export interface HostRecord extends AttemptHandlers {
   readonly exits: AttemptExit[]
   readonly started: number[]

@@ -94,6 +94,11 @@ export function processesOf(folder: string): { readonly pid: number; readonly co
   return found
 }
 
+/** How many of them began as this: a program's name and first arguments. */
+export function commandsOf(folder: string, beginning: string): number {
+  return processesOf(folder).filter(({ command }) => command.startsWith(beginning)).length
+}
+
 function isZombie(pid: number): boolean {
   return /\) Z /.test(readText(`/proc/${pid}/stat`) ?? ') Z ')
 }

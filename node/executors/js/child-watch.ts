@@ -1,20 +1,32 @@
-import type { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
+import { MARK_VARIABLE, readMark, readProcessTable, readStartTicks } from '../../supervisor/process-table.ts'
 
-/** Notices processes that handlers start, so that an attempt which leaves some behind is known to have. */
+/** Notices when an attempt leaves processes behind that its handler started. */
 export interface ChildWatch {
-  /** Whether any that was started still runs. */
+  /** Whether any of them, or of their descendants, still runs; asked at the end of each attempt. */
   takeLeft(): boolean
 }
 
-/** Watches this thread's `child_process` from now on. */
+/** Watches this process. An attempt that starts none, as most do, costs nothing. */
 export function watchChildren(): ChildWatch {
-  const left = new Set<ChildProcess>()
-  subscribe('child_process', (message) => {
-    const { process: child } = message as { process: ChildProcess }
-    left.add(child)
-    child.once('exit', () => left.delete(child))
-    child.once('error', () => left.delete(child))
+  let spawned = false
+  subscribe('child_process', () => {
+    spawned = true
   })
-  return { takeLeft: () => left.size > 0 }
+  const mark = process.env[MARK_VARIABLE]
+  const startTicks = readStartTicks(process.pid)
+  const anyLeft = (): boolean =>
+    readProcessTable().some(
+      (other) =>
+        other.pid !== process.pid &&
+        other.startTicks >= startTicks &&
+        (other.session === process.pid || readMark(other.pid) === mark)
+    )
+  return {
+    takeLeft: () => {
+      if (!spawned) return false
+      spawned = false
+      return anyLeft()
+    }
+  }
 }
