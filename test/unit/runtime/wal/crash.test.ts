@@ -141,7 +141,8 @@ async function live(rng: Rng, sim: SimDisk, time: VirtualTime, before: Model): P
   const possible: Model[] = [{ ...before, hardState: recovered.hardState }]
   let acknowledged = 0
   let latest = possible[0]!
-  for (let left = rng.nextInt(30); left > 0; left--) {
+  // Short lives too: what a crash left behind must not only be harmless because it was written over.
+  for (let left = rng.nextInt(rng.nextInt(2) === 0 ? 4 : 30); left > 0; left--) {
     const work = randomWork(rng, latest)
     possible.push(...work.partly, work.after)
     const place = possible.length - 1
@@ -168,7 +169,7 @@ async function lives(seed: number): Promise<void> {
   const time = createVirtualTime()
   const sim = simDisk({ rng: rng.fork(), schedule: time.schedule })
   let possible: readonly Model[] = [EMPTY]
-  for (let life = 0; life < 6; life++) {
+  for (let life = 0; life < 8; life++) {
     // What is found is looked at on a copy of the disk, so that the next life meets it as the crash left it.
     const copy = simDisk()
     for (const path of sim.paths()) copy.replace(path, sim.content(path).slice())
@@ -181,5 +182,5 @@ async function lives(seed: number): Promise<void> {
 }
 
 test('after any crash the log holds everything acknowledged and nothing else', async () => {
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 0x7fff_ffff }), lives), { numRuns: 60 })
+  await fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 0x7fff_ffff }), lives), { numRuns: 50 })
 })

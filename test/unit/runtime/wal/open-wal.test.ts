@@ -81,3 +81,85 @@ test('a folder of another node or cluster is refused', async () => {
     expect(error.message).toContain('segment-0000000001.wal')
   }
 })
+
+test('a torn tail is cleared before the next append, which may be shorter than it', async () => {
+  const sim = simDisk()
+  const { wal } = await open(sim.disk())
+  await appended(wal, { entries: entries(1, 2), hardState: hardState(1, 0, 0) })
+  const path = sim.paths().find((name) => name.endsWith('.wal'))!
+  const start = 2 * 4096
+  await appended(wal, { entries: entries(3, 3, 1, 9000) })
+  // Every other sector of the last write is missing, and nothing marked it as durable.
+  for (let at = start; at < start + 12_288; at += 1024) sim.content(path).fill(0, at, at + 512)
+  sim.crash()
+  const second = await open(sim.disk())
+  expect(second.recovered.repairs).toEqual(['segment-0000000001.wal: cut the incomplete batch 2 at 8192'])
+  expect(second.recovered.entries.length).toBe(2)
+  expect(
+    sim
+      .content(path)
+      .subarray(start)
+      .every((byte) => byte === 0)
+  ).toBe(true)
+  await appended(second.wal, { entries: entries(3, 4) })
+  sim.crash()
+  const third = await open(sim.disk())
+  expect(third.recovered.repairs).toEqual([])
+  expect(plain(third.recovered.entries)).toEqual(plain(entries(1, 4)))
+})
+
+test('a hard-state file that is gone or has a spoilt slot is renewed from the log, and told', async () => {
+  const sim = simDisk()
+  const { wal } = await open(sim.disk())
+  await appended(wal, { entries: entries(1, 2), hardState: hardState(4, 2, 0) })
+  await wal.close()
+  const path = sim.paths().find((name) => name.endsWith('hard-state'))!
+  const spoils: [string, (copy: ReturnType<typeof simDisk>) => void][] = [
+    [
+      'was missing',
+      (copy) => {
+        copy.replace(path, undefined)
+      }
+    ],
+    [
+      'had 1 of 2 slots intact',
+      (copy) => {
+        copy.content(path)[9]! ^= 1
+      }
+    ],
+    [
+      'had 1 of 2 slots intact',
+      (copy) => {
+        copy.content(path)[5000]! ^= 1
+      }
+    ],
+    [
+      'had 0 of 2 slots intact',
+      (copy) => {
+        copy.content(path).fill(1)
+      }
+    ]
+  ]
+  for (const [told, spoil] of spoils) {
+    const copy = copyOf(sim)
+    spoil(copy)
+    const second = await open(copy.disk())
+    expect(second.recovered.hardState).toEqual(hardState(4, 2, 0))
+    expect(second.recovered.repairs.join()).toContain(told)
+    await second.wal.close()
+    expect((await open(copy.disk())).recovered.repairs).toEqual([])
+  }
+})
+
+test('a log without its segments is refused, and nothing is made in its place', async () => {
+  const sim = simDisk()
+  const { wal } = await open(sim.disk())
+  await appended(wal, { entries: entries(1, 2), hardState: hardState(4, 2, 0) })
+  await wal.close()
+  for (const path of sim.paths().filter((name) => name.endsWith('.wal'))) sim.replace(path, undefined)
+  const paths = sim.paths()
+  const error = await refusal(open(sim.disk()))
+  expect(error.code).toBe('WAL_CORRUPT')
+  expect(error.details['hardState']).toEqual(hardState(4, 2, 0))
+  expect(sim.paths()).toEqual(paths)
+})
