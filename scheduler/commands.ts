@@ -93,7 +93,7 @@ export interface StopCommand {
  * Makes up to LIMITS.batchTasks tasks ready whose `notBefore` has come, and carries on telling dependents of ended
  * tasks where an earlier command reached its bound. Re-driven while either is due.
  */
-export interface WakeCommand {
+interface WakeCommand {
   readonly type: 'wake'
 }
 
@@ -166,7 +166,7 @@ export interface RetireCommand {
 }
 
 /** Drops idempotency keys that have expired, up to LIMITS.batchTasks of the tasks that they keep. */
-export interface ExpireKeysCommand {
+interface ExpireKeysCommand {
   readonly type: 'expire-keys'
 }
 

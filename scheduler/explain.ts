@@ -9,9 +9,9 @@ import type { SchedulerState } from './state.ts'
 import type { ClusterNode, Placement, StopReason, Task } from './types.ts'
 
 /** What keeps a task off one node now. `excluded`: the leader leaves the node out (it lags, or its lease is in doubt). */
-export type NodeVerdict = 'fits' | 'closed' | 'leaving' | 'excluded' | 'slots' | 'resources' | Obstacle
+type NodeVerdict = 'fits' | 'closed' | 'leaving' | 'excluded' | 'slots' | 'resources' | Obstacle
 
-export interface NodeReason {
+interface NodeReason {
   readonly node: NodeId
   readonly verdict: NodeVerdict
 }

@@ -13,7 +13,7 @@ export interface Row {
 }
 
 /** A half-open range of keys. */
-export interface KeyRange {
+interface KeyRange {
   readonly gte: string
   readonly lt: string
 }
@@ -49,9 +49,4 @@ export const historyIndexRows = (status: TerminalStatus): KeyRange => ({
 /** Whether a key names a row that lives in memory and enters the checksum. */
 export function isHotKey(key: string): boolean {
   return key.startsWith('s')
-}
-
-/** The task id at the end of a history or index key. */
-export function idOfKey(key: string): number {
-  return Number(key.slice(-16))
 }

@@ -36,14 +36,14 @@ export interface SubmitProposal {
 }
 
 /** A node's report; the leader adds the retry delay. */
-export interface ReportProposal {
+interface ReportProposal {
   readonly type: 'report'
   readonly report: AttemptReport
 }
 
 /** As the command, without the delay, which the leader draws. */
-export type AnnounceProposal = Omit<AnnounceCommand, 'retryDelayMs'>
-export type EndIncarnationProposal = Omit<EndIncarnationCommand, 'retryDelayMs'>
+type AnnounceProposal = Omit<AnnounceCommand, 'retryDelayMs'>
+type EndIncarnationProposal = Omit<EndIncarnationCommand, 'retryDelayMs'>
 
 export type Proposal =
   | SubmitProposal

@@ -68,7 +68,7 @@ export const SPREAD_DONE = -1
 export const NO_DEPENDENTS: TaskId[] = []
 
 /** Settings of a new cluster. */
-export const DEFAULT_SETTINGS: Settings = {
+const DEFAULT_SETTINGS: Settings = {
   leaseMs: durationMs(10_000),
   policy: 'least-loaded',
   historyTasks: LIMITS.historyTasks,

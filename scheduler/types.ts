@@ -71,7 +71,7 @@ export interface TaskSpec {
 }
 
 /** Bytes that live in the store under `blobKey` instead of in memory. */
-export interface StoredBlob {
+interface StoredBlob {
   readonly sizeBytes: number
 }
 

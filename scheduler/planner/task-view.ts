@@ -12,7 +12,7 @@ type Facts = Pick<
 >
 
 /** One class for tasks in state and tasks in flight, so that policies meet one shape. */
-export class SpecTaskView implements TaskView {
+class SpecTaskView implements TaskView {
   private readonly facts: Facts
   private readonly spec: StoredSpec
 

@@ -8,7 +8,7 @@ import { leastLoaded, roundRobin } from './node-picks.ts'
 import { queuedPolicy } from './queued.ts'
 
 /** By name. Wiring may add more. */
-export const BUILT_IN_POLICIES: ReadonlyMap<string, PolicyFactory> = new Map<string, PolicyFactory>([
+const BUILT_IN_POLICIES: ReadonlyMap<string, PolicyFactory> = new Map<string, PolicyFactory>([
   /** In the order in which tasks became ready, whatever their priority; each node in turn. */
   ['fifo', () => queuedPolicy('fifo', () => 0, roundRobin())],
   /** Larger priority first, then arrival; each node in turn. */

@@ -1,6 +1,6 @@
 /** Builders for task machine tests: a small cluster, tasks with defaults, and `apply` with its events at hand. */
 import { incarnation, nodeId, peerId, taskId } from '../../base/ids.ts'
-import type { FencingToken, NodeId } from '../../base/ids.ts'
+import type { FencingToken } from '../../base/ids.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
 import { applyBatch } from '../../scheduler/apply/index.ts'
 import type { AttemptReport, Command, Origin } from '../../scheduler/commands.ts'
@@ -167,7 +167,7 @@ export class Machine {
   }
 }
 
-export function outcomeOf(events: readonly SchedulerEvent[]): Outcome {
+function outcomeOf(events: readonly SchedulerEvent[]): Outcome {
   const found = events.find((event) => event.type === 'outcome')
   if (found === undefined) throw new Error('no outcome among the events')
   return found.outcome

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { taskId } from '../../../base/ids.ts'
+import { nodeId, taskId } from '../../../base/ids.ts'
 import type { Row } from '../../../scheduler/keys.ts'
 import { historyKey, isHotKey } from '../../../scheduler/keys.ts'
 import {
@@ -95,4 +95,12 @@ test('rows may come in any order', () => {
   expect(stateChecksum(backwards)).toBe(stateChecksum(forwards))
   expect(backwards.ready).toEqual(forwards.ready)
   expect(recomputeChecksum(backwards)).toBe(stateChecksum(forwards))
+})
+
+test('a loaded node holds its attempts in the order of their tokens', () => {
+  const machine = new Machine().withNodes(1)
+  machine.submit([spec(), spec(), spec()])
+  for (const id of [3, 1, 2]) machine.place(id, 1)
+  const rows = drainChanges(machine.state).puts.filter((row) => isHotKey(row.key))
+  expect([...(loadState(rows).nodes.get(nodeId(1))?.placements ?? [])]).toEqual([3, 1, 2])
 })

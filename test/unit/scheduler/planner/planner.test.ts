@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
+import { incarnation, nodeId, peerId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { durationMs, timestampMs } from '../../../../base/units.ts'
 import type { Command } from '../../../../scheduler/commands.ts'
@@ -76,15 +76,19 @@ test('slots are spent over several entries in flight, and none is planned twice'
   expect(machine.state.ready.size).toBe(2)
 })
 
-test('a placement that apply refuses is offered again', () => {
-  const machine = new Machine().withNodes(2, { slots: 1 })
-  const planner = plannerOf(machine)
-  const turn = propose(planner, machine, [submitOf(machine, 1)])
-  const [[, onto] = [0, 0]] = placed(turn.entry)
-  planner.observe(machine.endIncarnation(onto, 1))
-  expect(types(settle(planner, machine, turn))).toContain('placement-refused')
-  expect(placed(propose(planner, machine, []).entry)).toEqual([[1, 3 - onto]])
-})
+test.each([false, true])(
+  'a placement that apply refuses is offered again (task in state before: %s)',
+  (before) => {
+    const machine = new Machine().withNodes(2, { slots: 1 })
+    if (before) machine.submit([spec()])
+    const planner = plannerOf(machine)
+    const turn = propose(planner, machine, before ? [] : [submitOf(machine, 1)])
+    const [[, onto] = [0, 0]] = placed(turn.entry)
+    planner.observe(machine.endIncarnation(onto, 1))
+    expect(types(settle(planner, machine, turn))).toContain('placement-refused')
+    expect(placed(propose(planner, machine, []).entry)).toEqual([[1, 3 - onto]])
+  }
+)
 
 test('a batch that was lost leaves no trace', () => {
   const machine = new Machine().withNodes(1, { slots: 1 })
@@ -183,6 +187,19 @@ test('a class that nothing can take does not hold up others, and is taken when a
   expect(placed(propose(planner, machine, []).entry)).toEqual([[2, 1]])
   planner.observe(machine.announce(1, 2, { executors: ['gpu'] }))
   expect(placed(propose(planner, machine, []).entry)).toEqual([[1, 1]])
+})
+
+test('a class that found no room is looked at again when a slot becomes free', () => {
+  const machine = new Machine().withNodes(1, { slots: 1 })
+  machine.apply({ type: 'register-node', peerId: peerId('p2'), addresses: [], zone: '' })
+  machine.announce(2, 1, { slots: 1, executors: ['gpu'] })
+  machine.submit([spec({ executor: 'gpu' }), spec({ executor: 'gpu' })])
+  const planner = plannerOf(machine)
+  const first = propose(planner, machine, [])
+  expect(placed(first.entry)).toEqual([[1, 2]])
+  settle(planner, machine, first)
+  const done: Command = { type: 'complete', report: report(1, 1), retryDelayMs: durationMs(0) }
+  expect(placed(propose(planner, machine, [done]).entry)).toEqual([[2, 2]])
 })
 
 test('whatever is planned without interference is accepted, over random turns', () => {
