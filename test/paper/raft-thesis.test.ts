@@ -214,6 +214,21 @@ describe('§6.4: linearizable reads', () => {
     expect(cluster.peer(1).readStates).toEqual([])
   })
 
+  test('that waited when the leadership ended stay unanswered in the next one of the same server', () => {
+    const cluster = new TestCluster(3)
+    cluster.elect(1)
+    cluster.isolate(1)
+    cluster.peer(1).raw.readIndex(context)
+    cluster.settle()
+    cluster.elect(2)
+    cluster.heal()
+    cluster.tick(2)
+    cluster.elect(1)
+    cluster.tick(2)
+    expect(cluster.leaders()).toEqual([1])
+    expect(cluster.peer(1).readStates).toEqual([])
+  })
+
   test('with leases are answered at once', () => {
     const peer = readyLeader({ checkQuorum: true, readOnly: 'lease-based' })
     peer.raw.readIndex(context)

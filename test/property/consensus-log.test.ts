@@ -62,6 +62,12 @@ class Driver {
     }
   }
 
+  /** All that is still to be written reaches storage. */
+  finish(): void {
+    this.run({ kind: 'accept', amount: 0 })
+    while (this.writing.length > 0) this.stabilize()
+  }
+
   private append(after: number, count: number): void {
     if (after < this.model.length) this.term++
     const entries = entriesOf(new Array<number>(count).fill(this.term), after + 1)
@@ -126,6 +132,22 @@ test('storage and unstable tail together read like one array', () => {
         driver.run(one)
         checkAgainstModel(driver)
       }
+    }),
+    { numRuns: 300 }
+  )
+})
+
+test('what is handed out for writing makes storage equal to the log, whatever was replaced meanwhile', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const driver = new Driver()
+      for (const one of steps) driver.run(one)
+      driver.finish()
+      const { storage, log, model, compacted } = driver
+      expect(log.unstable.length).toBe(0)
+      expect(storage.entries(compacted + 1, storage.lastIndex() + 1, Infinity)).toEqual(
+        model.slice(compacted)
+      )
     }),
     { numRuns: 300 }
   )
