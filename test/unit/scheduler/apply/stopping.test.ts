@@ -44,7 +44,8 @@ test('a cancellation overrides a drain, a drain does not override a cancellation
   machine.stop(1, token, 'drain')
   expect(machine.task(1)?.placement?.stopReason).toBe('drain')
   machine.cancel(1)
-  machine.stop(1, token, 'drain')
+  expect(machine.stop(1, token, 'drain')).toEqual([])
+  expect(machine.stop(1, token, 'replace')).toEqual([])
   expect(machine.task(1)?.placement?.stopReason).toBe('cancel')
 })
 
