@@ -140,18 +140,18 @@ export class ClassQueues {
     return best === undefined ? undefined : this.head(best.shape)
   }
 
-  /** The next task of one class, of any shape. */
-  firstOf(key: ClassKey): TaskId | undefined {
-    let first: Group | undefined
-    for (const group of this.#groups.get(key)?.values() ?? []) {
-      if (
-        group.head < group.ids.length &&
-        (first === undefined || headSequence(group) < headSequence(first))
-      ) {
-        first = group
-      }
+  /** The earliest task of one class that `accepts` takes; one task of each shape is asked about. */
+  firstOf<T>(key: ClassKey, accepts: (id: TaskId) => T | undefined): T | undefined {
+    const groups = [...(this.#groups.get(key)?.values() ?? [])].filter(
+      (group) => group.head < group.ids.length
+    )
+    if (groups.length > 1) groups.sort((a, b) => headSequence(a) - headSequence(b))
+    for (const group of groups) {
+      const id = group.ids[group.head]
+      const accepted = id === undefined ? undefined : accepts(id)
+      if (accepted !== undefined) return accepted
     }
-    return first?.ids[first.head]
+    return undefined
   }
 
   #here(group: Group, index: number): boolean {

@@ -12,7 +12,6 @@ import type { NodeId, TaskId } from '../../base/ids.ts'
 import type {
   AttemptFeedback,
   ClusterView,
-  NodeView,
   PlacementChoice,
   Policy,
   TaskView
@@ -119,10 +118,14 @@ class Sharing implements Policy {
     for (const id of this.#warm) {
       const node = view.node(id)
       const group = node === undefined || node.freeSlots <= 0 ? undefined : this.#locality.lastOn(id)
-      const taskId = group === undefined ? undefined : this.#queues.firstOf(group)
-      const task = taskId === undefined ? undefined : view.task(taskId)
-      if (node !== undefined && task !== undefined && takes(task, node, view))
-        return { taskId: task.id, node: id }
+      const choice =
+        node === undefined || group === undefined
+          ? undefined
+          : this.#queues.firstOf(group, (taskId) => {
+              const task = view.task(taskId)
+              return task !== undefined && takes(task, node, view) ? { taskId, node: id } : undefined
+            })
+      if (choice !== undefined) return choice
       this.#warm.delete(id)
     }
     return undefined
@@ -135,11 +138,12 @@ class Sharing implements Policy {
     for (const [group, weight] of this.#weights) {
       const share = this.#alpha === 'fifo' ? Infinity : Math.ceil((this.#slots * weight) / this.#totalWeight)
       if (this.#work.running(group) >= share) continue
-      const taskId = this.#queues.firstOf(group)
-      const task = taskId === undefined ? undefined : view.task(taskId)
-      if (task === undefined) continue
-      const node = this.#locality.rule(task, open, view)
-      if (node !== undefined) return { taskId: task.id, node: (node satisfies NodeView).id }
+      const choice = this.#queues.firstOf(group, (taskId) => {
+        const task = view.task(taskId)
+        const node = task === undefined ? undefined : this.#locality.rule(task, open, view)
+        return node === undefined ? undefined : { taskId, node: node.id }
+      })
+      if (choice !== undefined) return choice
     }
     return undefined
   }
