@@ -170,8 +170,9 @@ export class RaftLog {
       () => `applied ${index} is out of range [${this.appliedIndex}, ${this.committedIndex}]`
     )
     this.appliedIndex = index
+    // Nothing is outstanding any more when a snapshot has passed what was handed out, whoever acknowledges that later.
+    this.applyingBytes = index > this.applyingIndex ? 0 : Math.max(0, this.applyingBytes - sizeBytes)
     this.applyingIndex = Math.max(this.applyingIndex, index)
-    this.applyingBytes = Math.max(0, this.applyingBytes - sizeBytes)
     this.applyingPaused = this.applyingBytes >= this.maxApplyingBytes
   }
 

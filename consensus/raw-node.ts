@@ -9,7 +9,8 @@
  * or done (apply), deliver its `responses` in order: those addressed to this id back through `step`, others to the
  * network. A `MsgStorageAppend` without responses need not be synced. `advance` is not used. Hard state and entries of one
  * append are written together: a membership change is only safe if the commit index it was proposed on is durable with it.
- * A snapshot may be installed while older entries wait for the apply thread, which then skips those up to its index.
+ * A snapshot may arrive while older entries wait for the apply thread, which must skip them from then on, as their
+ * membership changes are part of the snapshot (`pendingSnapshot`); their responses may be delivered or dropped.
  *
  * N1. `ready()` hands everything out once; what it handed out is never changed afterwards.
  * N2. With synchronous storage there is an `advance()` between two `ready()`.
@@ -131,6 +132,11 @@ export class RawNode {
     return this.raft.log.applied
   }
 
+  /** Index of the snapshot that waits to be installed, or 0. Entries up to it must not be applied any more. */
+  get pendingSnapshot(): number {
+    return this.raft.log.unstable.snapshot?.index ?? 0
+  }
+
   /** The last index of the log, durable or not: after an `ok` proposal on the leader, that proposal's index. */
   get lastIndex(): number {
     return this.raft.log.lastIndex
@@ -163,8 +169,13 @@ export class RawNode {
     return this.proposeEntry(type, data)
   }
 
-  /** Takes a committed membership change into effect; call it when applying such an entry, unless it is refused. */
+  /**
+   * Takes a committed membership change into effect; call it when applying such an entry, unless it is refused. Must not
+   * be called for entries that `pendingSnapshot` supersedes: the membership in force is the snapshot's already.
+   */
   applyConfChange(change: ConfChange): ConfState {
+    const pending = this.pendingSnapshot
+    invariant(pending === 0, () => `a change was applied while snapshot ${pending} waits to be installed`)
     return applyConfChange(this.raft, change)
   }
 

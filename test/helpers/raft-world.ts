@@ -4,6 +4,7 @@
  * - election safety: a term has at most one leader;
  * - state machine safety: no two peers ever apply different entries at an index, whatever crashed in between;
  * - leader completeness: a leader has every entry that was committed in an earlier term;
+ * - linearizable reads: a read sees everything that anybody had applied when it was asked for;
  * and, at the end and at elections, log matching: logs that agree in (index, term) agree in all before it.
  */
 import type { Rng } from '../../base/prng.ts'
@@ -51,6 +52,7 @@ export class RaftWorld {
   steps = 0
   membershipChanges = 0
   snapshotsInstalled = 0
+  readsAnswered = 0
   private readonly rng: Rng
   private readonly peers: WorldPeer[] = []
   private network: Message[] = []
@@ -58,6 +60,9 @@ export class RaftWorld {
   private readonly history = new Map<number, Committed>()
   private cut = new Set<number>()
   private proposals = 0
+  /** The highest index that anybody had applied when each read was asked for. */
+  private readonly reads: number[] = []
+  private highestApplied = 0
 
   constructor(seed: number) {
     this.rng = createRng(seed)
@@ -139,7 +144,8 @@ export class RaftWorld {
     else if (roll < 800) this.applyOne(this.pickPeer(({ applyWork }) => applyWork.length > 0))
     else if (roll < 880) this.tickAll()
     else if (roll < 930) this.propose()
-    else if (roll < 945) this.proposeChange()
+    else if (roll < 940) this.proposeChange()
+    else if (roll < 945) this.readOnAll()
     else if (roll < 960) this.compact(peer)
     else if (roll < 970) this.crash(peer)
     else if (roll < 980) this.cutOff()
@@ -184,11 +190,26 @@ export class RaftWorld {
 
   private handleReady(peer: WorldPeer): void {
     if (!peer.raw.hasReady()) return
-    for (const message of peer.raw.ready().messages) {
+    const { readStates, messages } = peer.raw.ready()
+    for (const { index, context } of readStates) this.checkRead(index, context)
+    for (const message of messages) {
       if (message.to === LOCAL_APPEND_THREAD) peer.appendWork.push(message)
       else if (message.to === LOCAL_APPLY_THREAD) peer.applyWork.push(message)
       else this.send(message)
     }
+  }
+
+  /** On every peer, so that one which does not know yet that it was deposed is among them. */
+  private readOnAll(): void {
+    this.reads.push(this.highestApplied)
+    const context = new TextEncoder().encode(String(this.reads.length - 1))
+    for (const { raw } of this.peers) raw.readIndex(context)
+  }
+
+  private checkRead(index: number, context: Uint8Array): void {
+    const asked = this.reads[Number(new TextDecoder().decode(context))] ?? Infinity
+    if (index < asked) throw new Error(`linearizable reads: a read at ${index} was asked for at ${asked}`)
+    this.readsAnswered++
   }
 
   private send(message: Message): void {
@@ -227,13 +248,14 @@ export class RaftWorld {
 
   /** Applies one entry, and holds it against what others applied at its index. */
   private apply(peer: WorldPeer, entry: Entry): void {
-    // A snapshot may have been installed while these entries waited for the apply thread.
-    if (entry.index <= peer.applied.index) return
+    // A snapshot may have arrived, or be installed already, while these entries waited for the apply thread.
+    if (entry.index <= Math.max(peer.applied.index, peer.raw.pendingSnapshot)) return
     if (entry.index !== peer.applied.index + 1) {
       throw new Error(`peer ${peer.id} applies ${entry.index} after ${peer.applied.index}`)
     }
     const known = this.history.get(entry.index)
     if (known === undefined) {
+      this.highestApplied = Math.max(this.highestApplied, entry.index)
       this.history.set(entry.index, { entry, byTerm: peer.raw.term })
       if (entry.type !== 'normal') this.membershipChanges++
     } else if (!sameEntry(known.entry, entry)) {

@@ -5,14 +5,15 @@
 import { expect, test } from 'vitest'
 import { RaftWorld } from '../helpers/raft-world.ts'
 
-const SEEDS = 300
+const SEEDS = 800
 const STEPS = 2_000
 
-test(`no schedule of ${SEEDS} seeds breaks a safety property, and most make progress`, () => {
+test(`no schedule of ${SEEDS} seeds breaks a safety property, and the group makes progress`, () => {
   let committed = 0
   let ledTerms = 0
   let changes = 0
   let snapshots = 0
+  let reads = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     const world = new RaftWorld(seed)
     try {
@@ -24,11 +25,13 @@ test(`no schedule of ${SEEDS} seeds breaks a safety property, and most make prog
     ledTerms += world.ledTerms
     changes += world.membershipChanges
     snapshots += world.snapshotsInstalled
+    reads += world.readsAnswered
   }
   // Otherwise the properties would hold for want of anything to break them.
-  expect(ledTerms).toBeGreaterThan(SEEDS * 3)
+  expect(ledTerms).toBeGreaterThan(SEEDS * 2)
   expect(committed).toBeGreaterThan(SEEDS * 20)
   expect(changes).toBeGreaterThan(SEEDS)
+  expect(reads).toBeGreaterThan(SEEDS)
   expect(snapshots).toBeGreaterThan(SEEDS / 10)
 })
 

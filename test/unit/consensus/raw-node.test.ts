@@ -285,3 +285,44 @@ test('the same seed and the same inputs give the same messages', () => {
   }
   expect(run()).toEqual(run())
 })
+
+describe('a snapshot that passes entries which wait to be applied', () => {
+  const snapshot = { index: 9, term: 1, confState: confStateOf([1, 2, 3]), data: NO_BYTES }
+
+  /** A peer with two entries handed out for applying, and then a snapshot above them. */
+  function overtaken(): TestPeer {
+    const peer = new TestPeer({ asyncStorageWrites: true, maxApplyingBytes: 400 })
+    peer.raw.step(from(2, { type: 'MsgApp', term: 1, entries: entriesOf([1, 1]), commit: 2 }))
+    const append = peer.raw.ready().messages.at(-1)
+    peer.storage.append(append?.entries ?? [])
+    for (const response of append?.responses ?? []) if (response.to === 1) peer.raw.step(response)
+    expect(peer.raw.ready().committedEntries).toHaveLength(2)
+    peer.raw.step(from(2, { type: 'MsgSnap', term: 1, snapshot }))
+    return peer
+  }
+
+  test('is told, and refuses their membership changes', () => {
+    const peer = overtaken()
+    expect(peer.raw.pendingSnapshot).toBe(9)
+    expect(() =>
+      peer.raw.applyConfChange({ version: 1, type: 'add-node', nodeId: 4, context: NO_BYTES })
+    ).toThrow(/snapshot 9 waits/)
+  })
+
+  test('frees what they counted against the bound, whether or not they are acknowledged', () => {
+    const peer = overtaken()
+    const append = peer.raw.ready().messages.at(-1)
+    peer.storage.applySnapshot(snapshot)
+    for (const response of append?.responses ?? []) if (response.to === 1) peer.raw.step(response)
+    expect(peer.raw).toMatchObject({ applied: 9, pendingSnapshot: 0 })
+    const big = { term: 1, index: 10, type: 'normal' as const, data: data(350) }
+    peer.raw.step(
+      from(2, { type: 'MsgApp', term: 1, index: 9, logTerm: 1, entries: [big, { ...big, index: 11 }] })
+    )
+    const next = peer.raw.ready().messages.at(-1)
+    peer.storage.append(next?.entries ?? [])
+    for (const response of next?.responses ?? []) if (response.to === 1) peer.raw.step(response)
+    peer.raw.step(from(2, { type: 'MsgHeartbeat', term: 1, commit: 11 }))
+    expect(peer.raw.ready().committedEntries.map(({ index }) => index)).toEqual([10])
+  })
+})
