@@ -50,6 +50,7 @@ class Sharing implements Policy {
   #queues = emptyQueues()
   /** Weight by group, in order of arrival. */
   readonly #weights = new Map<TaskId, number>()
+  readonly #unweighed = new Set<TaskId>()
   #totalWeight = 0
   #slots = 0
   /** Nodes with a slot that may still find a task for the group they ran last. */
@@ -66,6 +67,7 @@ class Sharing implements Policy {
   reset(view: ClusterView): void {
     this.#work.clear()
     this.#weights.clear()
+    this.#unweighed.clear()
     this.#totalWeight = 0
     this.#queues = emptyQueues()
     this.onNodesChanged(view)
@@ -79,14 +81,10 @@ class Sharing implements Policy {
 
   onReady(task: TaskView, view: ClusterView): void {
     this.#queues.add(task, task.group)
-    if (!this.#work.discover(task, view)) {
-      // A new ready task may be what a node that waits beside its group was waiting for.
-      for (const node of view.nodes()) if (node.freeSlots > 0) this.#warm.add(node.id)
-      return
-    }
-    const weight = this.#alpha === 'fifo' ? 1 : this.#work.remainingMs(task.group, view) ** this.#alpha
-    this.#weights.set(task.group, weight)
-    this.#totalWeight += weight
+    // Another root brings its own part of the DAG, so the weight is worked out when it is needed.
+    if (this.#work.discover(task, view) > 0) this.#unweighed.add(task.group)
+    // A new ready task may be what a node that waits beside its group was waiting for.
+    for (const node of view.nodes()) if (node.freeSlots > 0) this.#warm.add(node.id)
   }
 
   onGone(taskId: TaskId, view: ClusterView): void {
@@ -110,7 +108,16 @@ class Sharing implements Policy {
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
+    for (const group of this.#unweighed) this.#weigh(group, view)
+    this.#unweighed.clear()
     return this.#stay(view) ?? this.#move(view)
+  }
+
+  /** A group's weight is that of its whole work when it came, not of what is left. */
+  #weigh(group: TaskId, view: ClusterView): void {
+    const weight = this.#alpha === 'fifo' ? 1 : this.#work.remainingMs(group, view) ** this.#alpha
+    this.#totalWeight += weight - (this.#weights.get(group) ?? 0)
+    this.#weights.set(group, weight)
   }
 
   /** A task for a node that is warm for it. */

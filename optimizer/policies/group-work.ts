@@ -34,9 +34,9 @@ export class GroupWork {
     this.#estimator = estimator
   }
 
-  /** Takes in the task and all that depends on it; whether its group is new. */
-  discover(task: TaskView, view: ClusterView): boolean {
-    const isNew = !this.#groups.has(task.group)
+  /** Takes in the task and all that depends on it; how many of them were not known. */
+  discover(task: TaskView, view: ClusterView): number {
+    const before = this.#found.size
     const queue = [task]
     for (const next of queue) {
       this.#add(next)
@@ -47,7 +47,7 @@ export class GroupWork {
         if (dependent !== undefined && !this.#found.has(id)) queue.push(dependent)
       }
     }
-    return isNew
+    return this.#found.size - before
   }
 
   started(task: TaskView): void {

@@ -30,6 +30,12 @@ export interface SrptOptions {
   readonly sticky?: boolean
 }
 
+/** Ready tasks of one name, first in first out. */
+interface Stage {
+  readonly ids: TaskId[]
+  head: number
+}
+
 /** SRPT over groups. */
 export function srpt(options: SrptOptions): Policy {
   return new Srpt(options)
@@ -45,7 +51,7 @@ class Srpt implements Policy {
   /** By group; a group at its cap is blocked. */
   #queues: ClassQueues
   /** Ready tasks by group and name, for nodes that go on. Those that `#queues` no longer has are skipped. */
-  readonly #stages = new Map<TaskId, Map<string, TaskId[]>>()
+  readonly #stages = new Map<TaskId, Map<string, Stage>>()
   #freed: NodeId[] = []
   #view: ClusterView | undefined
 
@@ -69,16 +75,18 @@ class Srpt implements Policy {
 
   onReady(task: TaskView, view: ClusterView): void {
     this.#view = view
-    this.#work.discover(task, view)
+    const found = this.#work.discover(task, view)
     this.#queues.add(task, task.group)
+    // Another root brings its own part of the DAG.
+    if (found > 0) this.#queues.rescore(task.group)
     let stages = this.#stages.get(task.group)
     if (stages === undefined) {
       stages = new Map()
       this.#stages.set(task.group, stages)
     }
     const stage = stages.get(task.name)
-    if (stage === undefined) stages.set(task.name, [task.id])
-    else stage.push(task.id)
+    if (stage === undefined) stages.set(task.name, { ids: [task.id], head: 0 })
+    else stage.ids.push(task.id)
   }
 
   onGone(taskId: TaskId, view: ClusterView): void {
@@ -131,14 +139,13 @@ class Srpt implements Policy {
   }
 
   #nextOfStage(group: TaskId, name: string, view: ClusterView): TaskView | undefined {
-    const ids = this.#stages.get(group)?.get(name)
-    if (ids === undefined) return undefined
-    for (;;) {
-      const id = ids.at(-1)
-      if (id === undefined) return undefined
-      if (this.#queues.has(id)) return view.task(id)
-      ids.pop()
+    const stage = this.#stages.get(group)?.get(name)
+    if (stage === undefined) return undefined
+    for (; stage.head < stage.ids.length; stage.head++) {
+      const id = stage.ids[stage.head]
+      if (id !== undefined && this.#queues.has(id)) return view.task(id)
     }
+    return undefined
   }
 
   #best(view: ClusterView): PlacementChoice | undefined {

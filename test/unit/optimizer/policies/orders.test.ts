@@ -1,0 +1,154 @@
+import { expect, test } from 'vitest'
+import { createRng } from '../../../../base/prng.ts'
+import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../../../../optimizer/policies/fifo.ts'
+import { late } from '../../../../optimizer/policies/late.ts'
+import { lastTwo, oracle, userLimit } from '../../../../optimizer/policies/predictors.ts'
+import { random } from '../../../../optimizer/policies/random.ts'
+import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
+import { tenantFair } from '../../../../optimizer/policies/tenant-fair.ts'
+import { tetris } from '../../../../optimizer/policies/tetris.ts'
+import { simProgress } from '../../../../optimizer/sim/view.ts'
+import { machineOf, nodesOf, placed, runPolicy } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+const WORKS = [5000, 3000, 1000, 4000, 2000]
+const together: readonly TaskSketch[] = WORKS.map((work) => ({ work, limit: 10_000 - work, cpu: 1 }))
+
+test('FIFO runs in order of arrival', () => {
+  expect(placed(runPolicy(together, nodesOf([1]), fifoStrict()))).toEqual([1, 2, 3, 4, 5])
+})
+
+test('the truth runs the shortest first, limits run what claims to be shortest', () => {
+  const byTruth = shortestFirst({ name: 'sjf', estimator: oracle((id) => WORKS[id - 1]!) })
+  expect(placed(runPolicy(together, nodesOf([1]), byTruth))).toEqual([3, 5, 2, 4, 1])
+  const byLimit = shortestFirst({ name: 'sjf', estimator: userLimit() })
+  expect(placed(runPolicy(together, nodesOf([1]), byLimit))).toEqual([1, 4, 2, 5, 3])
+})
+
+test('shortest first weighs a task by the processors that it holds', () => {
+  const tasks = [
+    { work: 3000, cpu: 1000 },
+    { work: 2000, cpu: 2000 }
+  ]
+  const policy = shortestFirst({ name: 'sjf', estimator: oracle((id) => tasks[id - 1]!.work) })
+  expect(placed(runPolicy(tasks, machineOf(2000), policy))).toEqual([1, 2])
+})
+
+test('last two: the mean of a tenant’s last two run times, capped by the limit; before that the limit', () => {
+  const estimator = lastTwo()
+  const uncapped = lastTwo({ capped: false, unknownMs: 77 })
+  const seen: number[][] = []
+  runPolicy(
+    [1000, 3000, 5000, 100].map((work, index) => ({ work, at: index * 10_000, limit: 3500 })),
+    nodesOf([1]),
+    watching(
+      (task) => seen.push([estimator.predict(task).meanMs, uncapped.predict(task).meanMs]),
+      [estimator, uncapped]
+    )
+  )
+  expect(seen).toEqual([
+    [3500, 77],
+    [1000, 1000],
+    [2000, 2000],
+    [3500, 4000]
+  ])
+})
+
+test('a live order moves waiting tasks when a sibling’s run time is known', () => {
+  const tasks = [
+    { work: 100, tenant: 'a', limit: 9000 },
+    { work: 100, tenant: 'b', limit: 5000 },
+    { work: 100, tenant: 'a', limit: 9000 }
+  ]
+  const order = (live: boolean): number[] =>
+    placed(
+      runPolicy(
+        [{ work: 50, tenant: 'a', limit: 100 }, ...tasks],
+        nodesOf([1]),
+        shortestFirst({ name: 's', estimator: lastTwo(), live })
+      )
+    )
+  expect(order(false)).toEqual([1, 3, 2, 4])
+  expect(order(true)).toEqual([1, 2, 4, 3])
+})
+
+test('fair sharing among tenants gives the next slot to the tenant that holds least', () => {
+  const tasks = ['a', 'a', 'a', 'b', 'b', 'c'].map((tenant) => ({ work: 1000, tenant }))
+  expect(placed(runPolicy(tasks, nodesOf([1, 1, 1]), tenantFair())).slice(0, 3)).toEqual([1, 4, 6])
+})
+
+test('a tenant of twice the weight holds twice the slots', () => {
+  const tasks = Array.from({ length: 12 }, (_, index) => ({ work: 1000, tenant: index < 6 ? 'a' : 'b' }))
+  const policy = tenantFair({ weightOf: (tenant) => (tenant === 'b' ? 2 : 1) })
+  const first = placed(runPolicy(tasks, nodesOf([1, 1, 1, 1, 1, 1]), policy)).slice(0, 6)
+  expect(first.filter((id) => id > 6)).toHaveLength(4)
+})
+
+test('round robin takes nodes in turn, also after one was passed over', () => {
+  const tasks = [0, 1, 2, 3].map((at) => ({ work: at === 0 ? 10_000 : 1, at: at * 10 }))
+  expect(Array.from(runPolicy(tasks, nodesOf([1, 1, 1]), fifoRoundRobin()).node)).toEqual([1, 2, 3, 2])
+})
+
+test('power of two spreads tasks more evenly than one random choice', () => {
+  const tasks = Array.from({ length: 400 }, () => ({ work: 1000 }))
+  const worst = (make: typeof random): number => {
+    const counts = new Map<number, number>()
+    for (const node of runPolicy(tasks, nodesOf(new Array<number>(20).fill(1), 40), make(createRng(3)))
+      .node) {
+      counts.set(node, (counts.get(node) ?? 0) + 1)
+    }
+    return Math.max(...counts.values())
+  }
+  expect(worst(fifoPowerOfTwo)).toBeLessThan(worst(random))
+})
+
+test('Tetris sends a task to the node that has most left of what it asks', () => {
+  const cluster = nodesOf([1, 1], 8).map((node) => ({ ...node, resources: { cpu: 10, memory: 10 } }))
+  const tasks = [{ cpu: 4 }, { cpu: 1, memory: 4 }, { cpu: 4 }].map((resources) => ({ work: 10, resources }))
+  const run = (policy: ReturnType<typeof fifoStrict>): number[] =>
+    Array.from(runPolicy(tasks, cluster, policy).node)
+  expect(run(tetris({ name: 'tetris' }))).toEqual([1, 2, 2])
+  // By slots alone both nodes are as full.
+  expect(run(policyFactory('least-loaded')(createRng(1)))).toEqual([1, 2, 1])
+})
+
+test('LATE copies the slowest task once nothing else is to be placed, and the copy wins', () => {
+  const tasks = Array.from({ length: 8 }, () => ({ work: 10_000, idempotent: true }))
+  const cluster = nodesOf([1, 1, 1, 1, 1, 1, 1, 0.1, 1, 1])
+  const inner = (): ReturnType<typeof fifoStrict> => policyFactory('fifo')(createRng(1))
+  expect(runPolicy(tasks, cluster, inner()).endedAt).toBe(100_000)
+  const result = runPolicy(tasks, cluster, late(inner(), simProgress))
+  expect(result.endedAt).toBeLessThan(15_000)
+  expect(result.attempts.filter(({ end }) => end === 'stopped').map(({ node }) => node)).toEqual([8])
+})
+
+test('LATE never copies a task that is not idempotent', () => {
+  const result = runPolicy([{ work: 50_000 }], nodesOf([1, 1]), late(fifoStrict(), simProgress))
+  expect(result.attemptCount).toBe(1)
+})
+
+function watching(
+  onReady: (task: Parameters<ReturnType<typeof fifoStrict>['onReady']>[0]) => unknown,
+  estimators: readonly ReturnType<typeof lastTwo>[]
+): ReturnType<typeof fifoStrict> {
+  const inner = fifoStrict()
+  return {
+    name: 'watch',
+    reset: (view) => {
+      inner.reset(view)
+    },
+    onReady: (task, view) => {
+      onReady(task)
+      inner.onReady(task, view)
+    },
+    onGone: (id, view) => {
+      inner.onGone(id, view)
+    },
+    onEnded: (feedback, view) => {
+      for (const estimator of estimators) estimator.observe(feedback)
+      inner.onEnded?.(feedback, view)
+    },
+    next: (view) => inner.next(view)
+  }
+}
