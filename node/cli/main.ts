@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module'
 import { EXIT } from './context.ts'
 import { runCli } from './run-cli.ts'
+import { packageVersion } from './version.ts'
 
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -28,8 +28,3 @@ process.exitCode = await runCli(
   },
   packageVersion()
 )
-
-/** The name resolves to the package itself, from its sources and from `dist/` alike. */
-function packageVersion(): string {
-  return (createRequire(import.meta.url)('dtss/package.json') as { version: string }).version
-}

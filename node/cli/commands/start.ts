@@ -1,0 +1,135 @@
+/** `dtss start`: one node, until it is told to stop. */
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { AppError } from '../../../base/errors.ts'
+import { DEFAULT_PORT } from '../../../base/wire/headers.ts'
+import { DEFAULT_TIMING, LAN_TIMING } from '../../../runtime/config.ts'
+import type { RunningNode } from '../../wiring/start-node.ts'
+import { EXIT, print, printJson, type CliContext } from '../context.ts'
+import { defaultSlots, parseCount, parseLabels, parsePort, parseResources } from '../start-options.ts'
+import { packageVersion } from '../version.ts'
+
+interface Options {
+  readonly data: string
+  readonly join: readonly string[]
+  readonly httpHost: string
+  readonly httpPort: number
+  readonly peerHost: string
+  readonly peerPort: number
+  readonly slots: number
+  readonly poolProcesses?: number
+  readonly shell: boolean
+  readonly handlers?: string
+  readonly zone: string
+  readonly label: Readonly<Record<string, string>>
+  readonly resource: Readonly<Record<string, number>>
+  readonly timing: 'default' | 'lan'
+  readonly allowHost: readonly string[]
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly json?: boolean
+  readonly stopOnStdinEnd?: boolean
+}
+
+const DEFAULT_PEER_PORT = 7401
+
+export function define(command: Command, context: CliContext): void {
+  const collect = (value: string, former: readonly string[]): string[] => [...former, value]
+  command
+    .option('--data <folder>', 'data folder: log, state, identity', 'dtss-data')
+    .option(
+      '--join <multiaddr>',
+      'a member to join through (repeatable); without it an empty folder founds a cluster',
+      collect,
+      []
+    )
+    .option('--http-host <address>', 'where the HTTP API listens', '127.0.0.1')
+    .option('--http-port <port>', 'port of the HTTP API; 0 for any free one', parsePort, DEFAULT_PORT)
+    .option('--peer-host <address>', 'where other nodes connect to', '127.0.0.1')
+    .option('--peer-port <port>', 'port for other nodes; 0 for any free one', parsePort, DEFAULT_PEER_PORT)
+    .option('--slots <n>', 'attempts that run here at once', parseCount, defaultSlots())
+    .option('--pool-processes <n>', 'js processes that are kept ready', parseCount)
+    .option('--no-shell', 'do not offer the shell executor')
+    .option('--handlers <folder>', 'folder of js handlers')
+    .option('--zone <name>', 'failure zone; voters are spread over zones', '')
+    .option('--label <key=value>', 'label for node selectors (repeatable)', parseLabels, {})
+    .option('--resource <name=amount>', 'resource offered to tasks (repeatable)', parseResources, {})
+    .option('--timing <profile>', 'default | lan (one machine or rack: faster failover)', 'default')
+    .option('--allow-host <name>', 'further name that the HTTP API answers to (repeatable)', collect, [])
+    .option('--log-level <level>', 'debug | info | warn | error | silent', 'info')
+    .option('--json', 'print one JSON object when the node is up')
+    .option('--stop-on-stdin-end', 'stop when standard input ends (for parents that may die)')
+    .action((options: Options) => run(options, context))
+}
+
+async function run(options: Options, context: CliContext): Promise<void> {
+  const { startNode } = await import('../../wiring/start-node.ts')
+  const { createLogger } = await import('../../system/logger.ts')
+  let fatal: AppError | undefined
+  let wake: () => void = () => undefined
+  const over = new Promise<void>((resolve) => {
+    wake = resolve
+  })
+  const node = await startNode({
+    dataFolder: options.data,
+    join: options.join,
+    httpHost: options.httpHost,
+    httpPort: options.httpPort,
+    peerHost: options.peerHost,
+    peerPort: options.peerPort,
+    slots: options.slots,
+    executors: options.shell ? ['shell', 'js'] : ['js'],
+    handlersFolder: options.handlers,
+    zone: options.zone,
+    labels: options.label,
+    resources: options.resource,
+    timing: timingOf(options.timing),
+    allowedHosts: options.allowHost,
+    ...(options.poolProcesses === undefined ? {} : { pool: { warm: options.poolProcesses } }),
+    version: packageVersion(),
+    logger: createLogger({ level: options.logLevel, fields: { data: options.data } }),
+    onFatal: (error) => {
+      fatal = error
+      wake()
+    }
+  })
+  announce(options, context, node)
+  context.signal.addEventListener('abort', wake)
+  if (options.stopOnStdinEnd === true) void stdinEnds(context).then(wake)
+  if (!context.signal.aborted) await over
+  if (fatal !== undefined) {
+    // What a failed disk or a broken invariant left behind is unknown: no more writing, no orderly stop.
+    context.stderr.write(`dtss: ${fatal.code}: ${fatal.message}\n`)
+    process.exit(EXIT.failed)
+  }
+  await node.stop()
+}
+
+function announce(options: Options, context: CliContext, node: RunningNode): void {
+  const { nodeId: id, url, addresses } = node
+  if (options.json === true) {
+    printJson(context, {
+      ok: true,
+      id,
+      url,
+      addresses,
+      data: join(process.cwd(), options.data),
+      pid: process.pid
+    })
+    return
+  }
+  print(context, `node ${id} is up`)
+  print(context, `  HTTP API   ${url}`)
+  for (const address of addresses) print(context, `  join with  --join ${address}`)
+}
+
+function timingOf(profile: string): typeof DEFAULT_TIMING {
+  if (profile === 'default') return DEFAULT_TIMING
+  if (profile === 'lan') return LAN_TIMING
+  throw new AppError('CONFIG_INVALID', `--timing: got "${profile}", expected default or lan`, {
+    details: { field: 'timing', got: profile, expected: 'default | lan' }
+  })
+}
+
+async function stdinEnds(context: CliContext): Promise<void> {
+  for await (const chunk of context.stdin) if (chunk.length < 0) return
+}

@@ -1,0 +1,47 @@
+/** Parsers of the options of `dtss start` and `dtss dev`: what is wrong is named with what was expected. */
+import { availableParallelism } from 'node:os'
+import { InvalidArgumentError } from 'commander'
+
+/** A node runs as many attempts at once as it has cores, and two at the least. */
+export function defaultSlots(): number {
+  return Math.max(2, availableParallelism())
+}
+
+export function parsePort(text: string): number {
+  return parseInteger(text, 0, 65_535)
+}
+
+export function parseCount(text: string): number {
+  return parseInteger(text, 0, 10_000)
+}
+
+export function parseLabels(
+  text: string,
+  former: Readonly<Record<string, string>>
+): Readonly<Record<string, string>> {
+  const [key, value] = pair(text)
+  return { ...former, [key]: value }
+}
+
+export function parseResources(
+  text: string,
+  former: Readonly<Record<string, number>>
+): Readonly<Record<string, number>> {
+  const [name, value] = pair(text)
+  const amount = Number(value)
+  if (!Number.isFinite(amount) || amount < 0)
+    throw new InvalidArgumentError(`got "${value}", expected an amount ≥ 0`)
+  return { ...former, [name]: amount }
+}
+
+function parseInteger(text: string, minimum: number, maximum: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value
+  throw new InvalidArgumentError(`got "${text}", expected an integer from ${minimum} to ${maximum}`)
+}
+
+function pair(text: string): [string, string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError(`got "${text}", expected name=value`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
