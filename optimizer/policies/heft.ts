@@ -2,7 +2,8 @@
  * List schedulers for DAGs: HEFT, CPoP and PEFT as static plans, and HEFT's order with its choice of node made anew at
  * each decision (dynamic). The predictions decide how much of a plan is true: tasks alike (`unit`), class means, truth.
  *
- * - Static: a node waits for the task that the plan says comes next on it. Several DAGs are planned one after another.
+ * - Static: a node waits for the task that the plan says comes next on it. A new DAG, a failed attempt or a change of
+ *   nodes makes a new plan for all that has not started.
  * - Dynamic: the ready task with the highest upward rank goes to the node where it would *finish* first, busy nodes
  *   included; when that node is busy the task waits for it, and the next task is looked at.
  */
@@ -38,16 +39,24 @@ export function dynamicHeft(options: DagPolicyOptions & { readonly greedy?: bool
   return new DynamicHeft(options)
 }
 
+/** What one slot is to run, in order, and how far it is. */
+interface Lane {
+  readonly node: NodeId
+  readonly tasks: TaskId[]
+  at: number
+}
+
 class StaticDag implements Policy {
   readonly name: string
   readonly #algorithm: StaticAlgorithm
   readonly #options: DagPolicyOptions
-  /** Ready tasks whose group has no plan yet. */
-  #unplanned: TaskId[] = []
   readonly #ready = new Set<TaskId>()
+  readonly #running = new Map<TaskId, { readonly node: NodeId; readonly endsAt: number }>()
+  /** Tasks that the plan holds and that have not started. */
   readonly #planned = new Set<TaskId>()
-  /** What each lane runs, in order, and how far it is. */
-  #lanes: { readonly node: NodeId; readonly tasks: TaskId[]; at: number; freeAt: number }[] = []
+  #lanes: Lane[] = []
+  /** Whether something is ready that the plan does not hold, or the plan's nodes are not the view's. */
+  #stale = true
 
   constructor(algorithm: StaticAlgorithm, options: DagPolicyOptions) {
     this.name = options.name
@@ -57,87 +66,105 @@ class StaticDag implements Policy {
 
   reset(view: ClusterView): void {
     this.#ready.clear()
-    this.onNodesChanged(view)
+    this.#running.clear()
+    this.#planned.clear()
+    this.#stale = true
     for (const task of view.ready()) this.onReady(task)
+    for (const attempt of view.running()) {
+      this.#running.set(attempt.taskId, { node: attempt.node, endsAt: attempt.placedAt })
+    }
   }
 
   onReady(task: TaskView): void {
     this.#ready.add(task.id)
-    // One that was planned and comes back has failed: it goes first wherever a slot is free.
-    if (task.attempts > 0 || !this.#planned.has(task.id)) this.#unplanned.push(task.id)
+    if (!this.#planned.has(task.id)) this.#stale = true
   }
 
   onGone(taskId: TaskId): void {
     this.#ready.delete(taskId)
-  }
-
-  onEnded(feedback: AttemptFeedback): void {
-    this.#options.estimator.observe(feedback)
-  }
-
-  onFinished(taskId: TaskId): void {
     this.#planned.delete(taskId)
   }
 
-  /** Plans anew: what is ready, and all that follows from it. */
-  onNodesChanged(view: ClusterView): void {
-    const nodes = view.nodes()
-    this.#lanes = lanesOf(nodes).map((index) => ({
-      node: nodes[index]?.id ?? (0 as NodeId),
-      tasks: [],
-      at: 0,
-      freeAt: view.now
-    }))
-    this.#planned.clear()
-    this.#unplanned = [...this.#ready]
+  onEnded(feedback: AttemptFeedback): void {
+    this.#running.delete(feedback.task.id)
+    this.#options.estimator.observe(feedback)
+  }
+
+  onNodesChanged(): void {
+    this.#stale = true
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
-    if (this.#unplanned.length > 0) this.#plan(view)
+    if (this.#stale) this.#plan(view)
     for (const lane of this.#lanes) {
       const node = view.node(lane.node)
       if (node === undefined || node.freeSlots <= 0) continue
-      const id = this.#nextOn(lane, view)
+      const id = this.#nextOn(lane)
       const task = id === undefined || !this.#ready.has(id) ? undefined : view.task(id)
       if (task === undefined || !takes(task, node, view)) continue
       lane.at++
+      const runMs = this.#options.estimator.predict(task, node).meanMs
+      this.#running.set(task.id, { node: node.id, endsAt: view.now + runMs })
       return { taskId: task.id, node: node.id }
     }
     return undefined
   }
 
-  /** The lane's next task that still has to run. */
-  #nextOn(lane: { readonly tasks: TaskId[]; at: number }, view: ClusterView): TaskId | undefined {
-    for (;;) {
+  /** The lane's next task that has not started. */
+  #nextOn(lane: Lane): TaskId | undefined {
+    for (; lane.at < lane.tasks.length; lane.at++) {
       const id = lane.tasks[lane.at]
-      if (id === undefined || (this.#planned.has(id) && view.task(id) !== undefined)) return id
-      lane.at++
+      if (id !== undefined && this.#planned.has(id)) return id
     }
+    return undefined
   }
 
+  /**
+   * Plans all that has not started: what is ready, what waits for it and what waits for running tasks. Planning only
+   * the new part could put a task behind one of its own dependents.
+   */
   #plan(view: ClusterView): void {
-    const roots = this.#unplanned.map((id) => view.task(id)).filter((task) => task !== undefined)
-    this.#unplanned = []
+    this.#stale = false
     const nodes = [...view.nodes()]
     const { estimator, transferMs = noTransfer } = this.#options
-    const dag = dagFrom(roots, view)
+    const dag = dagFrom(this.#roots(view), view)
+    const indexes = lanesOf(nodes)
     const plan = planDag(this.#algorithm, {
       dag,
       nodes,
       costs: nodeCosts(dag, nodes, estimator, view),
       meanCosts: meanCosts(dag, estimator, view),
       transferMs,
-      freeAt: Float64Array.from(this.#lanes, (lane) => Math.max(lane.freeAt, view.now))
+      freeAt: this.#freeAt(nodes, indexes, view.now)
     })
-    const byStart = [...plan].sort((a, b) => a.startsAt - b.startsAt)
-    for (const { task, lane, endsAt } of byStart) {
+    this.#lanes = indexes.map((index) => ({ node: nodes[index]?.id ?? (0 as NodeId), tasks: [], at: 0 }))
+    this.#planned.clear()
+    for (const { task, lane } of plan.sort((a, b) => a.startsAt - b.startsAt)) {
       const id = dag.ids[task]
-      const target = this.#lanes[lane]
-      if (id === undefined || target === undefined) continue
-      target.tasks.push(id)
-      target.freeAt = Math.max(target.freeAt, endsAt)
+      if (id === undefined) continue
+      this.#lanes[lane]?.tasks.push(id)
       this.#planned.add(id)
     }
+  }
+
+  #roots(view: ClusterView): TaskView[] {
+    const ids = new Set(this.#ready)
+    for (const id of this.#running.keys())
+      for (const dependent of view.task(id)?.dependents ?? []) ids.add(dependent)
+    return [...ids].map((id) => view.task(id)).filter((task) => task !== undefined)
+  }
+
+  /** When each lane is predicted to be free. Which of a node's lanes holds which running task does not matter. */
+  #freeAt(nodes: readonly NodeView[], lanes: readonly number[], now: number): Float64Array {
+    const ends = new Map<NodeId, number[]>()
+    for (const { node, endsAt } of this.#running.values()) {
+      const list = ends.get(node)
+      if (list === undefined) ends.set(node, [endsAt])
+      else list.push(endsAt)
+    }
+    return Float64Array.from(lanes, (index) =>
+      Math.max(now, ends.get(nodes[index]?.id ?? (0 as NodeId))?.pop() ?? now)
+    )
   }
 }
 

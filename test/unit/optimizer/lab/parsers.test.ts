@@ -1,0 +1,200 @@
+import { expect, test } from 'vitest'
+import { parseOpenbNodes, parseOpenbPods, openbTrace } from '../../../../optimizer/lab/openb.ts'
+import { parseSwf } from '../../../../optimizer/lab/swf.ts'
+import { swfTrace } from '../../../../optimizer/lab/swf-trace.ts'
+import { parseTpch } from '../../../../optimizer/lab/tpch.ts'
+import { tpchTrace, TPCH_DEFAULTS } from '../../../../optimizer/lab/tpch-trace.ts'
+import { parseVmNoise } from '../../../../optimizer/lab/vm-noise.ts'
+import { parseWorkflows } from '../../../../optimizer/lab/wfinstances.ts'
+import { workflowTrace } from '../../../../optimizer/lab/wfinstances-trace.ts'
+import type { Instance, Trace } from '../../../../optimizer/lab/trace.ts'
+
+const only = (trace: Trace, load?: number): Instance => [...trace.instances(0, load)][0]!
+
+const SWF = [
+  '; Version: 2.2',
+  '; MaxProcs: 8',
+  ';',
+  '2 100 -1 50 -1 -1 -1 4 60 -1 1 7 3 -1 -1 -1 -1 -1',
+  '1   0 10 20  2 -1 64 2 30 -1 1 6 3  9  2  1 -1 -1',
+  '3 120 -1 -1 4 -1 -1 4 60 -1 5 7 3 -1 -1 -1 -1 -1',
+  ''
+]
+
+test('an SWF log is read in order of submission, without jobs that never ran', () => {
+  const log = parseSwf(SWF, 'log.swf')
+  expect(log).toMatchObject({ maxProcs: 8, skipped: 1 })
+  expect(
+    log.jobs.map(({ job, processors, runS, requestedS }) => [job, processors, runS, requestedS])
+  ).toEqual([
+    [1, 2, 20, 30],
+    [2, 4, 50, 60]
+  ])
+})
+
+test('an SWF job becomes a task on one pool node', () => {
+  const instance = only(swfTrace('log', parseSwf(SWF, 'log.swf')))
+  expect(instance.cluster).toMatchObject([{ slots: 8, resources: { cpu: 8000 } }])
+  expect(instance.workload.tasks[0]).toMatchObject({
+    tenant: 'u6',
+    name: 'u6/g3/e9/q2',
+    resources: { cpu: 2000 },
+    limitMs: 30_000,
+    workMs: 20_000,
+    peakMemoryBytes: 64 * 1024 * 2
+  })
+})
+
+test('a load sets the number of processors, but never below the widest job', () => {
+  const log = parseSwf(SWF, 'log.swf')
+  // Work is 2 × 20 + 4 × 50 = 240 processor-seconds in 100 s.
+  expect(only(swfTrace('log', log), 0.4).cluster[0]!.slots).toBe(6)
+  expect(only(swfTrace('log', log), 2).cluster[0]!.slots).toBe(4)
+  expect(only(swfTrace('log', log), 0.4).load).toBeCloseTo(0.4)
+})
+
+test('seed 0 is the log itself; other seeds shake its arrivals and nothing else', () => {
+  const [first, second] = [0, 1].map(
+    (seed) => [...swfTrace('log', parseSwf(SWF, 'log.swf')).instances(seed, 1)][0]!
+  )
+  expect(first!.workload.tasks.map(({ submittedAt }) => submittedAt)).toEqual([0, 100_000])
+  expect(second!.workload.tasks[1]!.submittedAt).not.toBe(100_000)
+  expect(second!.workload.tasks.map(({ workMs }) => workMs)).toEqual(
+    first!.workload.tasks.map(({ workMs }) => workMs)
+  )
+})
+
+test('an SWF log is read up to a limit of jobs', () => {
+  expect(parseSwf(SWF, 'log.swf', 1).jobs.map(({ job }) => job)).toEqual([2])
+})
+
+test.each([
+  ['1 2 3', /log\.swf:1: field count: got 3, expected 16 to 18 numbers/],
+  ['1 x -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /log\.swf:1: field submit time: got "x", expected a number/],
+  ['1 -5 -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /field submit time: got -5, expected seconds ≥ 0/]
+])('the malformed SWF line %j names line, field, got and expected', (line, message) => {
+  expect(() => parseSwf([line], 'log.swf')).toThrow(message)
+})
+
+const STAGE = { id: 0, tasks: 2, parents: [], first: { 5: [40, 10] }, rest: { 5: [20] }, fresh: { 5: [40] } }
+const JOB = { id: 'q', stages: [STAGE, { ...STAGE, id: 1, parents: [0], tasks: 3 }] }
+
+test('first-wave durations lose the fresh ones among them', () => {
+  const stage = parseTpch([JSON.stringify(JOB)], 'jobs.jsonl')[0]!.stages[0]!
+  expect(stage.first).toEqual({ counts: [5], values: [[10]] })
+  expect(stage).toMatchObject({ meanMs: (40 + 10 + 20) / 3, leastMs: 10 })
+})
+
+test('stages become tasks that wait for all tasks of their parents', () => {
+  const trace = tpchTrace('jobs', parseTpch([JSON.stringify(JOB)], 'jobs.jsonl'), {
+    ...TPCH_DEFAULTS,
+    jobs: 2,
+    executors: 3
+  })
+  const { workload, cluster } = only(trace)
+  expect(cluster).toHaveLength(3)
+  expect(workload.tasks.map(({ id, group, needs }) => [id, group, needs])).toEqual([
+    [1, 1, []],
+    [2, 1, []],
+    ...[3, 4, 5].map((id) => [id, 1, [1, 2]]),
+    [6, 6, []],
+    [7, 6, []],
+    ...[8, 9, 10].map((id) => [id, 6, [6, 7]])
+  ])
+})
+
+test.each([
+  ['{"id":"q"}', /jobs\.jsonl:1: field stages: got nothing/],
+  ['not json', /field line: got "not json", expected a JSON object/],
+  [JSON.stringify({ id: 'q', stages: [{ ...STAGE, parents: [4] }] }), /stages\[0\]\.parents: got \[4\]/],
+  [JSON.stringify({ id: 'q', stages: [{ ...STAGE, rest: { 5: ['x'] } }] }), /stages\[0\]\.rest\.5/]
+])('a malformed TPC-H line names what is wrong', (line, message) => {
+  expect(() => parseTpch([line], 'jobs.jsonl')).toThrow(message)
+})
+
+const WORKFLOW = {
+  id: 'w',
+  app: 'demo',
+  tasks: [
+    { n: 'a', t: 4, in: 10, m: 99 },
+    { n: 'b', p: [[0, 5]], t: 8 },
+    { n: 'b', p: [[0, 7]] }
+  ]
+}
+
+test('a workflow becomes one group on nodes of different speed', () => {
+  const trace = workflowTrace('flows', parseWorkflows([JSON.stringify(WORKFLOW)], 'flows.jsonl'), 4)
+  const instance = only(trace)
+  expect(instance.workload.tasks.map(({ group, needs, workMs }) => [group, needs, workMs])).toEqual([
+    [1, [], 4000],
+    [1, [1], 8000],
+    [1, [1], 1]
+  ])
+  const speeds = instance.cluster.map(({ speeds }) => speeds['cpu']!)
+  expect(Math.min(...speeds)).toBeGreaterThanOrEqual(0.5)
+  expect(Math.max(...speeds)).toBeLessThan(1.5)
+  const critical = 12_000 / Math.max(...speeds)
+  expect(instance.makespanBoundMs).toBeCloseTo(Math.max(critical, 12_001 / speeds.reduce((a, b) => a + b)))
+})
+
+test.each([
+  [
+    { ...WORKFLOW, tasks: [{ n: 'a', p: [[3, 1]] }] },
+    /flows\.jsonl:1: field tasks\[0\]\.p\[0\]: got \[3,1\]/
+  ],
+  [{ ...WORKFLOW, tasks: [{ t: 1 }] }, /field tasks\[0\]\.n: got nothing, expected a string/],
+  [{ ...WORKFLOW, tasks: [{ n: 'a', t: -1 }] }, /field tasks\[0\]\.t: got -1/]
+])('a malformed workflow names what is wrong', (workflow, message) => {
+  expect(() => parseWorkflows([JSON.stringify(workflow)], 'flows.jsonl')).toThrow(message)
+})
+
+const PODS = `name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time
+p1,4000,1024,1,500,T4|A10,LS,Running,10,110,20
+p2,1000,1,2,1000,,BE,Failed,0,100,5
+p3,1000,1,0,0,,BE,Pending,0,100,
+`
+const NODES = `sn,cpu_milli,memory_mib,gpu,model
+n1,8000,4096,2,T4
+n2,8000,4096,2,G2
+`
+
+test('pods run where their GPU model is, and ask for parts of GPUs', () => {
+  const trace = openbTrace('openb', parseOpenbPods(PODS, 'pods.csv'), parseOpenbNodes(NODES, 'nodes.csv'))
+  const { workload, cluster } = only(trace)
+  expect(
+    workload.tasks.map(({ submittedAt, workMs, resources, nodeSelector }) => [
+      submittedAt,
+      workMs,
+      resources,
+      nodeSelector
+    ])
+  ).toEqual([
+    [0, 95_000, { cpu: 1000, memory: 2 ** 20, gpu: 2000 }, {}],
+    [10_000, 90_000, { cpu: 4000, memory: 2 ** 30, gpu: 500 }, { 'gpu:T4|A10': 'yes' }]
+  ])
+  expect(cluster.map(({ labels }) => labels)).toEqual([{ 'gpu:T4|A10': 'yes' }, {}])
+})
+
+test('a malformed cell names file, line and column', () => {
+  expect(() => parseOpenbPods(PODS.replace('4000', 'many'), 'pods.csv')).toThrow(
+    /pods\.csv:2: field cpu_milli: got "many", expected a number/
+  )
+  expect(() => parseOpenbNodes('sn,cpu_milli\nn1', 'nodes.csv')).toThrow(
+    /nodes\.csv:2: field count: got 1, expected 2 cells/
+  )
+  expect(() => parseOpenbNodes('sn\nn1', 'nodes.csv')).toThrow(/nodes\.csv:1: field cpu_milli/)
+})
+
+test('machine noise is read as quantiles of speed by kind', () => {
+  const series = (test_name: string, values: number[]): object => ({
+    test_name,
+    vm_lifespan: 'short',
+    rel_speed_quantiles: values
+  })
+  const text = JSON.stringify({
+    quantile_levels: [0, 50, 100],
+    series: [series('Test:_CPU', [0.5, 1, 2]), series('Test:_CPU_Cache', [0.1, 1, 3])]
+  })
+  expect(parseVmNoise(text, 'noise.json')['memory']).toEqual({ levels: [0, 0.5, 1], values: [0.1, 1, 3] })
+  expect(() => parseVmNoise('{}', 'noise.json')).toThrow(/noise\.json:1: field quantile_levels: got nothing/)
+})

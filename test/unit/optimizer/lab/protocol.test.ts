@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest'
+import { BASELINES, defaultPolicies, findPolicies } from '../../../../optimizer/lab/catalog.ts'
+import { runProtocol } from '../../../../optimizer/lab/protocol.ts'
+import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../../../optimizer/lab/synthetic.ts'
+import { jsonReport, textReport } from '../../../../optimizer/lab/text-report.ts'
+
+const trace = syntheticTrace({ ...SYNTHETIC_DEFAULTS, tasks: 400, nodes: 4 })
+const names = ['fifo-fit', 'sjf-last2', 'sjf-oracle']
+
+test('the gap closed is 0 for the base and 1 for the clairvoyant run, and both carry intervals', () => {
+  const report = runProtocol(trace, { policies: findPolicies(names), load: 0.9, seeds: 5 })
+  const [base, learned, clairvoyant] = report.policies
+  expect(base!.gapClosed).toBeUndefined()
+  expect(base!.againstBase!.relative).toBe(0)
+  expect(clairvoyant!.gapClosed).toBe(1)
+  const gap = (base!.meanJctS - learned!.meanJctS) / (base!.meanJctS - clairvoyant!.meanJctS)
+  expect(learned!.gapClosed).toBeCloseTo(gap)
+  expect(learned!.ci95.gapClosed!.low).toBeLessThanOrEqual(gap)
+  expect(learned!.ci95.gapClosed!.high).toBeGreaterThanOrEqual(gap)
+  expect(report.load).toBeCloseTo(0.9, 1)
+})
+
+test('with one seed the units themselves are resampled', () => {
+  const [base] = runProtocol(trace, { policies: findPolicies(['fifo-fit']), load: 0.9, seeds: 1 }).policies
+  const { low, high } = base!.ci95.meanJctS
+  expect(low).toBeLessThan(base!.meanJctS)
+  expect(high).toBeGreaterThan(base!.meanJctS)
+})
+
+test('the same options give the same report', () => {
+  const once = (): unknown =>
+    runProtocol(trace, { policies: findPolicies(['random', 'power-of-two']), load: 0.9, seeds: 2 })
+  expect(once()).toEqual(once())
+})
+
+test('cold start is the first tenth of arrivals', () => {
+  const [base] = runProtocol(trace, { policies: findPolicies(['fifo-fit']), load: 0.9, seeds: 1 }).policies
+  const { coldStart, warm, meanJctS } = base!
+  // Groups and stragglers aside, 40 of 400 tasks are cold.
+  expect(0.1 * coldStart.meanJctS + 0.9 * warm.meanJctS).toBeCloseTo(meanJctS, 6)
+})
+
+test('decisions are timed with the clock that is passed in', () => {
+  let ticks = 0
+  const [base] = runProtocol(trace, {
+    policies: findPolicies(['fifo-fit']),
+    load: 0.9,
+    seeds: 1,
+    clockUs: () => (ticks += 3)
+  }).policies
+  expect(base!.decisionP50Us).toBe(3)
+})
+
+test('progress is told per run', () => {
+  const runs = new Set<number>()
+  runProtocol(trace, {
+    policies: findPolicies(names),
+    load: 0.9,
+    seeds: 2,
+    onProgress: ({ run }) => runs.add(run)
+  })
+  expect([...runs]).toEqual([0, 1, 2, 3, 4, 5])
+})
+
+test('every baseline finishes a synthetic workload with stragglers and failures', () => {
+  const small = syntheticTrace({ ...SYNTHETIC_DEFAULTS, tasks: 120, nodes: 3 })
+  const { policies } = runProtocol(small, { policies: BASELINES, load: 0.8, seeds: 1 })
+  for (const { policy, tasksFinished } of policies) expect([policy, tasksFinished]).toEqual([policy, 120])
+})
+
+test('an unknown policy is refused with the names that exist', () => {
+  expect(() => findPolicies(['fifo-fit', 'best'])).toThrow(/policy: got "best", expected one of fifo-fit, /)
+})
+
+test('names are unique, and every clairvoyant counterpart exists', () => {
+  const all = BASELINES.map(({ name }) => name)
+  expect(new Set(all).size).toBe(all.length)
+  for (const { clairvoyant } of BASELINES) if (clairvoyant !== undefined) expect(all).toContain(clairvoyant)
+  for (const family of ['independent', 'dags', 'one-dag', 'packing'] as const) {
+    expect(defaultPolicies(family).map(({ name }) => name)).toContain('fifo-fit')
+  }
+})
+
+test('a report is a table for people and an object for machines', () => {
+  const report = runProtocol(trace, { policies: findPolicies(names), load: 0.9, seeds: 1 })
+  const provenance = { commit: 'abc', machine: 'test' }
+  expect(
+    textReport(report, provenance)
+      .split('\n')
+      .filter((line) => /^(fifo|sjf)-/.test(line))
+  ).toHaveLength(3)
+  expect(JSON.parse(JSON.stringify(jsonReport(report, provenance)))).toMatchObject({
+    trace: 'synthetic',
+    seeds: [0],
+    commit: 'abc',
+    machine: 'test',
+    policies: [
+      { policy: 'fifo-fit', gapClosed: null },
+      { policy: 'sjf-last2' },
+      { policy: 'sjf-oracle', gapClosed: 1 }
+    ],
+    estimator: null
+  })
+})

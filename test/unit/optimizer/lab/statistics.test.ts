@@ -1,0 +1,90 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createRng } from '../../../../base/prng.ts'
+import { jain, mean, quantileSorted } from '../../../../optimizer/lab/metrics.ts'
+import {
+  blockLength,
+  bootstrap,
+  holm,
+  meanInterval,
+  pairedDifference
+} from '../../../../optimizer/lab/statistics.ts'
+
+test('quantiles interpolate between neighbours', () => {
+  expect([0, 0.25, 0.5, 0.9, 1].map((q) => quantileSorted([1, 2, 3, 4], q))).toEqual([1, 1.75, 2.5, 3.7, 4])
+  expect(quantileSorted([], 0.5)).toBe(0)
+})
+
+test("Jain's index is 1 for equal values and 1/n when one has everything", () => {
+  expect(jain([3, 3, 3])).toBe(1)
+  expect(jain([5, 0, 0, 0])).toBe(0.25)
+})
+
+test('a bootstrap interval of the mean is close to the normal one', () => {
+  const rng = createRng(11)
+  const values = Array.from({ length: 400 }, () => rng.nextFloat())
+  const standardError = Math.sqrt(1 / 12 / values.length)
+  const { low, high } = meanInterval(values)
+  expect(low).toBeCloseTo(mean(values) - 1.96 * standardError, 2)
+  expect(high).toBeCloseTo(mean(values) + 1.96 * standardError, 2)
+})
+
+test('about 95 % of intervals hold the true mean', () => {
+  let held = 0
+  for (let seed = 0; seed < 200; seed++) {
+    const rng = createRng(1000 + seed)
+    const { low, high } = meanInterval(
+      Array.from({ length: 60 }, () => rng.nextFloat()),
+      { rounds: 300, seed }
+    )
+    if (low <= 0.5 && 0.5 <= high) held++
+  }
+  expect(held).toBeGreaterThanOrEqual(180)
+  expect(held).toBeLessThanOrEqual(199)
+})
+
+test('neighbours that move together need blocks: the interval becomes wider', () => {
+  const rng = createRng(2)
+  let level = 0
+  const values = Array.from({ length: 1000 }, () => (level = 0.95 * level + rng.nextFloat() - 0.5))
+  const width = (block: number): number => {
+    const { low, high } = meanInterval(values, { block })
+    return high - low
+  }
+  expect(width(50)).toBeGreaterThan(2 * width(1))
+})
+
+test('resampled indexes stay in range whatever the block', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 80 }), (count, block) => {
+      bootstrap(
+        count,
+        (indexes) => {
+          for (const index of indexes) expect(index >= 0 && index < count).toBe(true)
+          return 0
+        },
+        { rounds: 20, block }
+      )
+    })
+  )
+})
+
+test('pairing finds a small change that differences of means would miss', () => {
+  const rng = createRng(5)
+  const incumbent = Array.from({ length: 40 }, () => 100 + 50 * rng.nextFloat())
+  const challenger = incumbent.map((value) => value * 0.98)
+  const { difference, relative, relativeInterval, high } = pairedDifference(incumbent, challenger)
+  expect(difference).toBeCloseTo(-0.02 * mean(incumbent))
+  expect(relative).toBeCloseTo(-0.02)
+  expect(high).toBeLessThan(0)
+  expect(relativeInterval.high).toBeLessThan(-0.019)
+})
+
+test('block length is the cube root of the number of units', () => {
+  expect([0, 1, 27, 1000].map(blockLength)).toEqual([1, 1, 3, 10])
+})
+
+test('Holm multiplies the smallest p by the number of tests and never falls', () => {
+  const adjusted = holm([0.04, 0.01, 0.03, 0.005])
+  expect(adjusted.map((p) => Math.round(p * 1000) / 1000)).toEqual([0.06, 0.03, 0.06, 0.02])
+})
