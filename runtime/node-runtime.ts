@@ -32,6 +32,9 @@ export interface NodeMetrics extends LoopMetrics {
   readonly wal: WalMetrics
 }
 
+/** Election timeouts without a leader after which a stopping node waits for none. */
+const LEADERLESS_ELECTIONS = 4
+
 export class NodeRuntime {
   readonly nodeId: NodeId
   readonly #options: RuntimeOptions
@@ -93,7 +96,8 @@ export class NodeRuntime {
 
   /**
    * Stops in order: ends this node's attempts, tells the log, hands leadership over, makes the state durable. Waits at
-   * most `timeoutMs` for what needs others; without them it stops all the same, and they learn of it by its lease.
+   * most `timeoutMs` for what needs others, and less when there is no leader to hear it; without them it stops all the
+   * same, and they learn of it by its lease.
    */
   async stop(timeoutMs: number): Promise<void> {
     if (this.#phase !== 'running') return
@@ -249,10 +253,18 @@ export class NodeRuntime {
 
   async #until(condition: () => boolean, deadline: number): Promise<void> {
     const { clock, timers } = this.#options.ports
-    this.#core.loop.schedule()
-    while (!condition() && clock.monotonicNow() < deadline && !this.#core.failed) {
+    const { tickMs, electionTicks } = this.#options.config.timing
+    const { loop } = this.#core
+    // The others may be stopping too: when there is none that leads, and none comes, nobody is left to wait for.
+    const patienceMs = LEADERLESS_ELECTIONS * electionTicks * tickMs
+    let ledAt = clock.monotonicNow()
+    loop.schedule()
+    while (!condition() && !this.#core.failed) {
+      const now = clock.monotonicNow()
+      if (loop.leader !== undefined) ledAt = now
+      if (now >= deadline || now - ledAt >= patienceMs) return
       await new Promise<void>((resolve) => {
-        timers.after(this.#options.config.timing.tickMs, resolve)
+        timers.after(tickMs, resolve)
       })
     }
   }

@@ -32,8 +32,8 @@ export interface PeerDeskInput {
   readonly after: (milliseconds: number) => Promise<void>
 }
 
-const JOIN_ATTEMPTS = 30
-const JOIN_INTERVAL_MS = 500
+const JOIN_ATTEMPTS = 150
+const JOIN_INTERVAL_MS = 100
 const REQUEST_TIMEOUT_MS = 5 * second
 const NOTHING = new Uint8Array(0)
 
@@ -94,7 +94,8 @@ export class PeerDesk {
         }
         return encodeJoinReply({ ...reply, peers: reply.peers.filter((known) => known.id !== id) })
       }
-      this.#input.register(peer, addresses, zone)
+      // The founder's number is 1 because it registers first: nobody is let in through a node that is not in the books.
+      if (state().nodes.has(config.nodeId)) this.#input.register(peer, addresses, zone)
       await this.#input.after(JOIN_INTERVAL_MS)
     }
     throw new AppError('NO_LEADER', 'no leader registered the joining node in time')

@@ -24,6 +24,7 @@ import {
   type Message,
   type RaftStatus,
   RawNode,
+  refusePeerMessage,
   type Ready,
   type Snapshot,
   type StepResult
@@ -183,8 +184,11 @@ export class RaftLoop {
     for (const encoded of frame.messages) {
       const message = tryDecode(encoded)
       // The transport authenticated the sender: what a message says of it must agree.
-      if (message?.from === from) this.#inbox.push(message)
-      else this.metrics.droppedFrames += 1
+      if (message === undefined || refusePeerMessage(message, from, this.#raw.id) !== undefined) {
+        this.metrics.droppedFrames += 1
+      } else {
+        this.#inbox.push(message)
+      }
     }
     if (frame.renewal !== undefined) this.#hooks.onRenewal(from, frame.renewal)
     if (frame.grant !== undefined) this.#hooks.onGrant(from, frame.grant)
