@@ -4,7 +4,7 @@ import type { Calibration } from './calibration.ts'
 import { quantileSorted } from './metrics.ts'
 import type { PolicyReport, Run } from './protocol.ts'
 
-export type Point = readonly [x: number, y: number]
+type Point = readonly [x: number, y: number]
 
 export interface Curve {
   readonly name: string

@@ -102,20 +102,6 @@ export function blockLength(count: number): number {
   return Math.max(1, Math.round(Math.cbrt(count)))
 }
 
-/**
- * Holm's step-down adjustment of p-values (Scandinavian Journal of Statistics, 1979), in the order they came in.
- */
-export function holm(pValues: readonly number[]): number[] {
-  const order = pValues.map((_, index) => index).sort((a, b) => (pValues[a] ?? 0) - (pValues[b] ?? 0))
-  const adjusted = new Array<number>(pValues.length).fill(1)
-  let largest = 0
-  order.forEach((index, rank) => {
-    largest = Math.max(largest, Math.min(1, (pValues[index] ?? 1) * (pValues.length - rank)))
-    adjusted[index] = largest
-  })
-  return adjusted
-}
-
 function resample(indexes: Int32Array, block: number, rng: Rng): void {
   const count = indexes.length
   for (let at = 0; at < count; at += block) {

@@ -60,7 +60,7 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
 }
 
 /** The one node that stands for a machine of so many processors. */
-export function pool(processors: number): SimNode {
+function pool(processors: number): SimNode {
   return {
     id: nodeId(1),
     labels: {},

@@ -7,7 +7,7 @@
 import { malformed } from './malformed.ts'
 import { parseObject } from './tpch.ts'
 
-export interface WorkflowTask {
+interface WorkflowTask {
   readonly name: string
   /** Index of the parent, bytes that come from it. */
   readonly parents: readonly (readonly [number, number])[]

@@ -3,16 +3,11 @@
  */
 import type { Rng } from '../../base/prng.ts'
 import type { ClusterView, NodeView, TaskView } from '../../scheduler/policy.ts'
-import type { Estimator } from '../estimate.ts'
 import type { NodeRule } from './queue-policy.ts'
 
 /** The fitting node with the lowest number. */
 export const firstFit: NodeRule = (task, candidates, view) =>
   candidates.find((node) => takes(task, node, view))
-
-/** The fitting node with the largest share of free slots; the lowest number among equals. */
-export const leastLoaded: NodeRule = (task, candidates, view) =>
-  bestBy(task, candidates, view, (node) => node.freeSlots / node.slots)
 
 /** A uniformly random fitting node. */
 export function randomNode(rng: Rng): NodeRule {
@@ -51,12 +46,6 @@ export function powerOfTwo(rng: Rng): NodeRule {
     if (first === undefined || second === undefined) return first
     return second.freeSlots / second.slots > first.freeSlots / first.slots ? second : first
   }
-}
-
-/** The fitting node on which the task is predicted to run shortest. */
-export function fastest(estimator: Estimator): NodeRule {
-  return (task, candidates, view) =>
-    bestBy(task, candidates, view, (node) => -estimator.predict(task, node).meanMs)
 }
 
 /** The fitting node with the highest score; the lowest number among equals. */

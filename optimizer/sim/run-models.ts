@@ -48,7 +48,7 @@ export function disturbedRunTimes(disturbances: Disturbances): RunModel {
 }
 
 /** The node's speed for this task; 1 when the node says nothing of its kind. */
-export function speedOf(task: SimTask, node: SimNode): number {
+function speedOf(task: SimTask, node: SimNode): number {
   return node.speeds[task.kind] ?? 1
 }
 

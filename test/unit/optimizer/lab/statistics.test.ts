@@ -5,7 +5,6 @@ import { jain, mean, quantileSorted } from '../../../../optimizer/lab/metrics.ts
 import {
   blockLength,
   bootstrap,
-  holm,
   meanInterval,
   pairedDifference
 } from '../../../../optimizer/lab/statistics.ts'
@@ -82,9 +81,4 @@ test('pairing finds a small change that differences of means would miss', () => 
 
 test('block length is the cube root of the number of units', () => {
   expect([0, 1, 27, 1000].map(blockLength)).toEqual([1, 1, 3, 10])
-})
-
-test('Holm multiplies the smallest p by the number of tests and never falls', () => {
-  const adjusted = holm([0.04, 0.01, 0.03, 0.005])
-  expect(adjusted.map((p) => Math.round(p * 1000) / 1000)).toEqual([0.06, 0.03, 0.06, 0.02])
 })

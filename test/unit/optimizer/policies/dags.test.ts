@@ -67,19 +67,17 @@ test('PEFT weighs what must still follow: it ranks by the optimistic cost of the
 })
 
 test('a static plan fills a gap with a task that is short enough', () => {
-  // Task 3 waits for task 2 on the other node; task 4 fits into the gap before it.
+  // Node b runs task 1 until 100 and task 3 from 300, when task 2 on node a is done: task 4 fits in between.
   const tasks = [
-    { work: 100, group: 1 },
-    { work: 300, group: 1 },
-    { work: 500, group: 1, needs: [1, 2] },
+    { work: 100, group: 1, selector: { on: 'b' } },
+    { work: 300, group: 1, selector: { on: 'a' } },
+    { work: 500, group: 1, needs: [1, 2], selector: { on: 'b' } },
     { work: 150, group: 1 }
   ]
-  const result = runPolicy(
-    tasks,
-    nodesOf([1, 1]),
-    staticDag('heft', { name: 'heft', estimator: truth(tasks) })
-  )
+  const cluster = nodesOf([1, 1]).map((node, index) => ({ ...node, labels: { on: index === 0 ? 'a' : 'b' } }))
+  const result = runPolicy(tasks, cluster, staticDag('heft', { name: 'heft', estimator: truth(tasks) }))
   expect(starts(result)).toEqual([0, 0, 300, 100])
+  expect(result.node[3]).toBe(2)
 })
 
 test('a transfer that costs more than it gains keeps child and parent together', () => {
