@@ -39,6 +39,7 @@ export interface OpenbNode {
 }
 
 const GPU = 1000
+const RESOURCES = ['cpuMilli', 'memoryBytes', 'gpuMilli'] as const
 /** Pods that a node runs at once, as Kubernetes counts: high enough not to bind. */
 const NODE_SLOTS = 256
 const SLOWDOWN_BOUND_MS = 10_000
@@ -119,10 +120,11 @@ function instanceOf(
 
 /** The load of the scarcest resource. */
 function loadOn(pods: readonly OpenbPod[], nodes: readonly OpenbNode[], spanS: number): number {
-  const shares = (['cpuMilli', 'memoryBytes', 'gpuMilli'] as const).map((resource) => {
+  const shares = RESOURCES.map((resource) => {
     const work = pods.reduce((sum, pod) => sum + pod[resource] * pod.runS, 0)
     const capacity = nodes.reduce((sum, node) => sum + node[resource], 0)
-    return capacity === 0 ? 0 : work / (capacity * spanS)
+    if (work === 0) return 0
+    return capacity === 0 ? Infinity : work / (capacity * spanS)
   })
   return Math.max(...shares)
 }
@@ -145,14 +147,17 @@ function subset(
     shuffled[index] = value
     shuffled[other] = swapped
   }
-  const count = Math.max(1, Math.round((nodes.length * loadOn(pods, nodes, spanS)) / load))
-  const chosen = shuffled.slice(0, count)
+  const chosen = new Set<OpenbNode>()
   for (const pod of pods) {
-    if (chosen.some((node) => holds(node, pod))) continue
-    const extra = shuffled.find((node) => holds(node, pod))
-    if (extra !== undefined) chosen.push(extra)
+    if ([...chosen].some((node) => holds(node, pod))) continue
+    const needed = shuffled.find((node) => holds(node, pod))
+    if (needed !== undefined) chosen.add(needed)
   }
-  return chosen
+  for (const node of shuffled) {
+    if (chosen.size > 0 && loadOn(pods, [...chosen], spanS) <= load) break
+    chosen.add(node)
+  }
+  return [...chosen]
 }
 
 function holds(node: OpenbNode, pod: OpenbPod): boolean {

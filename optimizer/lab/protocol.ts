@@ -6,7 +6,7 @@
  * 3. Headline: the gap closed, (base − X) ÷ (base − clairvoyant run of X), by mean JCT (by makespan for single DAGs);
  *    base is `fifo-fit`.
  * 4. Intervals: see `statistics.ts`; with fewer than five measurements (seeds × instances) neighbouring units are
- *    resampled within the one measurement instead.
+ *    resampled instead.
  */
 import { createRng } from '../../base/prng.ts'
 import type { Rng } from '../../base/prng.ts'
@@ -91,8 +91,9 @@ interface Series {
   readonly cold: RunMetrics[]
   readonly warm: RunMetrics[]
   readonly decisionUs: number[]
-  /** The units of the last run: what is resampled when there are too few runs. */
-  units: Outcomes
+  /** The units of all runs, one after another, as long as there are few: what is resampled then. */
+  jctS: number[]
+  slowdown: number[]
   tasksFinished: number
 }
 
@@ -159,14 +160,21 @@ function keep(series: Map<string, Series>, run: Run): void {
     cold: [],
     warm: [],
     decisionUs: [],
-    units: judged,
+    jctS: [],
+    slowdown: [],
     tasksFinished: 0
   }
   own.metrics.push(metricsOf(result, instance, judged))
   own.cold.push(metricsOf(result, instance, judged, 0, cold))
   own.warm.push(metricsOf(result, instance, judged, cold))
   for (const us of result.decisionUs) own.decisionUs.push(us)
-  own.units = judged
+  if (own.metrics.length < FEWEST_FOR_RESAMPLING_RUNS) {
+    for (const ms of judged.jctMs) own.jctS.push(ms / 1000)
+    for (const value of judged.slowdown) own.slowdown.push(value)
+  } else {
+    own.jctS = []
+    own.slowdown = []
+  }
   own.tasksFinished += result.succeeded.reduce((sum, done) => sum + done, 0)
   series.set(run.policy, own)
 }
@@ -204,16 +212,8 @@ function reportOf(
     wasted: average((m) => m.wasted),
     gapClosed: gap?.value,
     ci95: {
-      meanJctS: intervalOf(
-        own,
-        (m) => m.meanJctS,
-        (units) => units.jctMs.map((ms) => ms / 1000)
-      ),
-      boundedSlowdown: intervalOf(
-        own,
-        (m) => m.boundedSlowdown,
-        (units) => units.slowdown
-      ),
+      meanJctS: intervalOf(own, (m) => m.meanJctS, own.jctS),
+      boundedSlowdown: intervalOf(own, (m) => m.boundedSlowdown, own.slowdown),
       makespanRatio: intervalOf(own, (m) => m.makespanRatio, undefined),
       gapClosed: gap?.interval
     },
@@ -239,7 +239,7 @@ function phase(metrics: readonly RunMetrics[]): { meanJctS: number; boundedSlowd
 /** What pairs are made of: one value a run, or one a unit when there are too few runs. */
 function measured(series: Series, byMakespan: boolean): ArrayLike<number> {
   const few = series.metrics.length < FEWEST_FOR_RESAMPLING_RUNS && !byMakespan
-  return few ? series.units.jctMs.map((ms) => ms / 1000) : runValues(series, byMakespan)
+  return few ? series.jctS : runValues(series, byMakespan)
 }
 
 function runValues(series: Series, byMakespan: boolean): number[] {
@@ -253,10 +253,10 @@ function resampling(count: number, series: Series): { block: number } {
 function intervalOf(
   series: Series,
   ofRun: (metrics: RunMetrics) => number,
-  ofUnits: ((units: Outcomes) => Float64Array) | undefined
+  ofUnits: readonly number[] | undefined
 ): Interval {
   const few = series.metrics.length < FEWEST_FOR_RESAMPLING_RUNS
-  const values = few && ofUnits !== undefined ? ofUnits(series.units) : series.metrics.map(ofRun)
+  const values = few && ofUnits !== undefined ? ofUnits : series.metrics.map(ofRun)
   return bootstrap(values.length, (indexes) => meanAt(values, indexes), resampling(values.length, series))
 }
 

@@ -20,8 +20,8 @@ test('the gap closed is 0 for the base and 1 for the clairvoyant run, and both c
   expect(report.load).toBeCloseTo(0.9, 1)
 })
 
-test('with one seed the units themselves are resampled', () => {
-  const [base] = runProtocol(trace, { policies: findPolicies(['fifo-fit']), load: 0.9, seeds: 1 }).policies
+test.each([1, 3])('with %i seeds the units themselves are resampled', (seeds) => {
+  const [base] = runProtocol(trace, { policies: findPolicies(['fifo-fit']), load: 0.9, seeds }).policies
   const { low, high } = base!.ci95.meanJctS
   expect(low).toBeLessThan(base!.meanJctS)
   expect(high).toBeGreaterThan(base!.meanJctS)
