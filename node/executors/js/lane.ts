@@ -1,7 +1,7 @@
 /**
  * Pool processes of one kind and the attempts that wait for them: when to spawn one, which to use, when to let one go.
  *
- * `process`: one attempt at a time each; the pool is kept warm, grows while attempts wait (long ones get a process of
+ * `process`: one attempt at a time each (those of brisk handlers may be handed over ahead of their turn); the pool is kept warm, grows while attempts wait (long ones get a process of
  * their own, short ones share few) and shrinks when idle. `threads`: one process with a thread an attempt.
  */
 import { randomBytes } from 'node:crypto'
@@ -11,12 +11,15 @@ import type { AttemptStart } from '../../../runtime/ports/attempt-host.ts'
 import type { Channel } from '../../supervisor/channel.ts'
 import type { FromSupervisor, PoolRole, ToSupervisor } from '../../supervisor/protocol.ts'
 import { systemMonotonicMs } from '../../supervisor/system-monotonic.ts'
+import { Briskness } from './briskness.ts'
 import { toJsAttempt } from './js-attempt.ts'
 import type { HandlerEntry, ToPool } from './protocol.ts'
 
 const IDLE_MS = 30_000
 /** More at once would only slow each other down. */
 const MAX_STARTING = 4
+/** Attempts of a brisk handler that one process holds at once, the running one included. */
+const PIPELINE_DEPTH = 16
 /** A queue that is served within this many of the pool's looks at it is short enough. */
 const DRAIN_WINDOWS = 4
 const RESTART_BASE_MS = 100
@@ -42,6 +45,7 @@ export interface PoolProcess {
   readonly role: PoolRole
   readonly secret: string
   readonly capacity: number
+  /** What it was handed and has not answered, in that order: the first one runs (of a thread host, all do). */
   readonly running: Set<AttemptStart>
   /** Undefined until it has connected. */
   channel: Channel<ToPool> | undefined
@@ -60,7 +64,9 @@ export interface Lane {
   /** Takes a waiting attempt out again. */
   withdraw(attempt: AttemptStart): void
   /** The process is done with the attempt. */
-  release(process: PoolProcess, attempt: AttemptStart, residentBytes: number): void
+  release(process: PoolProcess, attempt: AttemptStart, used: { residentBytes: number; runMs: number }): void
+  /** The process gave the attempt back: it waits again. */
+  takeBack(process: PoolProcess, attempt: AttemptStart): void
   /** Has the process killed. */
   retire(process: PoolProcess): void
   gone(process: PoolProcess): void
@@ -91,6 +97,7 @@ class PoolLane implements Lane {
   private readonly waiting = new Set<AttemptStart>()
   private readonly most: number
   private readonly keep: number
+  private readonly brisk = new Briskness()
   private free: PoolProcess[] = []
   private handlers: readonly HandlerEntry[] = []
   private starting = 0
@@ -117,13 +124,14 @@ class PoolLane implements Lane {
     this.waiting.delete(attempt)
   }
 
-  release(process: PoolProcess, attempt: AttemptStart, residentBytes: number): void {
+  release(process: PoolProcess, attempt: AttemptStart, used: { residentBytes: number; runMs: number }): void {
     process.running.delete(attempt)
     process.attempts += 1
     this.released += 1
+    this.brisk.observe(attempt.handler, used.runMs)
     if (process.retired) return
     const { recycleAfterAttempts, recycleAboveBytes } = this.options
-    const worn = process.attempts >= recycleAfterAttempts || residentBytes > recycleAboveBytes
+    const worn = process.attempts >= recycleAfterAttempts || used.residentBytes > recycleAboveBytes
     if (worn && process.running.size === 0) {
       this.retire(process)
       this.warm()
@@ -131,8 +139,14 @@ class PoolLane implements Lane {
       return
     }
     process.idleSince = systemMonotonicMs()
-    this.free.push(process)
-    this.pump()
+    if (process.running.size < process.capacity) this.free.push(process)
+    if (!worn) this.pump()
+  }
+
+  takeBack(process: PoolProcess, attempt: AttemptStart): void {
+    process.running.delete(attempt)
+    this.brisk.observe(attempt.handler, Infinity)
+    this.add(attempt)
   }
 
   retire(process: PoolProcess): void {
@@ -146,7 +160,7 @@ class PoolLane implements Lane {
     this.children.delete(process.child)
     this.free = this.free.filter((other) => other !== process)
     if (process.channel === undefined) this.starting -= 1
-    if (process.channel === undefined && !process.retired) {
+    if (process.channel === undefined && !process.retired && !this.closed) {
       this.restartMs = Math.min(RESTART_MAX_MS, Math.max(RESTART_BASE_MS, 2 * this.restartMs))
       const { child, lastWords } = process
       this.options.log.error({ child, lastWords }, 'a pool process ended before it was ready')
@@ -213,15 +227,32 @@ class PoolLane implements Lane {
 
   private pump(): void {
     for (const attempt of this.waiting) {
-      const process = this.free.pop()
+      const idle = this.free.pop()
+      const process = idle ?? this.pipelineFor(attempt)
       if (process === undefined) {
         this.grow()
         return
       }
       this.waiting.delete(attempt)
       if (this.assign(attempt, process)) this.hand(attempt, process)
-      else this.free.push(process)
+      else if (idle !== undefined) this.free.push(idle)
     }
+  }
+
+  /** A process that works on attempts of the same brisk handler and may hold one more of them. */
+  private pipelineFor(attempt: AttemptStart): PoolProcess | undefined {
+    if (this.role !== 'process' || !this.brisk.isBrisk(attempt.handler)) return undefined
+    let best: PoolProcess | undefined
+    let fewest = PIPELINE_DEPTH
+    for (const process of this.children.values()) {
+      if (process.retired || process.channel === undefined || process.running.size >= fewest) continue
+      const [head] = process.running
+      if (head?.handler !== attempt.handler || head.incarnation !== attempt.incarnation) continue
+      if (head.onLeaseLoss !== attempt.onLeaseLoss) continue
+      fewest = process.running.size
+      best = process
+    }
+    return best
   }
 
   private hand(attempt: AttemptStart, process: PoolProcess): void {

@@ -8,6 +8,7 @@ import type { Channel } from '../../supervisor/channel.ts'
 import { watchChildren } from './child-watch.ts'
 import type { FromPool, ToPool } from './protocol.ts'
 import { createRunner } from './runner.ts'
+import { createSerialRunner } from './serial-runner.ts'
 import { createThreads } from './threads.ts'
 
 /** Output that the node has not taken; beyond it more is dropped, since a handler that logs cannot be made to wait. */
@@ -18,6 +19,9 @@ const [socketPath = '', number = '', role = ''] = process.argv.slice(2)
 const secret = process.env['DTSS_POOL_SECRET'] ?? ''
 // Handlers have no business with it, nor what they start.
 delete process.env['DTSS_POOL_SECRET']
+
+/** Whether further attempts are at hand, so that their ends will soon be told of too. */
+let moreFollow = (): boolean => false
 
 const socket = connect(socketPath)
 const channel: Channel<FromPool> = createChannel<FromPool, ToPool>(socket, socket, {
@@ -31,10 +35,12 @@ channel.send({ type: 'hello', child: Number(number), secret })
 function roleOf(name: string): (message: ToPool) => void {
   if (name === 'discover') return discover
   if (name === 'threads') return createThreads(send)
-  const runner = createRunner(send, watchChildren())
+  const runner = createSerialRunner(send, (sendOn) => createRunner(sendOn, watchChildren()))
+  moreFollow = () => runner.queued > 0
   return (message) => {
     if (message.type === 'run') runner.run(message.attempt, message.notAfter)
     else if (message.type === 'abort') runner.abort(message.token, message.reason)
+    else if (message.type === 'recall') runner.recall()
     else if (message.type === 'handlers') runner.setHandlers(message.handlers)
   }
 }
@@ -55,8 +61,9 @@ function send(message: FromPool): void {
     unflushed += message.bytes.length
   }
   channel.send(message)
-  // The node waits for `done` to send the next attempt, so it does not wait for the end of the macrotask.
-  if (message.type !== 'done' && unflushed < FLUSH_OUTPUT_BYTES) return
+  // The node waits for the last `done` to send more, so that one does not wait for the end of the macrotask.
+  const nodeWaits = message.type === 'done' && !moreFollow()
+  if (!nodeWaits && unflushed < FLUSH_OUTPUT_BYTES) return
   unflushed = 0
   channel.flush()
 }

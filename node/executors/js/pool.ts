@@ -2,8 +2,8 @@
  * The `js` executor as the node sees it: which pool process runs which attempt. Attempts travel straight between this
  * process and the pool processes; the supervisor only spawns those, ends them, and holds their lease.
  *
- * 1. A process runs one attempt at a time (the thread host: one a thread). An attempt that waits for a process has not
- *    begun, and is `not-started` when it is stopped.
+ * 1. A process runs one attempt at a time (the thread host: one a thread). An attempt that waits for a process, or in one
+ *    behind another, has not begun, and is `not-started` when it is stopped.
  * 2. A process that worked for an incarnation is bound to it at the supervisor before it hears of the attempt.
  * 3. An attempt whose process dies is reported when the supervisor says that the process's tree is gone.
  */
@@ -60,6 +60,7 @@ interface Run {
   process: PoolProcess | undefined
   assignedAt: number
   startedAt: number
+  asked: boolean
   done: DoneMessage | undefined
   natural: NaturalEnd | undefined
 }
@@ -108,6 +109,7 @@ class Pool implements JsPool {
       process: undefined,
       assignedAt: 0,
       startedAt: 0,
+      asked: false,
       done: undefined,
       natural: undefined
     }
@@ -194,6 +196,7 @@ class Pool implements JsPool {
   private performOne(effect: Effect<number>, run: Run): void {
     switch (effect.type) {
       case 'ask':
+        run.asked = true
         if (run.process === undefined) this.withdraw(run)
         else run.process.channel?.send({ type: 'abort', token: effect.key, reason: effect.reason })
         return
@@ -251,9 +254,17 @@ class Pool implements JsPool {
 
   private done(run: Run, process: PoolProcess, message: DoneMessage): void {
     const { token } = message
+    if (message.outcome === 'recalled') {
+      run.process = undefined
+      this.silent.delete(run)
+      this.laneOf(run).takeBack(process, run.attempt)
+      // The request to stop crossed with it on the way.
+      if (run.asked) this.withdraw(run)
+      return
+    }
     if (message.outcome === 'not-started' && run.startedAt === 0) {
-      this.perform(this.table.withdrawn(token, 'lease'))
-      this.laneOf(run).release(process, run.attempt, message.residentBytes)
+      this.perform(this.table.withdrawn(token, message.aborted ? undefined : 'lease'))
+      this.laneOf(run).release(process, run.attempt, message)
       return
     }
     this.started(run, message.startedAt)
@@ -270,7 +281,7 @@ class Pool implements JsPool {
       return
     }
     this.perform(this.table.gone(token))
-    this.laneOf(run).release(process, run.attempt, message.residentBytes)
+    this.laneOf(run).release(process, run.attempt, message)
   }
 
   private goneAndClosed(process: PoolProcess): void {
@@ -282,6 +293,10 @@ class Pool implements JsPool {
     for (const attempt of process.running) {
       const run = this.runs.get(attempt.token)
       if (run === undefined) continue
+      if (this.waitsBehindAnother(run)) {
+        this.perform(this.table.withdrawn(attempt.token, lapsed ? 'lease' : undefined))
+        continue
+      }
       if (lapsed) this.table.lapsed(attempt.token)
       run.natural ??= { outcome: 'failed', error: crash(process) }
       this.table.ended(attempt.token)
@@ -294,11 +309,24 @@ class Pool implements JsPool {
     const before = systemMonotonicMs() - PRESUME_STARTED_MS
     for (const run of this.silent) {
       if (run.assignedAt > before) break
-      this.started(run, Math.round(Date.now() - (systemMonotonicMs() - run.assignedAt)))
+      if (this.waitsBehindAnother(run)) this.recall(run.process)
+      else this.started(run, Math.round(Date.now() - (systemMonotonicMs() - run.assignedAt)))
     }
     this.lanes.process.shrink()
     this.lanes.thread.shrink()
     this.events.onChange()
+  }
+
+  /** Whether the attempt was handed over early and its process is still busy with an earlier one. */
+  private waitsBehindAnother(run: Run): boolean {
+    if (run.startedAt !== 0 || run.process?.role !== 'process') return false
+    const [head] = run.process.running
+    return head !== run.attempt
+  }
+
+  /** The running attempt is not as short as its handler's used to be: the others need not wait for it. */
+  private recall(process: PoolProcess | undefined): void {
+    process?.channel?.send({ type: 'recall' })
   }
 
   private find(child: number): PoolProcess | undefined {

@@ -31,6 +31,8 @@ export type ToPool =
   /** Starts unless `notAfter` (system monotonic) has passed. */
   | { readonly type: 'run'; readonly attempt: JsAttempt; readonly notAfter: number }
   | { readonly type: 'abort'; readonly token: number; readonly reason: string }
+  /** Gives back the attempts that it has not begun, each as `recalled`. */
+  | { readonly type: 'recall' }
   /** Ends a thread that did not listen. */
   | { readonly type: 'terminate'; readonly token: number }
 
@@ -54,7 +56,8 @@ export type FromPool =
 export interface DoneMessage {
   readonly type: 'done'
   readonly token: number
-  readonly outcome: 'succeeded' | 'failed' | 'not-started' | 'terminated'
+  /** `recalled`: given back without having begun, to be run elsewhere. */
+  readonly outcome: 'succeeded' | 'failed' | 'not-started' | 'terminated' | 'recalled'
   readonly result: Uint8Array
   readonly error: TaskError | undefined
   readonly startedAt: number

@@ -69,6 +69,7 @@ export function createThreads(send: (message: FromPool) => void): (message: ToPo
         void thread.worker.terminate()
         return
       }
+      case 'recall':
       case 'discover':
         return
     }
