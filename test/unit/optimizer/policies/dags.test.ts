@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest'
+import { dagFrom, downwardRanks, optimisticCosts, upwardRanks } from '../../../../optimizer/policies/dag.ts'
 import { fair, sharing } from '../../../../optimizer/policies/fair.ts'
 import { dynamicHeft, staticDag } from '../../../../optimizer/policies/heft.ts'
 import { known, oracle } from '../../../../optimizer/policies/predictors.ts'
 import { srpt } from '../../../../optimizer/policies/srpt.ts'
-import { nodesOf, placed, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { nodesOf, placed, runPolicy, starts, workloadOf } from '../../../helpers/workloads.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 
@@ -105,6 +107,32 @@ test('a static plan survives the loss of a node', () => {
     outages: [{ node: nodesOf([1, 1])[1]!.id, from: 500, to: Infinity }]
   })
   expect(result.endedAt).toBe(3000)
+})
+
+test('ranks and optimistic costs follow the longest of several branches, wherever it stands', () => {
+  const sketches = [100, 50, 70, 10, 5].map((work, index) => ({
+    work,
+    group: 1,
+    needs: [[], [1], [1], [2], [3]][index]!
+  }))
+  const workload = workloadOf(sketches)
+  const tasks = workload.tasks.map((task, index) => new LiveTask(task, workload.dependents[index] ?? []))
+  const view = new SimView(
+    tasks,
+    nodesOf([1, 2]).map((node) => new LiveNode(node))
+  )
+  const dag = dagFrom([tasks[0]!], view)
+  const costs = Float64Array.from(sketches, ({ work }) => work)
+  const byId = (values: ArrayLike<number>): number[] => tasks.map(({ id }) => values[dag.indexOf.get(id)!]!)
+  const ordered = Float64Array.from(dag.ids, (id) => costs[id - 1]!)
+  expect(byId(upwardRanks(dag, ordered))).toEqual([175, 60, 75, 10, 5])
+  expect(byId(downwardRanks(dag, ordered))).toEqual([0, 100, 100, 150, 170])
+  const nodeCosts = dag.ids.map((id) => Float64Array.of(costs[id - 1]!, costs[id - 1]! / 2))
+  // With free transfers the rest runs on the fast node; if they are dear, a task on the slow node stays there.
+  expect(byId(optimisticCosts(dag, nodeCosts, 2).map((row) => row[0]!))).toEqual([37.5, 5, 2.5, 0, 0])
+  expect(byId(optimisticCosts(dag, nodeCosts, 2, () => 1000).map((row) => row[0]!))).toEqual([
+    75, 10, 5, 0, 0
+  ])
 })
 
 /** Two groups of stages: the big one is earlier. */
