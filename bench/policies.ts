@@ -25,6 +25,9 @@ import { HELP, parseLabOptions } from './lab/options.ts'
 import type { LabOptions } from './lab/options.ts'
 import { progressDisplay } from './lab/progress.ts'
 
+/** What can be asked for. Learned policies are added here. */
+const POLICIES: readonly PolicyEntry[] = BASELINES
+
 const MISUSE = 2
 
 /** Runs the lab. Resolves to the exit code: 0, or 2 for a bad option or trace. */
@@ -45,7 +48,7 @@ async function measure(options: LabOptions): Promise<number> {
     return 0
   }
   if (options.list) {
-    for (const { name, about } of BASELINES) console.log(`${name.padEnd(22)} ${about}`)
+    for (const { name, about } of POLICIES) console.log(`${name.padEnd(22)} ${about}`)
     return 0
   }
   const trace = loadTrace(options.trace, options)
@@ -121,11 +124,11 @@ async function draw(
 
 /** What was asked for, with the base and the clairvoyant counterparts that the gap needs. */
 function choosePolicies(trace: Trace, names: readonly string[] | undefined): PolicyEntry[] {
-  const asked = names === undefined ? defaultPolicies(trace.family) : findPolicies(names)
+  const asked = names === undefined ? defaultPolicies(trace.family, POLICIES) : findPolicies(names, POLICIES)
   const needed = asked.flatMap((entry) => (entry.clairvoyant === undefined ? [] : [entry.clairvoyant]))
   const base = asked.some((entry) => entry.clairvoyant !== undefined) ? [BASE_POLICY] : []
   const all = [...base, ...asked.map((entry) => entry.name), ...needed]
-  return findPolicies([...new Set(all)])
+  return findPolicies([...new Set(all)], POLICIES)
 }
 
 function runsOf(trace: Trace, seeds: number, load: number | undefined): number {
