@@ -171,6 +171,15 @@ export class NodeRuntime {
     return this.#core.loop.status()
   }
 
+  get term(): number {
+    return this.#core.loop.term
+  }
+
+  /** Whether this node has the role of the leader, reigning or not. */
+  get leads(): boolean {
+    return this.#core.loop.role === 'leader'
+  }
+
   get committed(): number {
     return this.#core.loop.committed
   }

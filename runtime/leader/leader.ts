@@ -185,37 +185,45 @@ export class Leader {
     this.#planDue = false
     const chunks = splitCommands(commands)
     const last = chunks.pop() ?? []
-    for (const chunk of chunks) if (!this.#append(reign, chunk, false, false)) return
-    this.#append(reign, last, true, duties.length > 0)
+    for (const [position, chunk] of chunks.entries()) {
+      const result = this.#append(reign, chunk, false, false)
+      if (result === 'ok') continue
+      this.#dropped(reign, [...chunks.slice(position).flat(), ...last], result)
+      return
+    }
+    const result = this.#append(reign, last, true, duties.length > 0)
+    if (result !== 'ok') this.#dropped(reign, last, result)
   }
 
-  #append(reign: Reign, commands: Command[], plan: boolean, duties: boolean): boolean {
+  #append(reign: Reign, commands: Command[], plan: boolean, duties: boolean): StepResult {
     const { stamps } = this.#input
     const stampedAt = stamps.now()
     reign.planner.project(commands)
     const placements = plan ? reign.planner.plan(stampedAt, LIMITS.batchTasks) : []
     if (placements.length === LIMITS.batchTasks) this.#planDue = true
-    if (commands.length === 0 && placements.length === 0) return true
+    if (commands.length === 0 && placements.length === 0) return 'ok'
     const data = encodeBatch({
       stampedAt,
       commands: placements.length === 0 ? commands : [...commands, ...placements]
     })
     const batch = reign.planner.seal()
     const result = this.#input.propose(data)
-    if (result !== 'ok') {
-      this.#dropped(reign, commands, result)
-      return false
-    }
+    if (result !== 'ok') return result
     this.#inFlight.push({ index: this.#input.lastIndex(), batch, sizeBytes: data.length, duties })
     this.#inFlightBytes += data.length
     if (duties) this.#dutiesInFlight = true
-    return true
+    return 'ok'
   }
 
-  /** Raft did not take the entry: its origins hear so, and plans begin anew from the applied state. */
+  /** Raft did not take these: their origins hear so, and plans begin anew from the applied state. */
   #dropped(reign: Reign, commands: readonly Command[], result: StepResult): void {
     const code = result === 'overloaded' ? 'OVERLOADED' : 'NOT_LEADER'
-    for (const command of commands) this.#refuseCommand(command, code)
+    for (const command of commands) {
+      this.#refuseCommand(command, code)
+      // Nobody asks for it again: a lease that ran out is reported once in a reign.
+      if (command.type === 'end-incarnation')
+        this.#queue.push({ proposal: command, from: this.#input.nodeId })
+    }
     // The planner cannot forget this batch alone; what is in flight reaches it as it is applied.
     reign.planner.reset(this.#input.stamps.now())
     for (const entry of this.#inFlight) entry.batch = undefined

@@ -51,6 +51,8 @@ export interface LeadershipInput extends Omit<
 export const LEASE_CONTEXT = 0x4c
 /** Ticks after which an unanswered lease round is begun anew. */
 const ROUND_TICKS = 3
+/** Ticks between two attempts to hand over because of the clock. */
+const HANDOVER_TICKS = 30
 /** A voter without a lease for this many leases is exchanged when another node can take its place. */
 const DEAD_LEASES = 6
 
@@ -63,6 +65,8 @@ export class Leadership {
   #roundAge = 0
   #leadsSince = 0
   #suspended = false
+  /** Ticks since this leader's clock was found to be off. */
+  #ticksOff = 0
   readonly #lostAt = new Map<NodeId, number>()
 
   constructor(input: LeadershipInput) {
@@ -173,7 +177,10 @@ export class Leadership {
       monotonicMs(this.#leaseEnd())
     )
     this.#roundAge = 0
+    this.#ticksOff = 0
     this.#leader.begin(state, term)
+    // A single voter has nobody to ask, and stamps with its own clock from the first entry on.
+    this.#watchClock()
     // Before anybody is registered: the founder writes down how its cluster was set up.
     if (state.nodes.size === 0) {
       const leaseMs = durationMs(this.#input.config.timing.leaseMs)
@@ -196,18 +203,24 @@ export class Leadership {
     this.#input.raft().readIndex(new Uint8Array([LEASE_CONTEXT, this.#round & 0xff]))
   }
 
-  /** A leader whose clock is off hands over to a voter whose clock it measured. */
+  /** A leader whose clock is off hands over to a voter whose clock it measured, and tries again while it leads. */
   #watchClock(): void {
     const raft = this.#input.raft()
-    const wasTrusted = this.#stamps.trusted
-    const offsets = [0]
     const status = raft.status()
-    for (const id of status.confState.voters) {
-      const report = this.#leases.report(nodeId(id))
-      if (id !== status.id && report !== undefined) offsets.push(report.clockOffsetMs)
+    const { voters } = status.confState
+    const freshSince = this.#input.clock.monotonicNow() - this.#input.state().settings.leaseMs
+    const readings = []
+    for (const id of voters) {
+      const report = id === status.id ? undefined : this.#leases.report(nodeId(id))
+      if (report !== undefined && report.heardAt >= freshSince) readings.push(report)
     }
-    this.#stamps.observeOffsets(offsets)
-    if (this.#stamps.trusted || !wasTrusted) return
+    if (this.#stamps.observe(readings, voters.length) !== 'off') {
+      this.#ticksOff = 0
+      return
+    }
+    this.#ticksOff += 1
+    if (this.#ticksOff % HANDOVER_TICKS !== 1) return
+    const offsets = readings.map(({ clockOffsetMs }) => clockOffsetMs)
     this.#input.logger.error({ offsets }, 'the clock of this leader is off; handing leadership over')
     const heir = successor(status)
     if (heir !== undefined) raft.transferLeader(heir)
