@@ -1,18 +1,16 @@
 /**
  * A whole simulated cluster: N nodes with the production runtime under one virtual time and one seed, watched by the
- * checkers. Faults and load are the scenario's (`scenario.ts`); this file only makes them possible.
+ * checkers. Faults and load are the scenario's; this file only makes them possible.
  */
-import { clusterId, nodeId, peerId, type NodeId } from '../base/ids.ts'
+import { AppError, toAppError } from '../base/errors.ts'
+import { clusterId, nodeId, peerId } from '../base/ids.ts'
 import { InvariantError, invariant } from '../base/invariant.ts'
 import { createRng, type Rng } from '../base/prng.ts'
 import { requestJoin } from '../runtime/membership/peer-desk.ts'
 import type { AttemptStart } from '../runtime/ports/attempt-host.ts'
 import type { PeerAddress, TransportHandlers } from '../runtime/ports/transport.ts'
 import type { SimBehaviour } from './attempt-host.ts'
-import { createAttemptLedger, type AttemptLedger } from './attempt-ledger.ts'
-import { LeaderChecker } from './checkers/leaders.ts'
-import { TaskChecker } from './checkers/tasks.ts'
-import { TraceChecker } from './checkers/trace.ts'
+import { Checkers } from './checkers/index.ts'
 import { createSimNetwork } from './network.ts'
 import type { SimNetwork } from './network-types.ts'
 import { SimNode } from './sim-node.ts'
@@ -28,25 +26,22 @@ export interface SimClusterOptions {
 }
 
 const CLUSTER = clusterId('5'.repeat(32))
+const JOIN_TIMEOUT_MS = 20_000
 
 export class SimCluster {
   readonly time = new VirtualTime()
   readonly rng: Rng
   readonly network: SimNetwork
-  readonly ledger: AttemptLedger
-  readonly trace = new TraceChecker()
-  readonly leaders = new LeaderChecker()
-  readonly tasks = new TaskChecker()
+  readonly checkers: Checkers
   readonly nodes: SimNode[] = []
-  /** Errors that nodes stopped for. */
-  readonly fatal: string[] = []
   readonly #options: SimClusterOptions
   #peers: readonly PeerAddress[] = []
+  #joining = false
 
   constructor(options: SimClusterOptions) {
     this.#options = options
     this.rng = createRng(options.seed)
-    this.ledger = createAttemptLedger(() => this.time.now)
+    this.checkers = new Checkers(() => this.time.now)
     this.network = createSimNetwork({
       rng: this.rng.fork(),
       schedule: (delayMs, callback) => this.time.schedule(delayMs, callback)
@@ -55,15 +50,11 @@ export class SimCluster {
 
   /** Brings all nodes up, the first as the founder, the others through it, and waits until each may run attempts. */
   async start(): Promise<void> {
-    for (let number = 1; number <= this.#options.nodes; number++) this.nodes.push(this.#makeNode(number))
-    const [founder, ...others] = this.nodes
-    invariant(founder !== undefined, 'a cluster has at least one node')
+    const founder = this.#makeNode(1)
+    this.nodes.push(founder)
     await this.finish(founder.start())
     await this.until(() => founder.runtime?.open === true, 10_000, 'the founder opens its incarnation')
-    for (const node of others) {
-      await this.#join(node, founder)
-      await this.finish(node.start())
-    }
+    while (this.nodes.length < this.#options.nodes) await this.finish(this.join(founder))
     const allVote = (): boolean => {
       const voters = this.leader()?.runtime?.raftStatus().confState.voters.length ?? 0
       return (
@@ -73,12 +64,36 @@ export class SimCluster {
     await this.until(allVote, 60_000, 'all nodes have joined')
   }
 
+  /** Makes one more machine a member, let in by `contact`. Rejects when it was not; then it may be tried again. */
+  async join(contact: SimNode): Promise<void> {
+    if (this.#joining) throw new AppError('OVERLOADED', 'another node is joining')
+    this.#joining = true
+    try {
+      const number = this.nodes.length + 1
+      const transport = this.network.transport(peerId(`peer-${number}`))
+      await transport.start(SILENT)
+      try {
+        const address = this.network.addressOf(contact.peer)
+        const reply = await requestJoin(transport, [address], `zone-${number}`, JOIN_TIMEOUT_MS)
+        invariant(reply.nodeId === number, () => `join: got number ${reply.nodeId}, expected ${number}`)
+        this.#peers = reply.peers
+      } finally {
+        await transport.stop()
+      }
+      const node = this.#makeNode(number)
+      this.nodes.push(node)
+      await node.start()
+    } finally {
+      this.#joining = false
+    }
+  }
+
   /** The node that leads and knows it, if there is one now. */
   leader(): SimNode | undefined {
     let leader: SimNode | undefined
     for (const node of this.nodes) {
       if (node.runtime?.reigning !== true) continue
-      if (leader === undefined || node.runtime.raftStatus().hardState.term > termOf(leader)) leader = node
+      if (leader?.runtime === undefined || node.runtime.term > leader.runtime.term) leader = node
     }
     return leader
   }
@@ -95,6 +110,19 @@ export class SimCluster {
     return await watched
   }
 
+  /** What a client outside gets: the answer, or an error once it has waited too long, also from a dead process. */
+  ask<T>(answer: Promise<T>, limitMs: number): Promise<T | AppError> {
+    return new Promise((resolve) => {
+      const cancel = this.time.schedule(limitMs, () => {
+        resolve(new AppError('TIMEOUT', 'the connection brought no answer'))
+      })
+      answer.then(resolve, (error: unknown) => {
+        resolve(toAppError(error))
+      })
+      answer.finally(cancel).catch(() => undefined)
+    })
+  }
+
   async until(condition: () => boolean, limitMs: number, what: string): Promise<void> {
     if (await this.run(condition, limitMs)) return
     throw new InvariantError(`not within ${limitMs} ms of virtual time: ${what}`)
@@ -103,21 +131,13 @@ export class SimCluster {
   /** Lets time pass, with the checks that every step must stand. */
   async run(condition: () => boolean, limitMs: number): Promise<boolean> {
     return await this.time.run(() => {
-      for (const node of this.nodes) {
-        const status = node.runtime?.raftStatus()
-        if (status !== undefined)
-          this.leaders.observe(node.id, status.hardState.term, status.role === 'leader')
+      for (const { id, runtime } of this.nodes) {
+        if (runtime === undefined) continue
+        if (runtime.leads) this.checkers.leaders.led(id, runtime.term)
+        this.checkers.stateTime.observe(id, runtime.state.time)
       }
       return condition()
     }, limitMs)
-  }
-
-  /** Everything that any checker found. */
-  violations(): string[] {
-    const overlaps = this.ledger.violations.map(({ type, entries: [a, b] }) => {
-      return `${type}: task ${b.taskId} on ${a.machine} (token ${a.token}) and ${b.machine} (token ${b.token})`
-    })
-    return [...this.leaders.violations, ...this.trace.violations, ...this.tasks.violations, ...overlaps]
   }
 
   #makeNode(number: number): SimNode {
@@ -130,22 +150,15 @@ export class SimCluster {
       time: this.time,
       rng: this.rng.fork(),
       network: this.network,
-      ledger: this.ledger,
+      ledger: this.checkers.ledger,
       slots: this.#options.slots,
-      clockOffsetMs: this.rng.nextInt(200) - 100,
       behaviour: (attempt) => this.#options.behaviour(attempt, behaviourRng),
       initialPeers: () => this.#peers,
       onEvents: (node, events, index) => {
-        this.trace.applied(Math.floor(this.time.now * 1000), node.id, index, events)
-        this.tasks.applied(index, events)
+        this.checkers.applied(node.id, index, events)
       },
       onFatal: (node, error) => {
-        this.fatal.push(`node ${node.id}: ${error.code}: ${error.message}`)
-        this.trace.note(`fatal ${node.id} ${error.code}`)
-        // The process ends itself; the machine stays.
-        this.time.schedule(0, () => {
-          if (node.up) node.crash(false)
-        })
+        this.checkers.fatal(node.id, error)
       },
       ...this.#logSink()
     })
@@ -160,17 +173,6 @@ export class SimCluster {
       }
     }
   }
-
-  async #join(node: SimNode, contact: SimNode): Promise<NodeId> {
-    const transport = this.network.transport(node.peer)
-    await this.finish(transport.start(SILENT))
-    const address = this.network.addressOf(contact.peer)
-    const reply = await this.finish(requestJoin(transport, [address], `zone-${node.id}`, 20_000))
-    await this.finish(transport.stop())
-    invariant(reply.nodeId === node.id, () => `join: got number ${reply.nodeId}, expected ${node.id}`)
-    this.#peers = reply.peers
-    return reply.nodeId
-  }
 }
 
 const SILENT: TransportHandlers = {
@@ -178,8 +180,4 @@ const SILENT: TransportHandlers = {
   onConnection: () => undefined,
   onRequest: () => Promise.reject(new InvariantError('a joining node answers nothing')),
   onSnapshot: () => Promise.reject(new InvariantError('a joining node takes no snapshot'))
-}
-
-function termOf(node: SimNode): number {
-  return node.runtime?.raftStatus().hardState.term ?? 0
 }

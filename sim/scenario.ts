@@ -1,277 +1,143 @@
 /**
  * One seeded run: load and faults for a while (safety), then everything is healed and must come to rest (liveness).
  *
- * Faults of this first set: crash with or without loss of power, restart, partition (whole or one-way), lossy and slow
- * links, leadership transfer. Each is drawn from the seed; equal seeds give equal traces.
+ * Everything is drawn from the seed; equal options give equal traces.
  */
-import { durationMs, timestampMs } from '../base/units.ts'
 import { createRng, type Rng } from '../base/prng.ts'
-import type { AttemptStart } from '../runtime/ports/attempt-host.ts'
-import type { Submission, SubmissionTask } from '../scheduler/submission.ts'
-import type { SimBehaviour } from './attempt-host.ts'
+import { taskId } from '../base/ids.ts'
 import { SimCluster } from './cluster.ts'
+import { Faults, type FaultKind } from './faults.ts'
+import { behaviour, Load } from './load.ts'
 import type { SimNode } from './sim-node.ts'
 
 export interface ScenarioOptions {
   readonly seed: number
+  /** Default 3. */
   readonly nodes?: number
-  /** Virtual time under faults. */
+  /** Virtual time under faults. Default 20 s. */
   readonly faultMs?: number
-  /** Tasks to submit in all. */
+  /** Tasks to submit in all. Default 60. */
   readonly tasks?: number
+  /** Whether nodes join and leave meanwhile. Default: from 5 nodes on. */
+  readonly membership?: boolean
   readonly onLog?: (line: string) => void
 }
 
 export interface ScenarioReport {
   readonly ok: boolean
   readonly seed: number
+  /** Hash over what every node applied and when: equal for equal options. */
   readonly traceHash: string
   readonly simulatedSeconds: number
   readonly acknowledged: number
   readonly ended: number
-  readonly faults: number
+  /** Linearizable reads that were answered. */
+  readonly reads: number
+  readonly attempts: number
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>
   readonly terms: number
   readonly checksumsEqual: boolean
   readonly violations: readonly string[]
 }
 
-const NO_BYTES = new Uint8Array(0)
-const OK_RESULT = new TextEncoder().encode('{"done":true}')
 /** Time that a healed cluster gets to end everything that was acknowledged. */
-const REST_LIMIT_MS = 300_000
+const REST_LIMIT_MS = 120_000
+const CHECKSUM_EVERY_MS = 1_500
+/** Ended tasks whose history is read back. */
+const HISTORY_SAMPLE = 20
 
 export async function runScenario(options: ScenarioOptions): Promise<ScenarioReport> {
-  const { seed } = options
-  const cluster = new SimCluster({
+  const { seed, nodes = 3, faultMs = 20_000, tasks = 60 } = options
+  const cluster: SimCluster = new SimCluster({
     seed,
-    nodes: options.nodes ?? 3,
+    nodes,
     slots: 4,
-    behaviour,
+    behaviour: (attempt, rng) => behaviour(() => cluster, attempt, rng),
     ...(options.onLog === undefined ? {} : { onLog: options.onLog })
   })
   const rng = createRng(seed ^ 0x5eed)
   await cluster.start()
-  const load = new Load(cluster, rng.fork(), options.tasks ?? 60)
-  const faults = new Faults(cluster, rng.fork())
-  const endAt = cluster.time.now + (options.faultMs ?? 20_000)
-  await cluster.run(() => cluster.time.now >= endAt, options.faultMs ?? 20_000)
+  const load = new Load(cluster, rng.fork(), tasks)
+  const faults = new Faults(cluster, rng.fork(), { membership: options.membership ?? nodes >= 5 })
+  const watch = watchChecksums(cluster, rng.fork())
+  await cluster.run(() => false, faultMs)
   faults.stop()
-  await heal(cluster)
-  const atRest = (): boolean => load.done && cluster.tasks.unfinished().length === 0
-  const rested = await cluster.run(atRest, REST_LIMIT_MS)
+  watch.stop()
+  await faults.heal()
+  const { checkers } = cluster
+  const rested = await cluster.run(() => load.done && checkers.tasks.unfinished().length === 0, REST_LIMIT_MS)
   const checksumsEqual = await compareStates(cluster)
-  const violations = cluster.violations()
+  await readHistory(cluster, rng)
+  const violations = cluster.checkers.violations()
   if (!rested)
-    violations.push(`not at rest: tasks ${cluster.tasks.unfinished().slice(0, 5).join(', ')} have not ended`)
-  if (!checksumsEqual) violations.push('the states of the nodes differ')
-  for (const fatal of cluster.fatal) violations.push(`a node stopped: ${fatal}`)
+    violations.push(`not at rest: tasks ${checkers.tasks.unfinished().slice(0, 5).join(', ')} have not ended`)
+  if (!checksumsEqual) violations.push('the states of the nodes are not equal at rest')
   return {
     ok: violations.length === 0,
     seed,
-    traceHash: cluster.trace.hash,
+    traceHash: checkers.trace.hash,
     simulatedSeconds: Math.round(cluster.time.now) / 1000,
-    acknowledged: cluster.tasks.acknowledgedTasks,
-    ended: cluster.tasks.endedTasks,
-    faults: faults.count,
-    terms: cluster.leaders.terms,
+    acknowledged: checkers.tasks.acknowledgedTasks,
+    ended: checkers.tasks.endedTasks,
+    reads: checkers.reads.answered,
+    attempts: checkers.ledger.entries.length,
+    faults: faults.counts,
+    terms: checkers.leaders.terms,
     checksumsEqual,
     violations
   }
 }
 
-/** Everything works again and every node is up. */
-async function heal(cluster: SimCluster): Promise<void> {
-  cluster.network.heal()
-  cluster.network.setLink({ loss: 0, duplicate: 0, reorder: 0, meanExtraDelayMs: 0.2 })
-  for (const node of cluster.nodes) if (!node.up) await cluster.finish(node.start())
+/** Asks nodes now and then for the checksum of what they have, which must be one for each index. */
+function watchChecksums(cluster: SimCluster, rng: Rng): { stop: () => void } {
+  let stopped = false
+  const next = (): void => {
+    cluster.time.schedule(rng.nextInt(2 * CHECKSUM_EVERY_MS), () => {
+      if (stopped) return
+      for (const node of cluster.nodes) void observeChecksum(cluster, node)
+      next()
+    })
+  }
+  next()
+  return {
+    stop: () => {
+      stopped = true
+    }
+  }
 }
 
-/** All nodes at one index with one checksum, within a bound. */
+async function observeChecksum(cluster: SimCluster, { id, runtime }: SimNode): Promise<number | undefined> {
+  if (runtime === undefined) return undefined
+  const seen = await cluster.ask(runtime.checksum(), 5_000)
+  if (seen instanceof Error) return undefined
+  cluster.checkers.checksums.observe(id, seen.index, seen.checksum)
+  return seen.index
+}
+
+/** All members that are up at one index, within a bound; the checker compares what they have there. */
 async function compareStates(cluster: SimCluster): Promise<boolean> {
-  const equalIndexes = (): boolean => {
-    const indexes = cluster.nodes.map((node) => node.runtime?.appliedIndex)
-    return indexes[0] !== undefined && indexes.every((index) => index === indexes[0])
-  }
+  const members = cluster.nodes.filter((node) => !node.leaving)
+  const indexes = (): Set<number | undefined> => new Set(members.map(({ runtime }) => runtime?.appliedIndex))
   for (let attempt = 0; attempt < 20; attempt++) {
-    await cluster.run(equalIndexes, 5_000)
-    const sums = []
-    for (const node of cluster.nodes) {
-      if (node.runtime !== undefined) sums.push(await cluster.finish(node.runtime.checksum()))
-    }
-    const [first] = sums
-    if (first === undefined || sums.length < cluster.nodes.length) return false
-    if (sums.every(({ index }) => index === first.index))
-      return sums.every((sum) => sum.checksum === first.checksum)
+    await cluster.run(() => indexes().size === 1 && !indexes().has(undefined), 5_000)
+    const seen = new Set<number | undefined>()
+    for (const node of members) seen.add(await cluster.finish(observeChecksum(cluster, node)))
+    if (seen.size === 1 && !seen.has(undefined)) return cluster.checkers.checksums.violations.length === 0
   }
   return false
 }
 
-function behaviour(_attempt: AttemptStart, rng: Rng): SimBehaviour {
-  const runMs = rng.nextInt(4) === 0 ? 500 + rng.nextInt(2_500) : rng.nextInt(100)
-  const fails = rng.nextInt(10) === 0
-  const end = fails
-    ? ({ outcome: 'failed', error: { code: 'FLAKY', message: 'drawn to fail', retryable: true } } as const)
-    : ({ outcome: 'succeeded', result: OK_RESULT } as const)
-  return { runMs, end, obeyMs: rng.nextInt(200) }
-}
-
-/** Submits small groups (some of them chains) to any node that is up, until all were acknowledged or given up. */
-class Load {
-  readonly #cluster: SimCluster
-  readonly #rng: Rng
-  #left: number
-  #open = 0
-
-  constructor(cluster: SimCluster, rng: Rng, tasks: number) {
-    this.#cluster = cluster
-    this.#rng = rng
-    this.#left = tasks
-    this.#next()
-  }
-
-  get done(): boolean {
-    return this.#left === 0 && this.#open === 0
-  }
-
-  #next(): void {
-    if (this.#left === 0) return
-    this.#cluster.time.schedule(this.#rng.nextInt(600), () => {
-      const up = this.#cluster.nodes.filter((node) => node.runtime?.open === true)
-      const node = up[this.#rng.nextInt(Math.max(1, up.length))]
-      if (node !== undefined) this.#submit(node)
-      this.#next()
-    })
-  }
-
-  #submit(node: SimNode): void {
-    const count = Math.min(this.#left, 1 + this.#rng.nextInt(5))
-    this.#left -= count
-    this.#open += 1
-    const submission: Submission = { tasks: Array.from({ length: count }, (_, i) => this.#task(i)) }
-    node.runtime
-      ?.propose({ type: 'submit', submission }, 30_000)
-      .then((value) => {
-        if (value.type === 'submitted') this.#cluster.tasks.acknowledged(value.firstId, value.count)
-      })
-      // Refused or unknown: then nothing was promised.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#open -= 1
-      })
-    // A crash of the node leaves the promise unsettled for ever: the caller's connection is gone.
-    const runtime = node.runtime
-    this.#cluster.time.schedule(31_000, () => {
-      if (node.runtime !== runtime) this.#open = Math.max(0, this.#open - 1)
-    })
-  }
-
-  #task(position: number): SubmissionTask {
-    const chained = position > 0 && this.#rng.nextInt(3) === 0
-    return {
-      name: 'work',
-      tenant: 'default',
-      executor: 'js',
-      handler: 'work',
-      params: NO_BYTES,
-      input: NO_BYTES,
-      needs: chained ? [{ position: position - 1, as: 'before' }] : [],
-      priority: 0,
-      resources: {},
-      nodeSelector: {},
-      retry: { maxAttempts: 50, baseDelayMs: durationMs(50), maxDelayMs: durationMs(500) },
-      scheduleToStartMs: durationMs(0),
-      startToCloseMs: durationMs(0),
-      killGraceMs: durationMs(500),
-      delivery: 'at-least-once',
-      idempotent: false,
-      onLeaseLoss: 'kill',
-      isolation: 'process',
-      notBefore: timestampMs(0)
-    }
-  }
-}
-
-/** Draws faults one after the other; at most a minority is down at once, so that progress stays possible. */
-class Faults {
-  count = 0
-  readonly #cluster: SimCluster
-  readonly #rng: Rng
-  #stopped = false
-
-  constructor(cluster: SimCluster, rng: Rng) {
-    this.#cluster = cluster
-    this.#rng = rng
-    this.#next()
-  }
-
-  stop(): void {
-    this.#stopped = true
-  }
-
-  #next(): void {
-    this.#cluster.time.schedule(500 + this.#rng.nextInt(2_500), () => {
-      if (this.#stopped) return
-      this.count += 1
-      this.#strike()
-      this.#next()
-    })
-  }
-
-  #strike(): void {
-    const { network, trace } = this.#cluster
-    const kind = this.#rng.nextInt(6)
-    trace.note(`fault ${kind}`)
-    if (kind <= 1) this.#crash(kind === 0)
-    else if (kind === 2) this.#partition()
-    else if (kind === 3) this.#oneWay()
-    else if (kind === 4) {
-      network.setLink({
-        loss: this.#rng.nextInt(20) / 100,
-        duplicate: 0.05,
-        reorder: 0.1,
-        meanExtraDelayMs: this.#rng.nextInt(30)
-      })
-    } else this.#transfer()
-  }
-
-  #crash(power: boolean): void {
-    const down = this.#cluster.nodes.filter((node) => !node.up).length
-    const node = this.#pick()
-    if (node === undefined || down + 1 > (this.#cluster.nodes.length - 1) / 2) return
-    node.crash(power)
-    this.#cluster.time.schedule(200 + this.#rng.nextInt(6_000), () => {
-      if (!node.up && !this.#stopped) void node.start()
-    })
-  }
-
-  #partition(): void {
-    const { network, nodes, time } = this.#cluster
-    const alone = this.#pick()
-    if (alone === undefined) return
-    network.partition([[alone.peer], nodes.filter((node) => node !== alone).map((node) => node.peer)])
-    time.schedule(500 + this.#rng.nextInt(6_000), () => {
-      network.heal()
-    })
-  }
-
-  #oneWay(): void {
-    const from = this.#pick()
-    const to = this.#pick()
-    if (from === undefined || to === undefined || from === to) return
-    this.#cluster.network.cut(from.peer, to.peer)
-    this.#cluster.time.schedule(500 + this.#rng.nextInt(4_000), () => {
-      this.#cluster.network.heal()
-    })
-  }
-
-  #transfer(): void {
-    const leader = this.#cluster.leader()
-    const to = this.#pick()
-    if (leader !== undefined && to !== undefined && to !== leader) leader.runtime?.transferLeader(to.id)
-  }
-
-  #pick(): SimNode | undefined {
-    const up = this.#cluster.nodes.filter((node) => node.up)
-    return up[this.#rng.nextInt(Math.max(1, up.length))]
+/** Reads results back from any node. */
+async function readHistory(cluster: SimCluster, rng: Rng): Promise<void> {
+  const { tasks, content } = cluster.checkers
+  const up = cluster.nodes.flatMap(({ runtime }) => (runtime === undefined ? [] : [runtime]))
+  const ended = tasks.succeeded()
+  for (let i = 0; i < Math.min(HISTORY_SAMPLE, ended.length); i++) {
+    const id = taskId(ended[rng.nextInt(ended.length)] ?? 0)
+    const runtime = up[rng.nextInt(Math.max(1, up.length))]
+    if (runtime === undefined) return
+    const row = await cluster.finish(runtime.history(id))
+    if (row === undefined) content.violations.push(`history has no row of task ${id}`)
+    else content.kept(id, row.token ?? 0, await cluster.finish(runtime.result(row)))
   }
 }

@@ -15,8 +15,16 @@ interface Event {
   cancelled: boolean
 }
 
+/** How one machine's clocks run. */
+export interface MachineClock {
+  readonly startMs: number
+  /** Milliseconds of its monotonic clock per millisecond. */
+  readonly rate: number
+  readonly offsetMs: () => number
+}
+
 /** 2026-01-01T00:00:00Z: where the wall clocks of simulated nodes begin. */
-const EPOCH_MS = 1_767_225_600_000
+export const EPOCH_MS = 1_767_225_600_000
 
 export class VirtualTime {
   #now = 0
@@ -63,23 +71,29 @@ export class VirtualTime {
     return true
   }
 
-  /** A process's clocks: its wall clock stands `offsetMs` from the simulation's, its monotonic one began at `startMs`. */
-  clock(offsetMs = 0, startMs = 0): Clock {
+  /**
+   * A machine's clocks. Its monotonic one began at `startMs` and runs at `rate`; its wall clock stands `offsetMs()` from
+   * the simulation's.
+   */
+  clock({ startMs, rate, offsetMs }: MachineClock): Clock {
     return {
-      monotonicNow: () => monotonicMs(this.#now + startMs),
-      wallNow: () => timestampMs(Math.floor(EPOCH_MS + this.#now + offsetMs))
+      monotonicNow: () => monotonicMs(startMs + this.#now * rate),
+      wallNow: () => timestampMs(Math.floor(EPOCH_MS + this.#now + offsetMs()))
     }
   }
 
-  /** Timers that stop running once `alive` says no: a dead process has none. */
-  timers(alive: () => boolean): Timers {
-    const guarded = (callback: () => void) => () => {
-      if (alive()) callback()
-    }
+  /** Timers by that clock, whose callbacks pass through `run`. */
+  timers({ rate }: MachineClock, run: (callback: () => void) => void): Timers {
     return {
-      after: (delayMs, callback) => this.schedule(delayMs, guarded(callback)),
+      after: (delayMs, callback) =>
+        // Rounded up to the microsecond: a timer never fires before its time by its own clock.
+        this.schedule(Math.ceil((delayMs / rate) * 1_000) / 1_000, () => {
+          run(callback)
+        }),
       soon: (callback) => {
-        this.schedule(0, guarded(callback))
+        this.schedule(0, () => {
+          run(callback)
+        })
       }
     }
   }

@@ -3,8 +3,7 @@ export class LeaderChecker {
   readonly #byTerm = new Map<number, number>()
   readonly violations: string[] = []
 
-  observe(node: number, term: number, isLeader: boolean): void {
-    if (!isLeader) return
+  led(node: number, term: number): void {
     const known = this.#byTerm.get(term)
     if (known === undefined) this.#byTerm.set(term, node)
     else if (known !== node) this.violations.push(`term ${term}: nodes ${known} and ${node} both led`)

@@ -1,0 +1,73 @@
+/** All checkers of one simulation, and who of them hears what. */
+import type { AppError } from '../../base/errors.ts'
+import type { SchedulerEvent } from '../../scheduler/events.ts'
+import { createAttemptLedger, type AttemptLedger } from '../attempt-ledger.ts'
+import { AttemptChecker } from './attempts.ts'
+import { ChecksumChecker } from './checksums.ts'
+import { ContentChecker } from './content.ts'
+import { LeaderChecker } from './leaders.ts'
+import { OnceChecker } from './once.ts'
+import { ReadChecker } from './reads.ts'
+import { StateTimeChecker } from './state-time.ts'
+import { TaskChecker } from './tasks.ts'
+import { TraceChecker } from './trace.ts'
+
+export class Checkers {
+  readonly trace = new TraceChecker()
+  readonly leaders = new LeaderChecker()
+  readonly tasks = new TaskChecker()
+  readonly once = new OnceChecker()
+  readonly reads = new ReadChecker()
+  readonly content = new ContentChecker()
+  readonly checksums = new ChecksumChecker()
+  readonly stateTime: StateTimeChecker
+  readonly attempts: AttemptChecker
+  /** Where machines report what they run. */
+  readonly ledger: AttemptLedger
+  readonly #now: () => number
+  readonly #fatal: string[] = []
+
+  constructor(now: () => number) {
+    this.#now = now
+    this.stateTime = new StateTimeChecker(now)
+    this.attempts = new AttemptChecker()
+    const ledger = createAttemptLedger(now)
+    this.ledger = {
+      entries: ledger.entries,
+      violations: ledger.violations,
+      started: (attempt, machine) => {
+        ledger.started(attempt, machine)
+        this.attempts.started(attempt, machine)
+      },
+      ended: (attempt, machine) => {
+        ledger.ended(attempt, machine)
+        this.attempts.ended(attempt)
+      }
+    }
+  }
+
+  /** A node applied an entry. */
+  applied(node: number, index: number, events: readonly SchedulerEvent[]): void {
+    this.trace.applied(Math.floor(this.#now() * 1000), node, index, events)
+    this.tasks.applied(index, events)
+    this.once.applied(events)
+    this.attempts.applied(events)
+    this.content.applied(events)
+  }
+
+  /** A node ended itself, which none of the simulated faults asks of it. */
+  fatal(node: number, error: AppError): void {
+    this.#fatal.push(`node ${node} stopped: ${error.code}: ${error.message}`)
+    this.trace.note(`fatal ${node} ${error.code}`)
+  }
+
+  /** Everything that any checker found. */
+  violations(): string[] {
+    const overlaps = this.ledger.violations.map(({ type, at, entries: [a, b] }) => {
+      return `${type} at ${at.toFixed(0)} ms: task ${b.taskId} on ${a.machine} (token ${a.token}) and ${b.machine} (token ${b.token})`
+    })
+    const { trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts } = this
+    const checkers = [trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts]
+    return [...this.#fatal, ...overlaps, ...checkers.flatMap(({ violations }) => violations)]
+  }
+}
