@@ -9,7 +9,8 @@ interface Output {
 export interface CliContext {
   readonly stdout: Output
   readonly stderr: Output
-  readonly stdin: AsyncIterable<Uint8Array | string>
+  /** `unref`, where there is one: reading must not keep the process alive. */
+  readonly stdin: AsyncIterable<Uint8Array | string> & { unref?(): unknown }
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal

@@ -1,5 +1,6 @@
 /** `dtss dev`: a whole cluster on this machine, with an example that runs on it. */
 import type { Command } from 'commander'
+import { AppError } from '../../../base/errors.ts'
 import { createClient, type Client, type TaskView } from '../../../client/index.ts'
 import type { Example } from '../../dev/examples.ts'
 import type { LocalCluster, NodeAddress } from '../../dev/local-cluster.ts'
@@ -28,6 +29,8 @@ interface NodeReport {
 
 /** Between two looks at how far the example is. */
 const POLL_MS = 150
+/** A cluster that has no leader and no quorum after that will not get them by waiting. */
+const ELECTION_TIMEOUT_MS = 60_000
 
 export function define(command: Command, context: CliContext): void {
   command
@@ -68,7 +71,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
     ...(options.slots === undefined ? {} : { slots: options.slots })
   })
   try {
-    const nodes = await waitForLeader(cluster)
+    const nodes = await waitForLeader(cluster, context.signal)
     for (const { id, url, role } of nodes) say(`  node ${id}  ${url}  ${role}`)
     const outcome =
       example === undefined ? undefined : await runExample(example, nodes, context, options, say)
@@ -93,11 +96,18 @@ async function run(options: Options, context: CliContext): Promise<void> {
 }
 
 /** Until every node is a member that may run attempts, and one of them leads. */
-async function waitForLeader(cluster: LocalCluster): Promise<NodeReport[]> {
+async function waitForLeader(cluster: LocalCluster, interrupted: AbortSignal): Promise<NodeReport[]> {
   const urls = cluster.nodes.map(({ url }) => url)
   const client = createClient({ urls, retries: 20 })
+  const tooLate = new AbortController()
+  const error = new AppError('NO_LEADER', `no leader and quorum within ${ELECTION_TIMEOUT_MS} ms`)
+  setTimeout(() => {
+    tooLate.abort(error)
+  }, ELECTION_TIMEOUT_MS).unref()
+  const signal = AbortSignal.any([interrupted, tooLate.signal])
   for (;;) {
-    const { nodes, leader } = await client.cluster()
+    signal.throwIfAborted()
+    const { nodes, leader } = await client.cluster({ signal })
     const ready = nodes.filter(({ open, role }) => open && (role === 'voter' || role === 'leader'))
     if (leader !== undefined && ready.length >= Math.min(cluster.nodes.length, 3)) {
       return cluster.nodes.map(({ id, url }) => ({ id, url, role: roleOf(nodes, id) }))

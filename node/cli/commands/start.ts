@@ -131,5 +131,7 @@ function timingOf(profile: string): typeof DEFAULT_TIMING {
 }
 
 async function stdinEnds(context: CliContext): Promise<void> {
+  // The parent's end stays open while the parent lives: it must not hold back a node that was told to stop.
+  context.stdin.unref?.()
   for await (const chunk of context.stdin) if (chunk.length < 0) return
 }

@@ -20,8 +20,6 @@ const IDLE_MS = 30_000
 const MAX_STARTING = 4
 /** Attempts of a brisk handler that one process holds at once, the running one included. */
 const PIPELINE_DEPTH = 16
-/** A queue that is served within this many of the pool's looks at it is short enough. */
-const DRAIN_WINDOWS = 4
 const RESTART_BASE_MS = 100
 const RESTART_MAX_MS = 5000
 
@@ -55,6 +53,8 @@ export interface PoolProcess {
   retired: boolean
   boundTo: string
   attempts: number
+  /** Since when it has been working on the attempt that it works on; meaningless while it has none. */
+  busySince: number
   idleSince: number
   lastWords: string
 }
@@ -101,8 +101,6 @@ class PoolLane implements Lane {
   private free: PoolProcess[] = []
   private handlers: readonly HandlerEntry[] = []
   private starting = 0
-  /** Attempts that ended since the pool began to consider growing. */
-  private released = 0
   private growTimer: NodeJS.Timeout | undefined
   private restartMs = 0
   private closed = false
@@ -127,7 +125,6 @@ class PoolLane implements Lane {
   release(process: PoolProcess, attempt: AttemptStart, used: { residentBytes: number; runMs: number }): void {
     process.running.delete(attempt)
     process.attempts += 1
-    this.released += 1
     this.brisk.observe(attempt.handler, used.runMs)
     if (process.retired) return
     const { recycleAfterAttempts, recycleAboveBytes } = this.options
@@ -139,6 +136,7 @@ class PoolLane implements Lane {
       return
     }
     process.idleSince = systemMonotonicMs()
+    process.busySince = process.idleSince
     if (process.running.size < process.capacity) this.free.push(process)
     if (!worn) this.pump()
   }
@@ -256,6 +254,7 @@ class PoolLane implements Lane {
   }
 
   private hand(attempt: AttemptStart, process: PoolProcess): void {
+    if (process.running.size === 0) process.busySince = systemMonotonicMs()
     process.running.add(attempt)
     this.bind(attempt, process)
     const notAfter = this.options.notAfter(attempt.incarnation)
@@ -282,15 +281,29 @@ class PoolLane implements Lane {
       return
     }
     if (this.growTimer !== undefined) return
-    this.released = 0
     this.growTimer = setTimeout(() => {
       this.growTimer = undefined
-      // Short attempts make room faster than a process starts; only what they would leave waiting needs more of them.
-      const left = this.waiting.size - DRAIN_WINDOWS * this.released
-      const room = Math.min(this.most - this.usable(), MAX_STARTING - this.starting, left - this.starting)
-      if (this.starting < this.usable()) for (let count = 0; count < room; count++) this.spawn()
+      this.growWhereStuck()
       this.pump()
     }, this.options.growAfterMs)
+  }
+
+  /**
+   * Short attempts make room sooner than a process starts, however many wait: only when every process has been at one
+   * attempt for a while does another process help.
+   */
+  private growWhereStuck(): void {
+    const before = systemMonotonicMs() - this.options.growAfterMs
+    for (const process of this.children.values()) {
+      const stuck = process.running.size > 0 && process.busySince <= before
+      if (!process.retired && process.channel !== undefined && !stuck) return
+    }
+    const room = Math.min(
+      this.most - this.usable(),
+      MAX_STARTING - this.starting,
+      this.waiting.size - this.starting
+    )
+    for (let count = 0; count < room; count++) this.spawn()
   }
 
   private spawn(): void {
@@ -306,6 +319,7 @@ class PoolLane implements Lane {
       retired: false,
       boundTo: '',
       attempts: 0,
+      busySince: 0,
       idleSince: 0,
       lastWords: ''
     }
