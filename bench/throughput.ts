@@ -16,6 +16,7 @@ interface Options {
   readonly batch: string
   readonly batches: string
   readonly inFlight: string
+  readonly profile?: string
   readonly json?: boolean
 }
 
@@ -31,6 +32,7 @@ export async function run(argv: string[]): Promise<number> {
     .option('--batch <n>', 'tasks of one submission', '500')
     .option('--batches <n>', 'submissions in flight', '8')
     .option('--in-flight <n>', 'single submissions in flight', '64')
+    .option('--profile <folder>', 'write a CPU profile of each node there')
     .option('--json', 'print one JSON object last')
     .parse(argv, { from: 'user' })
     .opts<Options>()
@@ -42,6 +44,9 @@ export async function run(argv: string[]): Promise<number> {
     slots: Number(options.slots),
     poolProcesses: Number(options.pool),
     logLevel: 'error',
+    ...(options.profile === undefined
+      ? {}
+      : { execArgs: ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] }),
     onLog: (node, line) => {
       console.error(`node ${node}: ${line}`)
     }

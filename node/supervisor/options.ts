@@ -25,7 +25,7 @@ export interface AttemptHostOptions {
 export interface PoolOptions {
   /** Processes that are kept ready. Default: the smaller of `slots` and the number of cores. */
   readonly warm?: number
-  /** How often a pool that keeps attempts waiting considers to grow, up to `slots`. Default 50. */
+  /** When attempts wait and every process has been at one for this long, the pool grows, up to `slots`. Default 50. */
   readonly growAfterMs?: number
   /** A process is replaced after so many attempts. Default 100,000. */
   readonly recycleAfterAttempts?: number

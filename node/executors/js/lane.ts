@@ -5,6 +5,7 @@
  * their own, short ones share few) and shrinks when idle. `threads`: one process with a thread an attempt.
  */
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import type { Clock } from '../../../runtime/ports/clock.ts'
 import type { Logger } from '../../../runtime/ports/log.ts'
 import type { AttemptStart } from '../../../runtime/ports/attempt-host.ts'
@@ -16,8 +17,8 @@ import { toJsAttempt } from './js-attempt.ts'
 import type { HandlerEntry, ToPool } from './protocol.ts'
 
 const IDLE_MS = 30_000
-/** More at once would only slow each other down. */
-const MAX_STARTING = 4
+/** More at once would only slow each other, and the attempts that run, down. */
+const MAX_STARTING = Math.min(4, availableParallelism())
 /** Attempts of a brisk handler that one process holds at once, the running one included. */
 const PIPELINE_DEPTH = 16
 const RESTART_BASE_MS = 100
