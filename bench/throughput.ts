@@ -108,7 +108,7 @@ async function batchLoad(
   let completed = 0
   while (completed < acknowledged && performance.now() - startedAt < 300_000) {
     completed = (await ended(urls)) - before
-    if (completed < acknowledged) await delay(20)
+    if (completed < acknowledged) await delay(50)
   }
   const seconds = (performance.now() - startedAt) / 1000
   return { acknowledged, completed, tasksPerSecond: Math.round(completed / seconds) }

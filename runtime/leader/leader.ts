@@ -177,6 +177,8 @@ export class Leader {
   collect(): void {
     const reign = this.#reign
     if (reign === undefined || this.#refusedUntilTick) return
+    // Applying one of them brings the next turn; what gathers until then shares its entry.
+    if (this.#inFlight.length >= MAX_ENTRIES_IN_FLIGHT) return
     const now = this.#input.stamps.now()
     const commands = this.#admit(reign)
     const duties = this.#duties(reign, now)
@@ -302,6 +304,11 @@ export class Leader {
   }
 }
 
+/**
+ * Entries proposed and not yet applied. More would not make the disks and the network faster, only the entries smaller:
+ * under load this is what makes turns share an entry, its frames and its syncs.
+ */
+const MAX_ENTRIES_IN_FLIGHT = 4
 /** `dueCommands` asked for at once; each touches up to LIMITS.batchTasks tasks. */
 const MAX_DUTIES = 16
 
