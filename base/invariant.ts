@@ -12,11 +12,3 @@ export function invariant(condition: boolean, message: string | (() => string)):
 export function unreachable(value: never): never {
   throw new InvariantError(`unreachable case: ${JSON.stringify(value)}`)
 }
-
-/** Asserts that a number is a safe integer of at least `minimum`, as every id, term and index is. */
-export function assertSafeInteger(value: number, name: string, minimum = 0): void {
-  invariant(
-    Number.isSafeInteger(value) && value >= minimum,
-    () => `${name}: got ${value}, expected a safe integer ≥ ${minimum}`
-  )
-}

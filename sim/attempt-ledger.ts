@@ -4,7 +4,7 @@
  */
 import type { AttemptStart } from '../runtime/ports/attempt-host.ts'
 
-export interface LedgerEntry {
+interface LedgerEntry {
   readonly taskId: number
   readonly token: number
   readonly machine: string
@@ -14,7 +14,7 @@ export interface LedgerEntry {
 }
 
 /** A broken promise. `overlap`: two attempts of a task at once; `restart`: one token started twice. */
-export interface LedgerViolation {
+interface LedgerViolation {
   readonly type: 'overlap' | 'restart'
   readonly at: number
   readonly entries: readonly [LedgerEntry, LedgerEntry]

@@ -10,7 +10,7 @@ export interface PackageList {
   readonly folders: readonly string[]
 }
 
-export interface PackageSize {
+interface PackageSize {
   readonly name: string
   readonly version: string
   readonly bytes: number

@@ -21,7 +21,7 @@ import { Leader, type LeaderInput } from './leader.ts'
 import { StampClock } from './stamp-clock.ts'
 
 /** The part of the raft turn that a leader uses. */
-export interface LeadershipRaft {
+interface LeadershipRaft {
   readonly role: string
   readonly term: number
   readonly committed: number

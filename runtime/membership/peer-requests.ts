@@ -12,7 +12,7 @@ import type { LogChunk, LogPosition } from '../execution/attempt-logs.ts'
 import type { PeerAddress } from '../ports/transport.ts'
 
 /** Version of node-to-node requests and frames; peers of another one are refused with both versions named. */
-export const PEER_PROTOCOL_VERSION = 1
+const PEER_PROTOCOL_VERSION = 1
 
 export type PeerRequest =
   | { readonly type: 'join'; readonly addresses: readonly string[]; readonly zone: string }

@@ -22,7 +22,7 @@ import { birthSnapshot, openState, writeBirth } from './open-state.ts'
 /** Names of a node's stores and of the folder of its log. */
 export const STATE_STORE = 'state'
 export const LOCAL_STORE = 'local'
-export const WAL_FOLDER = 'wal'
+const WAL_FOLDER = 'wal'
 
 export interface OpenLogInput {
   readonly config: RuntimeConfig
@@ -60,9 +60,10 @@ export async function openLog(input: OpenLogInput): Promise<OpenedLog> {
     events: input.walEvents,
     ...options
   })
+  let store: Store | undefined
   try {
     for (const repair of recovered.repairs) logger.warn({ repair }, 'the log was repaired')
-    const store = await input.stores.open(STATE_STORE)
+    store = await input.stores.open(STATE_STORE)
     const opened = await openState(store)
     const fitted = await fit(input, wal, recovered, store, opened.position)
     const log = new MemoryStorage({
@@ -75,6 +76,7 @@ export async function openLog(input: OpenLogInput): Promise<OpenedLog> {
     const { position } = fitted
     return { wal, log, store, state: opened.state, position, incarnation: recovered.incarnation }
   } catch (error) {
+    await store?.close()
     await wal.close()
     throw error
   }
@@ -106,7 +108,9 @@ async function fit(
     throw new AppError('STATE_CORRUPT', message)
   }
   const last = entries.at(-1)?.index ?? base.index
-  if (position.index > last) {
+  // A log that was not reset yet may also reach beyond the snapshot, with entries that it replaced.
+  const replaced = entries[position.index - base.index - 1]
+  if (position.index > last || (replaced !== undefined && replaced.term !== position.term)) {
     input.logger.warn({ index: position.index, last }, 'finishing the installation of a snapshot')
     return await resetLog(wal, position, hardState)
   }
