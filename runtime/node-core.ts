@@ -55,6 +55,8 @@ export interface RuntimeOptions {
 
 /** How long a proposal, report or read waits before it is sent again. */
 const RESEND_MS = 1_000
+/** Rounds of reads that one life may begin before its numbers could meet those of another. */
+const ROUNDS_OF_A_LIFE = 2 ** 20
 /** A node asks for more time this often within one lease, so that a lost message or two cost nothing. */
 const RENEWALS_PER_LEASE = 10
 
@@ -91,10 +93,13 @@ export class NodeCore {
     this.loop = this.#makeLoop()
     this.compactor = this.#makeCompactor()
     this.applier = this.#makeApplier()
-    this.reads = new ReadGate(
-      { clock: ports.clock, readIndex: (context) => this.loop.readIndex(context), retryMs: RESEND_MS },
-      opened.position.index
-    )
+    const gate = {
+      clock: ports.clock,
+      firstRound: ports.entropy.uint32() * ROUNDS_OF_A_LIFE,
+      readIndex: (context: Uint8Array) => this.loop.readIndex(context),
+      retryMs: RESEND_MS
+    }
+    this.reads = new ReadGate(gate, opened.position.index)
     this.forwarder = new Forwarder({
       nodeId: config.nodeId,
       clock: ports.clock,

@@ -28,6 +28,11 @@ interface AppliedWaiter {
 
 export interface ReadGateInput {
   readonly clock: Clock
+  /**
+   * Where the numbers of this life's rounds begin, drawn at random: an answer to a former life, still on its way, must
+   * not confirm a read of this one. In [0, 2^52).
+   */
+  readonly firstRound: number
   readonly readIndex: (context: Uint8Array) => StepResult
   readonly retryMs: number
 }
@@ -39,12 +44,13 @@ export class ReadGate {
   readonly #input: ReadGateInput
   #next: Waiter[] = []
   readonly #rounds = new Map<number, Round>()
-  #roundNumber = 0
+  #roundNumber: number
   #applied: AppliedWaiter[] = []
   #appliedIndex: number
 
   constructor(input: ReadGateInput, appliedIndex: number) {
     this.#input = input
+    this.#roundNumber = input.firstRound
     this.#appliedIndex = appliedIndex
   }
 
