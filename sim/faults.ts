@@ -193,6 +193,8 @@ export class Faults {
   #jumpClock(): boolean {
     const node = this.#pick()
     if (node === undefined || this.#offClock !== undefined) return false
+    // One of one or two is as much as the rest: nobody could tell who is right.
+    if (this.#members().length < 3) return false
     const far = [600, 10_000, 3_600_000][this.#rng.nextInt(3)] ?? 600
     node.clockOffsetMs = this.#rng.nextInt(2) === 0 ? far : -far
     this.#offClock = node

@@ -1,0 +1,170 @@
+import { expect, test } from 'vitest'
+import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
+import { createRng } from '../../../../base/prng.ts'
+import type { StepResult } from '../../../../consensus/index.ts'
+import { decodeBatch } from '../../../../scheduler/codec.ts'
+import type { Proposal } from '../../../../scheduler/proposals.ts'
+import { Leader } from '../../../../runtime/leader/leader.ts'
+import { StampClock } from '../../../../runtime/leader/stamp-clock.ts'
+import { Machine, origin, spec } from '../../../helpers/scheduler.ts'
+import { HandClock, SILENT } from '../stub-ports.ts'
+
+const TERM = 3
+
+/** A leader over a log that applies entries when told. */
+class World {
+  readonly machine = new Machine().withNodes(2)
+  readonly refusals: string[] = []
+  readonly clock = new HandClock()
+  result: StepResult = 'ok'
+  storageFull = false
+  storeFull = false
+  excluded = 0
+  readonly #entries: Uint8Array[] = []
+  #applied = 0
+
+  readonly leader: Leader
+
+  constructor() {
+    this.clock.wall = this.machine.now
+    const stamps = new StampClock(this.clock)
+    this.leader = new Leader({
+      nodeId: nodeId(1),
+      logger: SILENT,
+      rng: createRng(1),
+      stamps,
+      policies: new Map(),
+      propose: (data) => {
+        if (this.result === 'ok') this.#entries.push(data)
+        return this.result
+      },
+      lastIndex: () => this.#entries.length,
+      refuse: (to, { sequence, code }) => this.refusals.push(`n${to} #${sequence} ${code}`),
+      excluded: (node) => node.id === this.excluded,
+      storeFull: () => this.storeFull,
+      storageFull: () => this.storageFull
+    })
+  }
+
+  begin(): this {
+    this.leader.begin(this.machine.state, TERM)
+    this.leader.collect()
+    return this
+  }
+
+  submit(sequence: number, count = 1, node = 1): void {
+    const tasks = Array.from({ length: count }, () => ({ ...spec(), needs: [] }))
+    const proposal: Proposal = {
+      type: 'submit',
+      origin: origin(sequence, { node: nodeId(node) }),
+      submission: { tasks }
+    }
+    this.leader.take(nodeId(node), [proposal])
+  }
+
+  /** The commands of entries that were proposed and not applied yet, an array per entry. */
+  proposed(): string[][] {
+    return this.#entries
+      .slice(this.#applied)
+      .map((data) => decodeBatch(data).commands.map(({ type }) => type))
+  }
+
+  apply(): void {
+    for (const data of this.#entries.slice(this.#applied)) {
+      this.#applied += 1
+      const { commands } = decodeBatch(data)
+      this.leader.applied(this.#applied, TERM, this.machine.apply(...commands))
+    }
+  }
+}
+
+test('all that arrives in a turn shares one entry, and is placed in it', () => {
+  const world = new World().begin()
+  world.submit(1)
+  world.submit(2, 2)
+  world.leader.collect()
+  expect(world.proposed()).toEqual([['submit', 'submit', 'place', 'place', 'place']])
+})
+
+test('before its reign and after it a leader refuses', () => {
+  const world = new World()
+  world.submit(1)
+  world.begin()
+  world.submit(2)
+  world.leader.end()
+  expect(world.refusals).toEqual(['n1 #1 NOT_LEADER', 'n1 #2 NOT_LEADER'])
+  expect(world.proposed()).toEqual([])
+})
+
+test('a proposal that names another origin than its sender is refused', () => {
+  const world = new World().begin()
+  const proposal: Proposal = { type: 'cancel', origin: origin(5, { node: nodeId(2) }), taskId: taskId(1) }
+  world.leader.take(nodeId(1), [proposal])
+  world.leader.collect()
+  expect(world.refusals).toEqual(['n1 #5 INVALID_REQUEST'])
+  expect(world.proposed()).toEqual([])
+})
+
+test('a node without a lease gets no placement', () => {
+  const world = new World()
+  world.excluded = 1
+  world.begin()
+  world.submit(1, 3)
+  world.leader.collect()
+  world.apply()
+  expect([world.machine.heldBy(1), world.machine.heldBy(2)]).toEqual([0, 3])
+})
+
+test('what Raft does not take is refused to its origin, and asked again only after a tick', () => {
+  const world = new World().begin()
+  world.result = 'dropped'
+  world.submit(1)
+  world.leader.collect()
+  expect(world.refusals).toEqual(['n1 #1 NOT_LEADER'])
+  world.result = 'ok'
+  world.submit(2)
+  world.leader.collect()
+  expect(world.proposed()).toEqual([])
+  world.leader.tick()
+  world.leader.collect()
+  expect(world.proposed()).toEqual([['submit', 'place']])
+})
+
+test('of several entries of a turn that Raft does not take, each command is refused', () => {
+  const world = new World().begin()
+  world.result = 'overloaded'
+  const big = { ...spec({ input: new Uint8Array(60_000) }), needs: [] }
+  for (let sequence = 1; sequence <= 3; sequence++) {
+    const tasks = Array.from({ length: 10 }, () => big)
+    world.leader.take(nodeId(1), [{ type: 'submit', origin: origin(sequence), submission: { tasks } }])
+  }
+  world.leader.collect()
+  expect(world.refusals).toEqual(['n1 #1 OVERLOADED', 'n1 #2 OVERLOADED', 'n1 #3 OVERLOADED'])
+})
+
+test('a lost node whose end Raft did not take is declared lost with the next tick', () => {
+  const world = new World().begin()
+  world.result = 'dropped'
+  world.leader.declareLost([{ node: nodeId(2), incarnation: incarnation(1) }])
+  world.leader.collect()
+  world.result = 'ok'
+  world.leader.tick()
+  world.leader.collect()
+  expect(world.proposed()).toEqual([['end-incarnation']])
+  world.apply()
+  expect(world.machine.state.nodes.get(nodeId(2))?.open).toBe(false)
+})
+
+test('a full disk or write-behind refuses submissions and takes the rest', () => {
+  const world = new World().begin()
+  world.storageFull = true
+  world.submit(1)
+  world.leader.take(nodeId(1), [{ type: 'cancel', origin: origin(2), taskId: taskId(1) }])
+  world.leader.collect()
+  world.storageFull = false
+  world.storeFull = true
+  world.submit(3)
+  world.leader.collect()
+  expect(world.refusals).toEqual(['n1 #1 STORAGE_FULL', 'n1 #3 OVERLOADED'])
+  expect(world.proposed()).toEqual([['cancel']])
+})
