@@ -110,6 +110,12 @@ export interface NodePort {
   cluster(): ClusterInfo | Promise<ClusterInfo>
   nodes(): readonly NodeInfo[] | Promise<readonly NodeInfo[]>
 
+  /**
+   * Has a node leave: it gets no further work, and is taken out of the cluster when what runs there is over. Resolves when
+   * this is decided. Errors: NODE_NOT_FOUND, QUORUM_AT_RISK.
+   */
+  leave(id: NodeId): Promise<void>
+
   /** The process works at all. */
   live(): Health
   /** The node may be sent requests: it has caught up, knows a leader and is not stopping. */

@@ -95,6 +95,8 @@ export interface Client {
   logs(id: string, options?: LogOptions): AsyncGenerator<LogEntry, unknown>
   cluster(options?: ReadOptions): Promise<ClusterInfo>
   nodes(options?: ReadOptions): Promise<NodeInfo[]>
+  /** Has a node leave: it finishes what runs there, gets nothing new, and is then taken out of the cluster. */
+  leaveNode(id: number, options?: CallOptions): Promise<NodeInfo>
 }
 
 /** A client for the cluster whose nodes these URLs name. */
@@ -131,7 +133,14 @@ export function createClient(options: ClientOptions = {}): Client {
     logs: (id, asked = {}) =>
       asked.follow === true ? followLogs(transport, id, asked) : readLogs(transport, id, asked),
     cluster: (asked) => read<ClusterInfo>('/v1/cluster', {}, asked),
-    nodes: async (asked) => (await read<NodeList>('/v1/nodes', {}, asked)).nodes
+    nodes: async (asked) => (await read<NodeList>('/v1/nodes', {}, asked)).nodes,
+    leaveNode: async (id, { signal } = {}) =>
+      (await transport.json({
+        method: 'POST',
+        path: `/v1/nodes/${id}/leave`,
+        repeatable: true,
+        signal
+      })) as NodeInfo
   }
 }
 

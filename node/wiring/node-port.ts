@@ -17,7 +17,7 @@ import type {
   TaskRecordPage
 } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
-import { taskId, type NodeId, type TaskId } from '../../base/ids.ts'
+import { nodeId, taskId, type NodeId, type TaskId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { second, timestampMs, type TimestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
@@ -61,6 +61,7 @@ export function createNodePort({ runtime, clusterId, metrics }: NodePortInput): 
     logs: (id, query: LogQuery): AsyncIterable<LogChunk> => followLogs(runtime, id, query),
     cluster: (): Promise<ClusterInfo> => clusterInfo(runtime, clusterId),
     nodes: (): readonly NodeInfo[] => nodeInfos(runtime),
+    leave: (id) => leave(runtime, id),
     live: (): Health => live(runtime),
     ready: (): Health => ready(runtime),
     metrics: () => metrics.render()
@@ -109,6 +110,20 @@ async function cancel(runtime: NodeRuntime, id: TaskId): Promise<TaskStatus> {
   const value = await runtime.propose({ type: 'cancel', taskId: id }, PROPOSAL_TIMEOUT_MS)
   if (value.type !== 'cancelled') throw unexpected(value.type)
   return value.status
+}
+
+async function leave(runtime: NodeRuntime, id: NodeId): Promise<void> {
+  checkQuorum(runtime, id)
+  await runtime.propose({ type: 'leave', node: id }, PROPOSAL_TIMEOUT_MS)
+}
+
+/** Without the node, a majority of the voters that remain must be alive, or the cluster could never decide again. */
+function checkQuorum(runtime: NodeRuntime, id: NodeId): void {
+  const remaining = runtime.raftStatus().confState.voters.filter((voter) => voter !== id)
+  const alive = remaining.filter((voter) => runtime.state.nodes.get(nodeId(voter))?.open === true)
+  if (alive.length > remaining.length / 2) return
+  const message = `node ${id}: without it ${alive.length} of ${remaining.length} voters are alive, expected a majority`
+  throw new AppError('QUORUM_AT_RISK', message, { details: { field: 'id', got: id } })
 }
 
 function findTask(runtime: NodeRuntime, id: TaskId): TaskRecord | Promise<TaskRecord> {

@@ -2,11 +2,13 @@
  * The lives of a node: announces an incarnation, keeps its lease, and when that lapses ends it and begins the next.
  *
  *   idle → recording → announcing → open → ending → recording …
+ *                                      └──► leaving → stopped
  *
  * N1. A number is durable before it is proposed, so no number is ever used twice.
  * N2. The next number is announced only when every attempt of the last one is gone (`endIncarnation` resolved).
  * N3. The log alone opens an incarnation: announcements are repeated until this node applies its own.
- * N4. A node whose number is below what the log knows of it has lost its memory, and must not go on under its name.
+ * N4. A node that is to leave the cluster ends its incarnation when its last attempt is over, and begins no other.
+ * N5. A node whose number is below what the log knows of it has lost its memory, and must not go on under its name.
  */
 import { AppError } from '../../base/errors.ts'
 import { incarnation as toIncarnation, type Incarnation, type NodeId, type PeerId } from '../../base/ids.ts'
@@ -39,7 +41,7 @@ export interface IncarnationInput {
   readonly onFatal: (error: AppError) => void
 }
 
-type Phase = 'idle' | 'recording' | 'announcing' | 'open' | 'ending' | 'stopped'
+type Phase = 'idle' | 'recording' | 'announcing' | 'open' | 'ending' | 'leaving' | 'stopped'
 
 export class IncarnationKeeper {
   readonly #input: IncarnationInput
@@ -93,7 +95,22 @@ export class IncarnationKeeper {
       this.#input.logger.warn({ incarnation: this.#number }, 'the lease lapsed: attempts are killed')
       this.#end()
     }
-    if (this.#phase === 'announcing' && now - this.#lastSentAt >= this.#input.resendMs) this.#announce(now)
+    if (this.#phase === 'open' && this.#hasLeft()) this.#phase = 'leaving'
+    if (now - this.#lastSentAt < this.#input.resendMs) return
+    if (this.#phase === 'announcing') this.#announce(now)
+    else if (this.#phase === 'leaving') this.#sayGoodbye(now)
+  }
+
+  /** Whether this node was told to leave and nothing that was placed on it is left. */
+  #hasLeft(): boolean {
+    const known = this.#state.nodes.get(this.#input.nodeId)
+    return known?.status === 'leaving' && known.placements.size === 0
+  }
+
+  #sayGoodbye(now: number): void {
+    this.#lastSentAt = now
+    const { nodeId: node } = this.#input
+    this.#input.notify({ type: 'end-incarnation', node, incarnation: this.#number, reason: 'stopped' })
   }
 
   /** Ends the present incarnation for good: its attempts are killed and the log is told. The node stops. */
@@ -103,8 +120,7 @@ export class IncarnationKeeper {
     this.#input.lease.close()
     if (!wasOpen) return
     await this.#input.host.endIncarnation(this.#number)
-    const { nodeId: node } = this.#input
-    this.#input.notify({ type: 'end-incarnation', node, incarnation: this.#number, reason: 'stopped' })
+    this.#sayGoodbye(this.#input.clock.monotonicNow())
   }
 
   #begin(): void {
@@ -141,6 +157,16 @@ export class IncarnationKeeper {
       return
     }
     const isCurrent = known.incarnation === this.#number
+    if (this.#phase === 'leaving' && isCurrent && !known.open) {
+      this.#phase = 'stopped'
+      this.#input.lease.close()
+      this.#input.onClosed(this.#number)
+      this.#input.logger.info(
+        { incarnation: this.#number },
+        'this node has left the cluster and may be stopped'
+      )
+      return
+    }
     if (this.#phase === 'announcing' && isCurrent && known.open) {
       this.#phase = 'open'
       this.#input.lease.open(this.#number)

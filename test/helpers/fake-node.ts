@@ -17,7 +17,7 @@ import type {
 } from '../../api/ports.ts'
 import { AppError, toAppError } from '../../base/errors.ts'
 import { fencingToken, incarnation, nodeId, taskId } from '../../base/ids.ts'
-import type { TaskId } from '../../base/ids.ts'
+import type { NodeId, TaskId } from '../../base/ids.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
 import { orderSubmission } from '../../scheduler/dag.ts'
@@ -195,6 +195,13 @@ export class FakeNode implements NodePort {
       joinedAt: SUBMITTED_AT
     }
   ]
+
+  /** Numbers of the nodes that were told to leave. */
+  readonly left: number[] = []
+  leave = (id: NodeId): Promise<void> => {
+    this.left.push(id)
+    return Promise.resolve()
+  }
 
   live = (): Health => ({ ok: true, checks: [] })
   ready = (): Health => ({
