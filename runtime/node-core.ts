@@ -9,11 +9,10 @@ import { incarnation, nodeId, type NodeId } from '../base/ids.ts'
 import { createRng } from '../base/prng.ts'
 import type { Entry, Snapshot } from '../consensus/index.ts'
 import type { SchedulerEvent } from '../scheduler/events.ts'
-import type { PolicyFactory } from '../scheduler/policy.ts'
 import type { Proposal } from '../scheduler/proposals.ts'
 import type { SchedulerState } from '../scheduler/state.ts'
 import type { NodeOffer } from '../scheduler/types.ts'
-import type { RuntimeConfig } from './config.ts'
+import type { RuntimeOptions } from './runtime-options.ts'
 import type { AttemptLogs } from './execution/attempt-logs.ts'
 import { IncarnationKeeper } from './execution/incarnation-keeper.ts'
 import { prepareAttempt } from './execution/prepare.ts'
@@ -24,8 +23,7 @@ import { LeaseHolder } from './leases/lease-holder.ts'
 import { AddressBook } from './membership/address-book.ts'
 import { PeerDesk } from './membership/peer-desk.ts'
 import type { LeaseGrant, LeaseRenewal } from './messages.ts'
-import type { RuntimePorts } from './ports/index.ts'
-import type { Channel, PeerAddress } from './ports/transport.ts'
+import type { Channel } from './ports/transport.ts'
 import { Forwarder } from './proposals/forwarder.ts'
 import { ProposalMail } from './proposals/proposal-mail.ts'
 import { READ_CONTEXT, ReadGate } from './proposals/read-gate.ts'
@@ -36,22 +34,6 @@ import { Materializer } from './storage/materializer.ts'
 import { STATE_STORE, type OpenedLog } from './storage/open-log.ts'
 import { openState } from './storage/open-state.ts'
 import { INCOMING_STORE, SnapshotReceiver, SnapshotSender } from './storage/snapshots.ts'
-
-export interface RuntimeOptions {
-  readonly ports: RuntimePorts
-  readonly config: RuntimeConfig
-  /** Path of the data folder on the disk port. */
-  readonly folder: string
-  readonly segmentBytes?: number
-  /** Policies beyond the built-in ones. */
-  readonly policies?: ReadonlyMap<string, PolicyFactory>
-  /** Members that a contact named when this node joined. */
-  readonly initialPeers?: readonly PeerAddress[]
-  /** Something failed that the node must not survive. Called once; the process stops. */
-  readonly onFatal: (error: AppError) => void
-  /** Every applied entry's events, after the runtime's own parts have heard them. */
-  readonly onEvents?: (events: readonly SchedulerEvent[], index: number) => void
-}
 
 /** How long a proposal, report or read waits before it is sent again. */
 const RESEND_MS = 1_000

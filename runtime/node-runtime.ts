@@ -13,15 +13,16 @@ import { checkRuntimeConfig } from './config.ts'
 import { AttemptLogs, type LogChunk, type LogPosition } from './execution/attempt-logs.ts'
 import { readBlob } from './execution/prepare.ts'
 import { successor } from './leader/leadership.ts'
-import { NodeCore, type RuntimeOptions } from './node-core.ts'
+import { NodeCore } from './node-core.ts'
 import { attemptHandlers, transportHandlers } from './port-handlers.ts'
 import type { Store } from './ports/store.ts'
 import type { Draft } from './proposals/forwarder.ts'
 import type { LoopMetrics } from './raft/raft-loop.ts'
+import type { RuntimeOptions } from './runtime-options.ts'
 import { LOCAL_STORE, openLog, positionSnapshot } from './storage/open-log.ts'
 import type { WalMetrics } from './wal/wal.ts'
 
-export type { RuntimeOptions } from './node-core.ts'
+export type { RuntimeOptions } from './runtime-options.ts'
 
 /** Figures of a node since its start. */
 export interface NodeMetrics extends LoopMetrics {

@@ -117,7 +117,7 @@ test('a node without a lease gets no placement', () => {
 
 test('what Raft does not take is refused to its origin, and asked again only after a tick', () => {
   const world = new World().begin()
-  world.result = 'dropped'
+  world.result = 'transferring'
   world.submit(1)
   world.leader.collect()
   expect(world.refusals).toEqual(['n1 #1 NOT_LEADER'])
@@ -144,7 +144,7 @@ test('of several entries of a turn that Raft does not take, each command is refu
 
 test('a lost node whose end Raft did not take is declared lost with the next tick', () => {
   const world = new World().begin()
-  world.result = 'dropped'
+  world.result = 'transferring'
   world.leader.declareLost([{ node: nodeId(2), incarnation: incarnation(1) }])
   world.leader.collect()
   world.result = 'ok'

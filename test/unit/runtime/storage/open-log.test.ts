@@ -164,12 +164,13 @@ test('a store whose rows do not add up to their checksum is refused', async () =
 
 test('a birth can be repeated after a crash at any step, and is done once', async () => {
   let steps = 0
-  for (let finished = false; !finished; steps++) {
+  const birth = { finished: false }
+  for (; !birth.finished; steps++) {
     const time = createVirtualTime()
     const machine = new Machine(time.schedule)
     machine.open(true).then(
       () => {
-        finished = true
+        birth.finished = true
       },
       () => undefined
     )

@@ -1,0 +1,24 @@
+/** What a node's runtime is made of: its ports, its configuration, and who hears of what it does. */
+import type { AppError } from '../base/errors.ts'
+import type { SchedulerEvent } from '../scheduler/events.ts'
+import type { PolicyFactory } from '../scheduler/policy.ts'
+import type { RuntimeConfig } from './config.ts'
+import type { RuntimePorts } from './ports/index.ts'
+import type { PeerAddress } from './ports/transport.ts'
+
+/** Everything that `NodeRuntime.open` needs. */
+export interface RuntimeOptions {
+  readonly ports: RuntimePorts
+  readonly config: RuntimeConfig
+  /** Path of the data folder on the disk port. */
+  readonly folder: string
+  readonly segmentBytes?: number
+  /** Policies beyond the built-in ones. */
+  readonly policies?: ReadonlyMap<string, PolicyFactory>
+  /** Members that a contact named when this node joined. */
+  readonly initialPeers?: readonly PeerAddress[]
+  /** Something failed that the node must not survive. Called once; the process stops. */
+  readonly onFatal: (error: AppError) => void
+  /** Every applied entry's events, after the runtime's own parts have heard them. */
+  readonly onEvents?: (events: readonly SchedulerEvent[], index: number) => void
+}
