@@ -138,7 +138,7 @@ class RealSupervisor implements Supervisor, UnitHost {
     const tick = (): void => {
       this.perform(this.table.tick(systemMonotonicMs()))
     }
-    this.wakeTimer = setTimeout(tick, Math.min(MAX_TIMER_MS, Math.ceil(delayMs)))
+    this.wakeTimer = setTimeout(tick, Math.min(MAX_TIMER_MS, Math.max(0, Math.ceil(delayMs))))
   }
 
   private performOne(effect: Effect<string>, unit: Unit): void {

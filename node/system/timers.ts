@@ -5,7 +5,7 @@ export function createTimers(): Timers {
   return {
     after: (delayMs, callback) => {
       // Node runs timers up to a millisecond early against the monotonic clock when the delay has a fraction.
-      const handle = setTimeout(callback, Math.ceil(delayMs))
+      const handle = setTimeout(callback, Math.max(0, Math.ceil(delayMs)))
       return () => {
         clearTimeout(handle)
       }
