@@ -37,8 +37,6 @@ import { INCOMING_STORE, SnapshotReceiver, SnapshotSender } from './storage/snap
 
 /** How long a proposal, report or read waits before it is sent again. */
 const RESEND_MS = 1_000
-/** Rounds of reads that one life may begin before its numbers could meet those of another. */
-const ROUNDS_OF_A_LIFE = 2 ** 20
 /** A node asks for more time this often within one lease, so that a lost message or two cost nothing. */
 const RENEWALS_PER_LEASE = 10
 
@@ -77,7 +75,7 @@ export class NodeCore {
     this.applier = this.#makeApplier()
     const gate = {
       clock: ports.clock,
-      firstRound: ports.entropy.uint32() * ROUNDS_OF_A_LIFE,
+      seed: ports.entropy.uint32(),
       readIndex: (context: Uint8Array) => this.loop.readIndex(context),
       retryMs: RESEND_MS
     }
@@ -101,7 +99,7 @@ export class NodeCore {
     this.#sender = new SnapshotSender({
       transport: ports.transport,
       logger: ports.logger,
-      store: () => this.materializer.store,
+      state: this.materializer,
       report: (to, status) => {
         this.loop.reportSnapshot(to, status)
       }

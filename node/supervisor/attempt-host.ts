@@ -320,7 +320,7 @@ class RealAttemptHost implements AttemptHost {
         this.wakeAt = Infinity
         this.perform(this.table.tick(this.options.clock.monotonicNow()))
       },
-      Math.min(MAX_TIMER_MS, Math.ceil(wakeAt - this.options.clock.monotonicNow()))
+      Math.min(MAX_TIMER_MS, Math.max(0, Math.ceil(wakeAt - this.options.clock.monotonicNow())))
     )
   }
 

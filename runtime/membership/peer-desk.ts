@@ -77,8 +77,7 @@ export class PeerDesk {
         return []
       }
     })
-    const chunks = (await Promise.all([logs.read(task, after, maxBytes), ...asked])).flat()
-    return chunks.sort((a, b) => a.attempt - b.attempt || a.offset - b.offset)
+    return mergePages(await Promise.all([logs.read(task, after, maxBytes), ...asked]), maxBytes)
   }
 
   async #admit(peer: PeerId, addresses: readonly string[], zone: string): Promise<Uint8Array> {
@@ -95,7 +94,7 @@ export class PeerDesk {
         return encodeJoinReply({ ...reply, peers: reply.peers.filter((known) => known.id !== id) })
       }
       // The founder's number is 1 because it registers first: nobody is let in through a node that is not in the books.
-      if (state().nodes.has(config.nodeId)) this.#input.register(peer, addresses, zone)
+      if (attempt % 5 === 0 && state().nodes.has(config.nodeId)) this.#input.register(peer, addresses, zone)
       await this.#input.after(JOIN_INTERVAL_MS)
     }
     throw new AppError('NO_LEADER', 'no leader registered the joining node in time')
@@ -122,4 +121,22 @@ export async function requestJoin(
     }
   }
   throw lastError
+}
+
+/**
+ * One page of several nodes' pages. Where a node had more than fits its page, the merged one ends with what that node
+ * gave: reading on from there must not pass over the rest.
+ */
+function mergePages(pages: readonly (readonly LogChunk[])[], maxBytes: number): LogChunk[] {
+  const ends = pages
+    .filter((page) => page.reduce((sum, { bytes }) => sum + bytes.length, 0) >= maxBytes)
+    .flatMap((page) => page.slice(-1))
+  return pages
+    .flat()
+    .filter((chunk) => ends.every((end) => inOrder(chunk, end) <= 0))
+    .sort(inOrder)
+}
+
+function inOrder(a: LogPosition, b: LogPosition): number {
+  return a.attempt - b.attempt || a.offset - b.offset
 }

@@ -29,13 +29,16 @@ interface AppliedWaiter {
 export interface ReadGateInput {
   readonly clock: Clock
   /**
-   * Where the numbers of this life's rounds begin, drawn at random: an answer to a former life, still on its way, must
-   * not confirm a read of this one. In [0, 2^52).
+   * Drawn at random: sets this life's rounds apart from those of a former one, whose answers, still on their way, must
+   * not confirm a read of this one. 32 bits.
    */
-  readonly firstRound: number
+  readonly seed: number
   readonly readIndex: (context: Uint8Array) => StepResult
   readonly retryMs: number
 }
+
+/** Rounds that one life may begin before its numbers could meet those of another. */
+const ROUNDS_OF_A_LIFE = 2 ** 20
 
 /** First byte of a read's context, so that lease rounds and reads cannot be mistaken for each other. */
 export const READ_CONTEXT = 0x52
@@ -50,7 +53,7 @@ export class ReadGate {
 
   constructor(input: ReadGateInput, appliedIndex: number) {
     this.#input = input
-    this.#roundNumber = input.firstRound
+    this.#roundNumber = input.seed * ROUNDS_OF_A_LIFE
     this.#appliedIndex = appliedIndex
   }
 

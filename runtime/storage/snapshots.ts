@@ -17,6 +17,7 @@ import { decodeMessage, encodeMessage, NO_BYTES, type Message } from '../../cons
 import type { Logger } from '../ports/log.ts'
 import type { Store, StoreOperation, StoreProvider } from '../ports/store.ts'
 import type { Transport } from '../ports/transport.ts'
+import type { Materializer } from './materializer.ts'
 import { keyBytes, META_KEY } from './meta.ts'
 import { readMeta } from './open-state.ts'
 
@@ -32,7 +33,7 @@ type Chunk = readonly Uint8Array[] | readonly [number, number]
 export interface SnapshotSenderInput {
   readonly transport: Transport
   readonly logger: Logger
-  readonly store: () => Store
+  readonly state: Pick<Materializer, 'store' | 'flush'>
   readonly report: (to: NodeId, status: 'finished' | 'failed') => void
 }
 
@@ -63,13 +64,16 @@ export class SnapshotSender {
   }
 
   async #stream(to: NodeId, message: Message): Promise<number> {
-    const image = this.#input.store().snapshot()
+    const { state, transport } = this.#input
+    // An older image may not know its receiver as a member yet, who would refuse it.
+    await state.flush()
+    const image = state.store.snapshot()
     try {
       const meta = await readMeta(image)
       if (meta === undefined) throw new AppError('INTERNAL', 'the state store has no meta row')
       const { index, term, confState } = meta
       const header = encodeMessage({ ...message, snapshot: { index, term, confState, data: NO_BYTES } })
-      await this.#input.transport.sendSnapshot(to, header, chunksOf(image.iterate({})))
+      await transport.sendSnapshot(to, header, chunksOf(image.iterate({})))
       return index
     } finally {
       await image.close()
