@@ -149,38 +149,52 @@ async function writeRows(store: Store, chunks: AsyncIterable<Uint8Array>): Promi
   let count = 0
   let crc = 0
   for await (const bytes of chunks) {
-    const chunk = packr.unpack(bytes) as Chunk
-    const [first, second] = chunk
-    if (typeof first === 'number' && typeof second === 'number') {
-      if (first !== count || second !== crc) {
-        const got = `${count} rows, CRC ${crc}`
-        throw new AppError(
-          'STATE_CORRUPT',
-          `snapshot stream: got ${got}, expected ${first} rows, CRC ${second}`
-        )
-      }
+    const chunk = decodeChunk(bytes)
+    if (isEndMark(chunk)) {
+      if (chunk[0] !== count || chunk[1] !== crc)
+        throw corrupt(`got ${count} rows, CRC ${crc}, expected ${chunk[0]} rows, CRC ${chunk[1]}`)
       await makeDurable(store)
       return
     }
     const operations: StoreOperation[] = []
-    const rows = chunk as readonly Uint8Array[]
-    for (let i = 0; i + 1 < rows.length; i += 2) {
-      const key = rows[i]
-      const value = rows[i + 1]
-      if (key === undefined || value === undefined) break
+    for (let i = 0; i < chunk.length; i += 2) {
+      const [key, value] = [chunk[i], chunk[i + 1]]
+      if (key === undefined || value === undefined) throw corrupt('a row without its value')
       operations.push({ type: 'put', key, value })
       crc = crc32c(value, crc32c(key, crc))
       count += 1
     }
     await store.batch(operations, { sync: false })
   }
-  throw new AppError('STATE_CORRUPT', `snapshot stream: ended after ${count} rows without its end mark`)
+  throw corrupt(`ended after ${count} rows without its end mark`)
+}
+
+function decodeChunk(bytes: Uint8Array): Chunk {
+  let chunk: unknown
+  try {
+    chunk = packr.unpack(bytes)
+  } catch (error) {
+    throw corrupt('a chunk does not decode', error)
+  }
+  if (!Array.isArray(chunk)) throw corrupt('a chunk is no array')
+  const isRows = chunk.every((item) => item instanceof Uint8Array)
+  const isEnd = chunk.length === 2 && chunk.every((item) => typeof item === 'number')
+  if (!isRows && !isEnd) throw corrupt('a chunk of unknown form')
+  return chunk
+}
+
+function isEndMark(chunk: Chunk): chunk is readonly [number, number] {
+  return typeof chunk[0] === 'number'
+}
+
+function corrupt(what: string, cause?: unknown): AppError {
+  return new AppError('STATE_CORRUPT', `snapshot stream: ${what}`, { cause })
 }
 
 /** A synced batch makes everything before it durable; the row that gives the others their position is written again. */
 async function makeDurable(store: Store): Promise<void> {
   const key = keyBytes(META_KEY)
   const value = await store.get(key)
-  if (value === undefined) throw new AppError('STATE_CORRUPT', 'snapshot stream: its meta row is missing')
+  if (value === undefined) throw corrupt('its meta row is missing')
   await store.batch([{ type: 'put', key, value }], { sync: true })
 }

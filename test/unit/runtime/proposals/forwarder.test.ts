@@ -3,7 +3,7 @@ import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
 import type { ErrorCode } from '../../../../base/errors.ts'
 import type { Proposal } from '../../../../scheduler/proposals.ts'
 import { Forwarder } from '../../../../runtime/proposals/forwarder.ts'
-import { origin } from '../../../helpers/scheduler.ts'
+import { origin as originOf } from '../../../helpers/scheduler.ts'
 import { codeOf, HandClock, settled } from '../stub-ports.ts'
 
 const RESEND_MS = 1_000
@@ -50,15 +50,16 @@ class World {
 }
 
 function label(proposal: Proposal): string {
-  return 'origin' in proposal && proposal.origin !== undefined
-    ? `${proposal.origin.sequence}/${proposal.origin.lowestOutstanding}`
-    : proposal.type
+  const origin = 'origin' in proposal ? proposal.origin : undefined
+  return origin === undefined ? proposal.type : `${origin.sequence}/${origin.lowestOutstanding}`
 }
 
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
-  const pending = Symbol('pending')
+  const ends: unknown[] = []
+  const end = (): number => ends.push(true)
+  promise.then(end, end)
   await settled()
-  return (await Promise.race([promise.catch(() => undefined), Promise.resolve(pending)])) === pending
+  return ends.length === 0
 }
 
 test('a proposal goes to the leader once, and is resolved by its outcome', async () => {
@@ -66,7 +67,7 @@ test('a proposal goes to the leader once, and is resolved by its outcome', async
   const outcome = world.propose()
   expect(world.turn()).toEqual(['2:1/1'])
   expect(world.turn(10)).toEqual([])
-  world.forwarder.settled(origin(1), OK)
+  world.forwarder.settled(originOf(1), OK)
   expect(await outcome).toEqual({ type: 'none' })
   expect(world.forwarder.outstanding).toBe(0)
 })
@@ -75,7 +76,7 @@ test('a refused command rejects with the code of its outcome', async () => {
   const world = new World().leader(2)
   const outcome = world.propose()
   world.turn()
-  world.forwarder.settled(origin(1), { ok: false, code: 'TASK_NOT_FOUND', message: 'no such task' })
+  world.forwarder.settled(originOf(1), { ok: false, code: 'TASK_NOT_FOUND', message: 'no such task' })
   expect(await codeOf(outcome)).toBe('TASK_NOT_FOUND')
 })
 
@@ -103,7 +104,7 @@ test('the lowest outstanding sequence rises as outcomes come', () => {
   void world.propose()
   void world.propose()
   world.turn()
-  world.forwarder.settled(origin(1), OK)
+  world.forwarder.settled(originOf(1), OK)
   void world.propose()
   expect(world.turn()).toEqual(['2:3/2'])
 })
@@ -133,7 +134,7 @@ test('after a second sending no refusal can say that nothing happened', async ()
   world.turn(10)
   world.refuse(3, 1, 'OVERLOADED')
   expect(await isPending(outcome)).toBe(true)
-  world.forwarder.settled(origin(1), OK)
+  world.forwarder.settled(originOf(1), OK)
   expect(await outcome).toEqual({ type: 'none' })
 })
 
@@ -163,7 +164,7 @@ test('a late outcome of a proposal that was given up is ignored', () => {
   void world.propose(100)
   world.turn()
   world.turn(100)
-  world.forwarder.settled(origin(1), OK)
+  world.forwarder.settled(originOf(1), OK)
   expect(world.forwarder.outstanding).toBe(0)
 })
 
@@ -184,7 +185,7 @@ test('a new incarnation counts anew while the old one still waits under its own 
   world.forwarder.openIncarnation(incarnation(2))
   void world.propose()
   expect(world.turn()).toEqual(['2:1/1'])
-  world.forwarder.settled(origin(1, { incarnation: incarnation(2) }), OK)
+  world.forwarder.settled(originOf(1, { incarnation: incarnation(2) }), OK)
   expect(world.forwarder.outstanding).toBe(1)
 })
 

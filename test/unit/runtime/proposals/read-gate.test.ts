@@ -4,17 +4,14 @@ import { codeOf, HandClock, settled } from '../stub-ports.ts'
 
 const RETRY_MS = 1_000
 
-function gate(
-  appliedIndex = 10,
-  firstRound = 0
-): { clock: HandClock; rounds: Uint8Array[]; reads: ReadGate } {
+function gate(appliedIndex = 10, seed = 0): { clock: HandClock; rounds: Uint8Array[]; reads: ReadGate } {
   const clock = new HandClock()
   const rounds: Uint8Array[] = []
   const readIndex = (context: Uint8Array): 'ok' => {
     rounds.push(context)
     return 'ok'
   }
-  const reads = new ReadGate({ clock, firstRound, readIndex, retryMs: RETRY_MS }, appliedIndex)
+  const reads = new ReadGate({ clock, seed, readIndex, retryMs: RETRY_MS }, appliedIndex)
   return { clock, rounds, reads }
 }
 
@@ -86,10 +83,10 @@ test('a round without an answer is begun again, and its first answer is too late
 })
 
 test('a confirmation meant for another life of this node confirms nothing', async () => {
-  const former = gate(10, 1_000)
+  const former = gate(10, 1)
   void former.reads.barrier(5_000)
   former.reads.flush()
-  const { reads } = gate(10, 77_000)
+  const { reads } = gate(10, 2)
   const read = follow(reads.barrier(5_000))
   reads.flush()
   reads.confirmed(10, last(former.rounds))
