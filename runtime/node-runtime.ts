@@ -116,6 +116,17 @@ export class NodeRuntime {
     core.forwarder.close('SHUTTING_DOWN', 'the node is stopping')
     core.reads.close()
     core.waiters.releaseAll()
+    await this.#close()
+  }
+
+  /** Gives up a node that was opened and not started, or whose start failed: frees its folder, its ports, its processes. */
+  async abandon(): Promise<void> {
+    if (this.#phase === 'opened') await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core
+    const { ports } = this.#options
     core.loop.stop()
     this.#phase = 'stopped'
     await ports.transport.stop()

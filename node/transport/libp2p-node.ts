@@ -77,8 +77,12 @@ export async function startNode(node: Libp2p, listen: readonly string[]): Promis
     await node.start()
   } catch (error) {
     const reason = messageOf(error)
-    const code = reason.includes('EADDRINUSE') ? 'PORT_IN_USE' : 'CONFIG_INVALID'
-    throw new AppError(code, `listen on ${listen.join(', ')}: ${reason}`, { cause: error })
+    if (reason.includes('EADDRINUSE')) {
+      const got = listen.join(', ')
+      const message = `peer port: got ${got}, expected one that is free`
+      throw new AppError('PORT_IN_USE', message, { cause: error, details: { field: 'peer-port', got } })
+    }
+    throw new AppError('CONFIG_INVALID', `listen on ${listen.join(', ')}: ${reason}`, { cause: error })
   }
 }
 

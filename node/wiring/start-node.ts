@@ -73,10 +73,28 @@ export async function startNode(options: StartOptions): Promise<RunningNode> {
     known === undefined ? await settle(options) : { identity: known, initialPeers: [] }
   const transport = await openTransport(options, identity.peerKey, options.peerPort || identity.peerPort)
   const ports = makePorts(options, transport)
+  try {
+    return await startOver(options, ports, identity, initialPeers)
+  } catch (error) {
+    // What is left open keeps the process alive, and a node that cannot start must end.
+    await ports.host.close()
+    await transport.stop()
+    await ports.disk.close()
+    throw error
+  }
+}
+
+/** Opens and starts the node over its ports; when that fails, the runtime and its folder are let go. */
+async function startOver(
+  options: StartOptions,
+  ports: RuntimePorts,
+  identity: Identity,
+  initialPeers: readonly PeerAddress[]
+): Promise<RunningNode> {
   let failed = false
   const runtime = await NodeRuntime.open({
     ports,
-    config: runtimeConfig(options, identity, transport),
+    config: runtimeConfig(options, identity, ports.transport),
     folder: options.dataFolder,
     initialPeers,
     onFatal: (error) => {
@@ -84,6 +102,33 @@ export async function startNode(options: StartOptions): Promise<RunningNode> {
       options.onFatal(error)
     }
   })
+  try {
+    const { app, url } = await serve(options, ports, identity, runtime)
+    const addresses = ports.transport.addresses()
+    return {
+      nodeId: identity.nodeId,
+      url,
+      addresses,
+      runtime,
+      stop: async (timeoutMs = STOP_TIMEOUT_MS) => {
+        await app.close()
+        if (!failed) await runtime.stop(timeoutMs)
+        await ports.disk.close()
+      }
+    }
+  } catch (error) {
+    await runtime.abandon()
+    throw error
+  }
+}
+
+/** The API listens first, so that its address is in the node's first announcement; then the node joins in. */
+async function serve(
+  options: StartOptions,
+  ports: RuntimePorts,
+  identity: Identity,
+  runtime: NodeRuntime
+): Promise<{ readonly app: Awaited<ReturnType<typeof createServer>>; readonly url: string }> {
   const port = createNodePort({ runtime, clusterId: identity.clusterId, metrics: createMetrics(runtime) })
   const app = await createServer({
     port,
@@ -93,23 +138,18 @@ export async function startNode(options: StartOptions): Promise<RunningNode> {
     host: options.httpHost,
     ...(options.allowedHosts === undefined ? {} : { allowedHosts: options.allowedHosts })
   })
-  const url = await listenSomewhere(app, options, identity)
-  await runtime.start(url)
-  const peerPort = portOf(transport.addresses())
-  const httpPort = Number(new URL(url).port)
-  if (peerPort !== identity.peerPort || httpPort !== identity.httpPort) {
-    await writeIdentity(options.dataFolder, { ...identity, peerPort, httpPort })
-  }
-  return {
-    nodeId: identity.nodeId,
-    url,
-    addresses: transport.addresses(),
-    runtime,
-    stop: async (timeoutMs = STOP_TIMEOUT_MS) => {
-      await app.close()
-      if (!failed) await runtime.stop(timeoutMs)
-      await ports.disk.close()
+  try {
+    const url = await listenSomewhere(app, options, identity)
+    await runtime.start(url)
+    const peerPort = portOf(ports.transport.addresses())
+    const httpPort = Number(new URL(url).port)
+    if (peerPort !== identity.peerPort || httpPort !== identity.httpPort) {
+      await writeIdentity(options.dataFolder, { ...identity, peerPort, httpPort })
     }
+    return { app, url }
+  } catch (error) {
+    await app.close()
+    throw error
   }
 }
 
@@ -131,8 +171,8 @@ async function settle(
     return { identity, initialPeers: [] }
   }
   const transport = await openTransport(options, peerKey, options.peerPort)
-  await transport.start(NO_HANDLERS)
   try {
+    await transport.start(NO_HANDLERS)
     const reply = await requestJoin(transport, options.join, options.zone, JOIN_TIMEOUT_MS)
     const identity = {
       clusterId: reply.clusterId,

@@ -1,5 +1,5 @@
 /** `dtss start`: one node, until it is told to stop. */
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AppError } from '../../../base/errors.ts'
 import { DEFAULT_PORT } from '../../../base/wire/headers.ts'
@@ -23,14 +23,15 @@ interface Options {
   readonly zone: string
   readonly label: Readonly<Record<string, string>>
   readonly resource: Readonly<Record<string, number>>
-  readonly timing: 'default' | 'lan'
+  readonly timing: string
   readonly allowHost: readonly string[]
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly logLevel: string
   readonly json?: boolean
   readonly stopOnStdinEnd?: boolean
 }
 
 const DEFAULT_PEER_PORT = 7401
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 export function define(command: Command, context: CliContext): void {
   const collect = (value: string, former: readonly string[]): string[] => [...former, value]
@@ -86,7 +87,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
     allowedHosts: options.allowHost,
     ...(options.poolProcesses === undefined ? {} : { pool: { warm: options.poolProcesses } }),
     version: packageVersion(),
-    logger: createLogger({ level: options.logLevel, fields: { data: options.data } }),
+    logger: createLogger({ level: levelOf(options.logLevel), fields: { data: options.data } }),
     onFatal: (error) => {
       fatal = error
       wake()
@@ -112,7 +113,7 @@ function announce(options: Options, context: CliContext, node: RunningNode): voi
       id,
       url,
       addresses,
-      data: join(process.cwd(), options.data),
+      data: resolve(options.data),
       pid: process.pid
     })
     return
@@ -125,8 +126,18 @@ function announce(options: Options, context: CliContext, node: RunningNode): voi
 function timingOf(profile: string): typeof DEFAULT_TIMING {
   if (profile === 'default') return DEFAULT_TIMING
   if (profile === 'lan') return LAN_TIMING
-  throw new AppError('CONFIG_INVALID', `--timing: got "${profile}", expected default or lan`, {
-    details: { field: 'timing', got: profile, expected: 'default | lan' }
+  throw invalid('timing', profile, 'default | lan')
+}
+
+function levelOf(name: string): (typeof LOG_LEVELS)[number] {
+  const level = LOG_LEVELS.find((known) => known === name)
+  if (level === undefined) throw invalid('log-level', name, LOG_LEVELS.join(' | '))
+  return level
+}
+
+function invalid(field: string, got: string, expected: string): AppError {
+  return new AppError('CONFIG_INVALID', `--${field}: got "${got}", expected ${expected}`, {
+    details: { field, got, expected }
   })
 }
 
