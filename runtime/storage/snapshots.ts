@@ -177,10 +177,11 @@ function decodeChunk(bytes: Uint8Array): Chunk {
     throw corrupt('a chunk does not decode', error)
   }
   if (!Array.isArray(chunk)) throw corrupt('a chunk is no array')
-  const isRows = chunk.every((item) => item instanceof Uint8Array)
-  const isEnd = chunk.length === 2 && chunk.every((item) => typeof item === 'number')
+  const items = chunk as unknown[]
+  const isRows = items.every((item) => item instanceof Uint8Array)
+  const isEnd = items.length === 2 && items.every((item) => typeof item === 'number')
   if (!isRows && !isEnd) throw corrupt('a chunk of unknown form')
-  return chunk
+  return items as unknown as Chunk
 }
 
 function isEndMark(chunk: Chunk): chunk is readonly [number, number] {
