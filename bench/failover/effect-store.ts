@@ -4,7 +4,6 @@
  */
 import { appendFileSync, readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createInterface } from 'node:readline'
 import type { EffectRequest } from './work.ts'
 
 export class EffectStore {
@@ -54,8 +53,11 @@ export class EffectStore {
     socket.on('error', () => {
       socket.destroy()
     })
-    createInterface({ input: socket }).once('line', (line) => {
-      socket.end(this.#take(JSON.parse(line) as EffectRequest) ? 'accepted' : 'refused')
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      if (!text.endsWith('\n')) return
+      socket.end(this.#take(JSON.parse(text) as EffectRequest) ? 'accepted' : 'refused')
     })
   }
 

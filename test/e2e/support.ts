@@ -1,0 +1,86 @@
+/** What the tests with real processes share: running the compiled command line, and looking at /proc. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+const CLI = resolve('dist/node/cli/main.js')
+const POLL_MS = 50
+
+export interface Ran {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  /** What it has printed so far. */
+  stdout(): string
+  readonly ended: Promise<Ran>
+}
+
+/** Starts `dtss` in a process group of its own, as a shell would. */
+export function dtss(...args: string[]): Running {
+  const child = spawn(process.execPath, [CLI, ...args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const ended = once(child, 'close').then(([exitCode]) => ({
+    exitCode: exitCode as number | null,
+    stdout,
+    stderr
+  }))
+  return { child, ended, stdout: () => stdout }
+}
+
+/** The last line of what `--json` printed. */
+export function lastObject(stdout: string): unknown {
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')
+}
+
+/** Waits until the condition holds; the error says what was waited for. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  timeoutMs = 30_000
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const value = await condition()
+    if (value !== false && value !== undefined && value !== null) return value
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`)
+    await new Promise((done) => setTimeout(done, POLL_MS))
+  }
+}
+
+/** Live processes whose command line or environment holds one of the texts. */
+export function processesWith(...texts: readonly string[]): string[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) return []
+    const command = readText(`/proc/${name}/cmdline`).replaceAll('\0', ' ')
+    const environment = readText(`/proc/${name}/environ`)
+    const isZombie = / Z /.test(readText(`/proc/${name}/stat`).replace(/^.*\)/, ''))
+    const named = texts.some((text) => command.includes(text) || environment.includes(text))
+    return named && !isZombie ? [`${name}: ${command}`] : []
+  })
+}
+
+/** What marks the processes of all nodes below `folder`: their folders, and the marks of what they spawned. */
+export function marksBelow(folder: string): string[] {
+  const marks = readdirSync(folder).map((node) => readText(join(folder, node, 'attempts', 'mark')).trim())
+  return [folder, ...marks.filter((mark) => mark !== '').map((mark) => `DTSS_MARK=${mark}`)]
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
