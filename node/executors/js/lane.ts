@@ -20,7 +20,7 @@ const IDLE_MS = 30_000
 /** More at once would only slow each other, and the attempts that run, down. */
 const MAX_STARTING = Math.min(4, availableParallelism())
 /** Attempts of a brisk handler that one process holds at once, the running one included. */
-const PIPELINE_DEPTH = 16
+const PIPELINE_DEPTH = 32
 const RESTART_BASE_MS = 100
 const RESTART_MAX_MS = 5000
 
