@@ -1,6 +1,6 @@
 import tseslint from 'typescript-eslint'
 
-/** Folders whose code must compute the same on every node: no clock, no randomness, no I/O (DESIGN: layers). */
+/** Folders whose code must compute the same on every node: no clock, no randomness, no I/O. */
 const PURE = [
   'base/**/*.ts',
   'consensus/**/*.ts',

@@ -1,5 +1,5 @@
 /**
- * `Promise.withResolvers` for Node 20, which libp2p 3 needs (DESIGN §8). Import it before anything that imports libp2p.
+ * `Promise.withResolvers` for Node 20, which libp2p 3 needs. Import it before anything that imports libp2p.
  */
 interface Resolvers<T> {
   readonly promise: Promise<T>

@@ -61,6 +61,7 @@ test.each([
   ['unfinished work', /\b(FIXME|XXX|HACK|WIP|TBD)\b|\bTODO\b(?!\(#\d+\))|not implemented/],
   ['a silenced check', /eslint-disable|@ts-(ignore|nocheck|expect-error)|prettier-ignore|[cv]8 ignore/],
   ['a test that is left out', /\b(test|it|describe)(\.\w+)*\.(only|skip|todo)\b(?!If)/],
+  ['a document that is not here', /\bDESIGN\b/],
   ['a left-over of debugging', /^\s*debugger\b|console\.(debug|trace)/]
 ])('no source holds %s', (_, pattern) => {
   expect(findAll(OTHERS, pattern)).toEqual([])

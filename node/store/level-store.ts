@@ -1,6 +1,6 @@
 /**
  * Level as `Store`. Owns: opening, error codes, read-ahead. Does not own: what the rows mean, and checksums over them
- * (LevelDB drops what it finds damaged at recovery, so its caller must be able to tell; DESIGN §3).
+ * (LevelDB drops what it finds damaged at recovery, so its caller must be able to tell).
  *
  * 1. Batches apply in the order of the calls, each whole; those before a synced one are durable with it.
  * 2. Iterators and explicit snapshots are images as of the call that made them.

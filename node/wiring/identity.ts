@@ -3,7 +3,7 @@
  * ports that were used last.
  *
  * A folder without it is new. A folder with it is that node's for good: a wiped node gets a new number, since a node that
- * forgot its votes must not vote again under its old name (DESIGN §3).
+ * forgot its votes must not vote again under its old name.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rename } from 'node:fs/promises'

@@ -6,6 +6,7 @@ import { AppError } from '../../base/errors.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { peerId } from '../../base/ids.ts'
 import { second } from '../../base/units.ts'
+import { checkBinding } from '../../api/hosts.ts'
 import { createServer, listen } from '../../api/server.ts'
 import { DEFAULT_RUNTIME, type RuntimeConfig, type Timing } from '../../runtime/config.ts'
 import { requestJoin } from '../../runtime/membership/peer-desk.ts'
@@ -68,6 +69,8 @@ const JOIN_TIMEOUT_MS = 20 * second
 const LEASE_KILL_MARGIN_MS = 250
 
 export async function startNode(options: StartOptions): Promise<RunningNode> {
+  // Before anything is made: a node that may not listen there is not born either.
+  checkBinding(options.httpHost, false)
   const known = await readIdentity(options.dataFolder)
   const { identity, initialPeers } =
     known === undefined ? await settle(options) : { identity: known, initialPeers: [] }

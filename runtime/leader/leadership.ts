@@ -3,7 +3,7 @@
  * leases, state time, membership.
  *
  * A reign begins when the node leads *and* has applied an entry of its own term: before that neither its state nor its
- * plans can be trusted, nothing is planned and no lease is granted (DESIGN §4).
+ * plans can be trusted, nothing is planned and no lease is granted.
  */
 import { nodeId, type NodeId } from '../../base/ids.ts'
 import { durationMs, monotonicMs } from '../../base/units.ts'

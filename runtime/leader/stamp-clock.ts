@@ -3,7 +3,7 @@
  * otherwise.
  *
  * A leader whose wall clock stands more than `LIMITS.maxClockOffsetMs` from the median of the voters' clocks must not
- * drag state time along: it counts from its last stamp, and should hand leadership over (DESIGN §4). The same holds
+ * drag state time along: it counts from its last stamp, and should hand leadership over. The same holds
  * while nobody has said: at the beginning of a reign, and after a jump of the wall clock, until a majority of the voters
  * has been heard since.
  */

@@ -2,7 +2,7 @@
  * The leader's side of node leases: whose lease it has extended, and until when, in its own monotonic time.
  *
  * Liveness is per node and never enters the log. A node's renewal is granted only after a heartbeat round that began
- * after its receipt has confirmed the leadership, so a deposed leader cannot grant (DESIGN §4, node leases).
+ * after its receipt has confirmed the leadership, so a deposed leader cannot grant.
  *
  * L1. The leader's view of a lease ends `marginMs` after the node's own: the node always stops first.
  * L2. A new leader presumes every open incarnation alive for one full lease, as its predecessor may have granted one.

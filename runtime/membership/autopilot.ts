@@ -5,7 +5,7 @@
  * A2. 1/2/3/3/5 voters for 1/2/3/4/≥ 5 nodes. The number of voters is never lowered, but for a node that leaves.
  * A3. A dead voter is exchanged for a caught-up learner in one joint change, so the quorum never shrinks meanwhile.
  * A4. Among candidates, one in a zone with the fewest voters comes first, then the lowest number.
- * A5. A node that leaves is taken out only when its incarnation is over (DESIGN §3).
+ * A5. A node that leaves is taken out only when its incarnation is over.
  */
 import { nodeId, type NodeId } from '../../base/ids.ts'
 import type { ConfChangeSingle, ConfChangeV2, RaftStatus } from '../../consensus/index.ts'

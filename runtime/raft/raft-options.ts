@@ -1,5 +1,5 @@
 /**
- * How the Raft core is set up in production. PreVote and CheckQuorum always come together (DESIGN §3): each alone fails
+ * How the Raft core is set up in production. PreVote and CheckQuorum always come together: each alone fails
  * under partial partitions.
  */
 import { LIMITS } from '../../base/limits.ts'

@@ -75,7 +75,7 @@ export class Applier {
     return confState
   }
 
-  /** A node whose incarnation is open may still run attempts: taking it out would orphan them (DESIGN §3). */
+  /** A node whose incarnation is open may still run attempts: taking it out would orphan them. */
   #refusal(change: ConfChange): string | undefined {
     const steps = change.version === 1 ? [change] : change.changes
     for (const step of steps) {

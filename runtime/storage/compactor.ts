@@ -1,7 +1,7 @@
 /**
  * Keeps the log short: drops what the materialised state has made durable, but not what a follower still needs.
  *
- * C1. Never above `durable`, the last position written with sync (DESIGN §3).
+ * C1. Never above `durable`, the last position written with sync.
  * C2. A follower that is being fed keeps its entries until the log is four times too long; then it gets a snapshot.
  * C3. Half of a log that is too long stays, so that a follower that was away for a moment is caught up by appends.
  */
