@@ -35,12 +35,15 @@ export class SimCluster {
   readonly checkers: Checkers
   readonly nodes: SimNode[] = []
   readonly #options: SimClusterOptions
+  /** Disks of one kind: with slow ones, what was not yet durable is a target worth hitting. */
+  readonly #maxWriteMs: number
   #peers: readonly PeerAddress[] = []
   #joining = false
 
   constructor(options: SimClusterOptions) {
     this.#options = options
     this.rng = createRng(options.seed)
+    this.#maxWriteMs = this.rng.nextInt(3) === 0 ? 40 : 1
     this.checkers = new Checkers(() => this.time.now)
     this.network = createSimNetwork({
       rng: this.rng.fork(),
@@ -152,6 +155,8 @@ export class SimCluster {
       network: this.network,
       ledger: this.checkers.ledger,
       slots: this.#options.slots,
+      maxWriteMs: this.#maxWriteMs,
+      applySliceMs: this.rng.nextInt(2) === 0 ? 0 : 5,
       behaviour: (attempt) => this.#options.behaviour(attempt, behaviourRng),
       initialPeers: () => this.#peers,
       onEvents: (node, events, index) => {

@@ -18,11 +18,12 @@ const KINDS = {
   clog: 2,
   transfer: 2,
   pause: 3,
+  'deaf leader': 2,
   'clock jump': 2,
   'full disk': 2,
   'supervisor loss': 1,
   'graceful restart': 2,
-  'restart of all': 1,
+  'restart of all': 2,
   join: 1,
   leave: 1
 } as const
@@ -111,6 +112,8 @@ export class Faults {
         return this.#link((_, to) => this.#cluster.leader()?.runtime?.transferLeader(to.id))
       case 'pause':
         return this.#pause()
+      case 'deaf leader':
+        return this.#deafenLeader()
       case 'clock jump':
         return this.#jumpClock()
       case 'full disk':
@@ -190,6 +193,26 @@ export class Faults {
     return true
   }
 
+  /** A leader that was away for as long as its successor needs, among a minority that has not heard of one. */
+  #deafenLeader(): boolean {
+    const { network, nodes } = this.#cluster
+    const leader = this.#cluster.leader()
+    if (leader === undefined || leader.paused) return false
+    const others = nodes.filter((node) => node !== leader).map(({ peer }) => peer)
+    const minority = Math.max(0, Math.floor((nodes.length - 1) / 2) - 1)
+    const first = this.#rng.nextInt(others.length + 1)
+    const turned = [...others.slice(first), ...others.slice(0, first)]
+    network.partition([[leader.peer, ...turned.slice(0, minority)], turned.slice(minority)])
+    leader.pause()
+    this.#after(500, 3_000, () => {
+      leader.resume()
+    })
+    this.#after(4_000, 4_000, () => {
+      network.heal()
+    })
+    return true
+  }
+
   #jumpClock(): boolean {
     const node = this.#pick()
     if (node === undefined || this.#offClock !== undefined) return false
@@ -254,7 +277,7 @@ export class Faults {
     const by = this.#pick()
     if (node === undefined || by === undefined || this.#members().length <= 3) return false
     void leave(this.#cluster, by, node.id).then(async (left) => {
-      if (!left || this.#stopped) return
+      if (!left) return
       node.leaving = true
       await node.stop()
       node.crash(false)

@@ -76,7 +76,7 @@ export class Load {
         return
       }
       const unknown = UNKNOWN.has(answer.code)
-      if (!keyed && !unknown) this.#cluster.checkers.once.refused(job.name, answer.code)
+      if (!unknown) this.#cluster.checkers.once.refused(job.name, answer.code, keyed)
       await this.#pause(this.#rng.nextInt(1_000))
     }
   }
@@ -161,7 +161,7 @@ export class Load {
       nodeSelector: {},
       retry: { maxAttempts: 50, baseDelayMs: durationMs(50), maxDelayMs: durationMs(500) },
       scheduleToStartMs: durationMs(oneIn(10) ? 1_500 : 0),
-      startToCloseMs: durationMs(2_000 + rng.nextInt(2_000)),
+      startToCloseMs: durationMs(oneIn(5) ? 8_000 : 2_000 + rng.nextInt(2_000)),
       killGraceMs: durationMs(300),
       delivery: oneIn(6) ? 'at-most-once' : 'at-least-once',
       idempotent: false,
@@ -176,7 +176,8 @@ export class Load {
 export function behaviour(cluster: () => SimCluster, attempt: AttemptStart, rng: Rng): SimBehaviour {
   cluster().checkers.content.begun(attempt)
   const draw = rng.nextInt(40)
-  const runMs = draw === 0 ? Infinity : draw < 10 ? 500 + rng.nextInt(2_500) : rng.nextInt(100)
+  const long = draw < 3 ? 3_000 + rng.nextInt(4_000) : 500 + rng.nextInt(2_500)
+  const runMs = draw === 0 ? Infinity : draw < 10 ? long : rng.nextInt(100)
   const error = { code: 'FLAKY', message: 'drawn to fail', retryable: true }
   const end =
     rng.nextInt(10) === 0

@@ -114,17 +114,29 @@ async function observeChecksum(cluster: SimCluster, { id, runtime }: SimNode): P
   return seen.index
 }
 
-/** All members that are up at one index, within a bound; the checker compares what they have there. */
+/** All members at one index, within a bound; the checker compares what they have there. */
 async function compareStates(cluster: SimCluster): Promise<boolean> {
-  const members = cluster.nodes.filter((node) => !node.leaving)
-  const indexes = (): Set<number | undefined> => new Set(members.map(({ runtime }) => runtime?.appliedIndex))
   for (let attempt = 0; attempt < 20; attempt++) {
-    await cluster.run(() => indexes().size === 1 && !indexes().has(undefined), 5_000)
+    await cluster.run(() => isEven(members(cluster)), 5_000)
     const seen = new Set<number | undefined>()
-    for (const node of members) seen.add(await cluster.finish(observeChecksum(cluster, node)))
+    for (const node of members(cluster)) seen.add(await cluster.finish(observeChecksum(cluster, node)))
     if (seen.size === 1 && !seen.has(undefined)) return cluster.checkers.checksums.violations.length === 0
   }
   return false
+}
+
+function isEven(nodes: readonly SimNode[]): boolean {
+  const indexes = new Set(nodes.map(({ runtime }) => runtime?.appliedIndex))
+  return indexes.size === 1 && !indexes.has(undefined)
+}
+
+/** Whom the leader counts in; nobody while there is none. One may have been told to leave without its client's knowing. */
+function members(cluster: SimCluster): SimNode[] {
+  const known = cluster.leader()?.runtime?.state.nodes
+  return cluster.nodes.filter(({ id, leaving }) => {
+    const status = known?.get(id)?.status
+    return !leaving && status !== undefined && status !== 'leaving'
+  })
 }
 
 /** Reads results back from any node. */

@@ -33,6 +33,10 @@ export interface SimNodeInput {
   readonly network: SimNetwork
   readonly ledger: AttemptLedger
   readonly slots: number
+  /** Longest write of its disk. */
+  readonly maxWriteMs: number
+  /** Longest stretch of applying entries; 0 for one entry a turn, since nothing takes time by itself here. */
+  readonly applySliceMs: number
   readonly behaviour: (attempt: AttemptStart) => SimBehaviour
   readonly initialPeers: () => readonly PeerAddress[]
   readonly onEvents: (node: SimNode, events: readonly SchedulerEvent[], index: number) => void
@@ -85,7 +89,7 @@ export class SimNode {
       time.schedule(delayMs, () => {
         this.#gate.run(callback)
       })
-    this.disk = createSimDisk({ rng: rng.fork(), schedule })
+    this.disk = createSimDisk({ rng: rng.fork(), schedule, maxWriteMs: input.maxWriteMs })
     this.#stores = createSimStores({ rng: rng.fork(), schedule })
     this.#machine = createSimMachine({
       clock: time.clock(this.#clock),
@@ -225,7 +229,7 @@ export class SimNode {
   }
 
   #config(): RuntimeConfig {
-    const { id, peer, clusterId, founder, slots } = this.#input
+    const { id, peer, clusterId, founder, slots, applySliceMs } = this.#input
     return {
       ...DEFAULT_RUNTIME,
       timing: LAN_TIMING,
@@ -240,7 +244,8 @@ export class SimNode {
       zone: `zone-${id}`,
       lazyStartMs: 200,
       compactBytes: COMPACT_BYTES,
-      flushMs: 200
+      flushMs: 200,
+      applySliceMs
     }
   }
 

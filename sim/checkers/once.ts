@@ -5,6 +5,9 @@
  */
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 
+/** Reasons for which a valid submission may be turned away. */
+const REASONS: ReadonlySet<string> = new Set(['NO_LEADER', 'NOT_LEADER', 'OVERLOADED', 'STORAGE_FULL'])
+
 export class OnceChecker {
   readonly violations: string[] = []
   readonly #groups = new Map<string, number>()
@@ -22,8 +25,10 @@ export class OnceChecker {
       this.violations.push(`${name}: acknowledged as task ${firstId}, the log has ${group ?? 'nothing'}`)
   }
 
-  /** A client was told that its submission did not happen. */
-  refused(name: string, code: string): void {
+  /** A client was told that its submission did not happen. With a key it may try again. */
+  refused(name: string, code: string, keyed: boolean): void {
+    if (!REASONS.has(code)) this.violations.push(`${name}: refused for no reason of its own: ${code}`)
+    if (keyed) return
     this.#refused.add(name)
     if (this.#groups.has(name)) this.violations.push(`${name}: refused (${code}) though it is in the log`)
   }

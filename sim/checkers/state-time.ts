@@ -1,5 +1,5 @@
 /**
- * State time follows the voters' clocks (DESIGN §4): it never runs ahead of true time by more than clocks may be off, as
+ * State time follows the voters' clocks: it never runs ahead of true time by more than clocks may be off, as
  * long as only a minority's are.
  */
 import { LIMITS } from '../../base/limits.ts'
