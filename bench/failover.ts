@@ -87,11 +87,17 @@ interface Result {
 
 async function demonstrate(scene: Scene, tasks: number): Promise<Result> {
   const faults: FaultResult[] = []
-  for (const kind of KINDS) {
-    faults.push(await strike(kind, scene, tasks))
-    await clusterReady(scene.cluster.nodes.map(({ url }) => url))
+  let checksumsEqual = false
+  try {
+    for (const kind of KINDS) {
+      faults.push(await strike(kind, scene, tasks))
+      await clusterReady(scene.cluster.nodes.map(({ url }) => url))
+    }
+    checksumsEqual = await agree(scene)
+  } catch (error) {
+    scene.say(`not finished: ${error instanceof Error ? error.message : String(error)}`)
+    return { ok: false, faults, checksumsEqual }
   }
-  const checksumsEqual = await agree(scene)
   return { ok: checksumsEqual && faults.every(isSafe), faults, checksumsEqual }
 }
 

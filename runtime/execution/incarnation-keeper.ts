@@ -71,6 +71,8 @@ export class IncarnationKeeper {
 
   replaceState(state: SchedulerState): void {
     this.#state = state
+    // It may be the first that knows this node: what was said before went unheard.
+    this.hurry()
     this.#check()
   }
 
