@@ -67,6 +67,7 @@ test('the document names every route of the first cut', () => {
     'GET /v1/tasks/{id}/result',
     'GET /v1/tasks/{id}/status',
     'POST /tasks/submit',
+    'POST /v1/nodes/{id}/leave',
     'POST /v1/tasks',
     'POST /v1/tasks/{id}/cancel'
   ])
@@ -115,6 +116,8 @@ const calls: readonly Call[] = [
   ['GET', '/v1/nodes', '/v1/nodes', 200],
   ['GET', '/v1/nodes/{id}', '/v1/nodes/1', 200],
   ['GET', '/v1/nodes/{id}', '/v1/nodes/7', 404],
+  ['POST', '/v1/nodes/{id}/leave', '/v1/nodes/1/leave', 202],
+  ['POST', '/v1/nodes/{id}/leave', '/v1/nodes/7/leave', 404],
   ['GET', '/livez', '/livez', 200],
   ['GET', '/readyz', '/readyz', 200],
   ['DELETE', '/v1/tasks/{id}', '/v1/tasks/t-3', 202],

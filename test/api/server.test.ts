@@ -60,6 +60,14 @@ test('the cluster, its nodes and one of them are shown', async () => {
   expect((await server.app.inject({ url: '/v1/nodes/9' })).json()).toMatchObject({ code: 'NODE_NOT_FOUND' })
 })
 
+test('a node is told to leave once, by its number; an unknown one is refused', async () => {
+  const reply = await server.app.inject({ method: 'POST', url: '/v1/nodes/1/leave' })
+  expect([reply.statusCode, reply.json<{ id: number }>().id]).toEqual([202, 1])
+  const unknown = await server.app.inject({ method: 'POST', url: '/v1/nodes/9/leave' })
+  expect([unknown.statusCode, unknown.json<{ code: string }>().code]).toEqual([404, 'NODE_NOT_FOUND'])
+  expect(server.node.left).toEqual([1])
+})
+
 test('a body of 10 MB is refused with 413 over a real connection, which stays usable', async () => {
   const url = await listen(server.app, { host: '127.0.0.1', port: 0 })
   for (let round = 0; round < 3; round += 1) {
