@@ -59,7 +59,7 @@ export interface SubmitOptions extends CallOptions {
   readonly idempotencyKey?: string | false
 }
 
-export interface WaitOptions extends CallOptions {
+export interface WaitOptions extends ReadOptions {
   /** Gives up with TIMEOUT after so many milliseconds. Default: never. */
   readonly timeoutMs?: number
 }
