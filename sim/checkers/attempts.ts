@@ -3,7 +3,7 @@
  * counts from the earliest moment anyone could rely on it.
  *
  * 1. When the log ends an attempt, nothing of it runs; and nothing of it starts afterwards, on whatever node.
- * 2. An attempt that succeeded has run.
+ * 2. An attempt of which its node reported an end has run; one that it calls not started has not.
  * 3. A task that is to run at most once is started at most once.
  */
 import type { AttemptStart } from '../../runtime/ports/attempt-host.ts'
@@ -55,7 +55,12 @@ export class AttemptChecker {
     const machine = this.#running.get(token)
     if (machine !== undefined)
       this.violations.push(`task ${task}: token ${token} ended (${end}) while it runs on ${machine}`)
-    if (end === 'succeeded' && !this.#started.has(token))
-      this.violations.push(`task ${task}: token ${token} succeeded without having run`)
+    const mayHaveRun = end !== 'not-started'
+    const mustHaveRun = mayHaveRun && end !== 'lost'
+    const ran = this.#started.has(token)
+    if (ran ? !mayHaveRun : mustHaveRun)
+      this.violations.push(
+        `task ${task}: token ${token} ended (${end}) though it ${ran ? 'ran' : 'never ran'}`
+      )
   }
 }
