@@ -54,15 +54,20 @@ export async function strike(kind: FaultKind, scene: Scene, tasks: number): Prom
   const { load, log, watch, store, say } = scene
   const known = load.acknowledged.length
   await fill(scene, tasks)
-  load.trickle()
   const witnesses = await whereTheyRun(scene)
   const victim = victimOf(kind, scene, witnesses)
   const mine = witnesses.filter(({ node }) => node === victim)
   const others = witnesses.filter(({ node }) => node !== victim)
   say(`${kind}: node ${victim}; ${mine.length} attempts run there, ${others.length} elsewhere`)
+  load.trickle()
   const struckAt = monotonicNow()
-  const reassigned = await strikeAndHeal(kind, scene, victim, () => successorOf(mine, log))
-  await load.stopTrickle()
+  const again = mine.filter(({ span }) => !load.isMeantToFail(span.task))
+  let reassigned: Span[]
+  try {
+    reassigned = await strikeAndHeal(kind, scene, victim, () => successorOf(again, log))
+  } finally {
+    await load.stopTrickle()
+  }
   const account = await load.account(performance.now() + END_TIMEOUT_MS)
   const acknowledged = load.acknowledged.slice(known)
   const gaps = watch.gaps()

@@ -38,6 +38,11 @@ export class Load {
     this.#place = place
   }
 
+  /** Whether the task may end with its first attempt, however that ends: nothing runs it again. */
+  isMeantToFail(task: string): boolean {
+    return this.acknowledged.some(({ id, fails }) => fails && id === task)
+  }
+
   /** Submits so many tasks as one batch. */
   async batch(count: number): Promise<void> {
     const tasks = Array.from({ length: count }, () => this.#next())
@@ -50,6 +55,8 @@ export class Load {
   trickle(): void {
     this.#stopped = false
     this.#submitting = this.#trickle()
+    // A failure is told by `stopTrickle`, which always follows.
+    this.#submitting.catch(() => undefined)
   }
 
   async stopTrickle(): Promise<void> {
