@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../base/errors.ts'
 import { clusterId, nodeId, peerId } from '../base/ids.ts'
 import { InvariantError, invariant } from '../base/invariant.ts'
 import { createRng, type Rng } from '../base/prng.ts'
+import { wantedVoters } from '../runtime/membership/autopilot.ts'
 import { requestJoin } from '../runtime/membership/peer-desk.ts'
 import type { AttemptStart } from '../runtime/ports/attempt-host.ts'
 import type { PeerAddress, TransportHandlers } from '../runtime/ports/transport.ts'
@@ -51,7 +52,7 @@ export class SimCluster {
     })
   }
 
-  /** Brings all nodes up, the first as the founder, the others through it, and waits until each may run attempts. */
+  /** Brings all nodes up, the first as the founder, the others through it, and waits until each may run attempts and vote. */
   async start(): Promise<void> {
     const founder = this.#makeNode(1)
     this.nodes.push(founder)
@@ -61,7 +62,7 @@ export class SimCluster {
     const allVote = (): boolean => {
       const voters = this.leader()?.runtime?.raftStatus().confState.voters.length ?? 0
       return (
-        this.nodes.every((node) => node.runtime?.open === true) && voters >= Math.min(3, this.nodes.length)
+        this.nodes.every((node) => node.runtime?.open === true) && voters >= wantedVoters(this.nodes.length)
       )
     }
     await this.until(allVote, 60_000, 'all nodes have joined')
