@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 const CLI = resolve('dist/node/cli/main.js')
 const POLL_MS = 50
 
-export interface Ran {
+interface Ran {
   readonly exitCode: number | null
   readonly stdout: string
   readonly stderr: string
