@@ -60,6 +60,9 @@ export class Materializer {
   /** Rows of the batch on its way; undefined for a deleted one. */
   #inFlight = new Map<string, Uint8Array | undefined>()
   #closed = false
+  /** While the store is away: settled when another is attached. */
+  #attached: Promise<void> | undefined
+  #resume: () => void = () => undefined
 
   constructor(input: MaterializerInput, store: Store, state: SchedulerState, position: AppliedPosition) {
     this.#input = input
@@ -108,6 +111,7 @@ export class Materializer {
 
   /** Makes everything applied so far durable. Between entries only. */
   async flush(): Promise<void> {
+    if (this.#attached !== undefined) await this.#attached
     while (this.#flushing !== undefined) await this.#flushing
     if (this.#closed || this.#position.index === this.#durable.index) return
     this.#flushing = this.#write().finally(() => {
@@ -130,9 +134,15 @@ export class Materializer {
     return undrainedBlob(this.#state, id, part) ?? (await this.#read(blobKey(id, part)))
   }
 
-  /** Waits for what is on its way and lets go of the store, to be swapped or closed by the caller. */
+  /**
+   * Waits for what is on its way and lets go of the store, to be swapped or closed by the caller. Reads and flushes wait
+   * from now on until another is attached.
+   */
   async detach(): Promise<Store> {
     this.#closed = true
+    this.#attached = new Promise((resolve) => {
+      this.#resume = resolve
+    })
     if (this.#flushing !== undefined) await this.#flushing
     return this.#store
   }
@@ -146,6 +156,8 @@ export class Materializer {
     this.#checksum = stateChecksum(state)
     this.#pendingBytes = 0
     this.#closed = false
+    this.#attached = undefined
+    this.#resume()
   }
 
   async #write(): Promise<void> {
@@ -181,6 +193,7 @@ export class Materializer {
   }
 
   async #read(key: string): Promise<Uint8Array | undefined> {
+    if (this.#attached !== undefined) await this.#attached
     if (this.#inFlight.has(key)) return this.#inFlight.get(key)
     return await this.#store.get(keyBytes(key))
   }
