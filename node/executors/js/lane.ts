@@ -19,6 +19,8 @@ import type { HandlerEntry, ToPool } from './protocol.ts'
 const IDLE_MS = 30_000
 /** More at once would only slow each other, and the attempts that run, down. */
 const MAX_STARTING = Math.min(4, availableParallelism())
+/** How many times longer brisk attempts wait before the pool grows for them. */
+const BRISK_PATIENCE = 20
 /** Attempts of a brisk handler that one process holds at once, the running one included. */
 const PIPELINE_DEPTH = 32
 const RESTART_BASE_MS = 100
@@ -294,7 +296,10 @@ class PoolLane implements Lane {
    * attempt for a while does another process help.
    */
   private growWhereStuck(): void {
-    const before = systemMonotonicMs() - this.options.growAfterMs
+    const [first] = this.waiting
+    // On a busy machine a short attempt takes long too, and another process would only make it take longer.
+    const patience = first !== undefined && this.brisk.isBrisk(first.handler) ? BRISK_PATIENCE : 1
+    const before = systemMonotonicMs() - patience * this.options.growAfterMs
     for (const process of this.children.values()) {
       const stuck = process.running.size > 0 && process.busySince <= before
       if (!process.retired && process.channel !== undefined && !stuck) return
