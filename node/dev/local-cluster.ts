@@ -20,6 +20,8 @@ export interface LocalClusterOptions {
   readonly poolProcesses?: number
   readonly timing: 'default' | 'lan'
   readonly logLevel?: string
+  /** Arguments for Node itself, for example to profile. */
+  readonly execArgs?: readonly string[]
   /** Further arguments of `dtss start`. */
   readonly args?: readonly string[]
   /** Each line that a node logs. */
@@ -125,9 +127,13 @@ export class LocalCluster {
   }
 
   async #start(member: Member, contacts: readonly string[]): Promise<NodeAddress> {
-    const child = spawn(process.execPath, [CLI, 'start', ...this.#args(member, contacts)], {
-      stdio: ['pipe', 'pipe', 'pipe']
-    })
+    const child = spawn(
+      process.execPath,
+      [...(this.#options.execArgs ?? []), CLI, 'start', ...this.#args(member, contacts)],
+      {
+        stdio: ['pipe', 'pipe', 'pipe']
+      }
+    )
     member.process = child
     const complaints: string[] = []
     createInterface({ input: child.stderr }).on('line', (line) => {
