@@ -54,6 +54,10 @@ export interface PoolProcess {
   gone: Extract<FromSupervisor, { type: 'child-gone' }> | undefined
   /** It gets no more attempts: it is being ended. */
   retired: boolean
+  /** It has had its share, or has grown too large: it is ended once its hands are empty. */
+  worn: boolean
+  /** It was asked to give back what it has not begun, and has not answered. */
+  recalling: boolean
   boundTo: string
   attempts: number
   /** Since when it has been working on the attempt that it works on; meaningless while it has none. */
@@ -68,7 +72,7 @@ export interface Lane {
   withdraw(attempt: AttemptStart): void
   /** The process is done with the attempt. */
   release(process: PoolProcess, attempt: AttemptStart, used: { residentBytes: number; runMs: number }): void
-  /** The process gave the attempt back: it waits again. */
+  /** The process gave the attempt back, not begun. */
   takeBack(process: PoolProcess, attempt: AttemptStart): void
   /** Has the process killed. */
   retire(process: PoolProcess): void
@@ -131,8 +135,8 @@ class PoolLane implements Lane {
     this.brisk.observe(attempt.handler, used.runMs)
     if (process.retired) return
     const { recycleAfterAttempts, recycleAboveBytes } = this.options
-    const worn = process.attempts >= recycleAfterAttempts || used.residentBytes > recycleAboveBytes
-    if (worn && process.running.size === 0) {
+    process.worn ||= process.attempts >= recycleAfterAttempts || used.residentBytes > recycleAboveBytes
+    if (process.worn && process.running.size === 0) {
       this.retire(process)
       this.warm()
       this.pump()
@@ -140,14 +144,14 @@ class PoolLane implements Lane {
     }
     process.idleSince = systemMonotonicMs()
     process.busySince = process.idleSince
+    process.recalling = false
     if (process.running.size < process.capacity) this.free.push(process)
-    if (!worn) this.pump()
+    this.pump()
   }
 
   takeBack(process: PoolProcess, attempt: AttemptStart): void {
     process.running.delete(attempt)
     this.brisk.observe(attempt.handler, Infinity)
-    this.add(attempt)
   }
 
   retire(process: PoolProcess): void {
@@ -246,7 +250,8 @@ class PoolLane implements Lane {
     let best: PoolProcess | undefined
     let fewest = PIPELINE_DEPTH
     for (const process of this.children.values()) {
-      if (process.retired || process.channel === undefined || process.running.size >= fewest) continue
+      if (process.retired || process.worn || process.channel === undefined) continue
+      if (process.running.size >= fewest) continue
       const [head] = process.running
       if (head?.handler !== attempt.handler || head.incarnation !== attempt.incarnation) continue
       if (head.onLeaseLoss !== attempt.onLeaseLoss) continue
@@ -323,6 +328,8 @@ class PoolLane implements Lane {
       closed: false,
       gone: undefined,
       retired: false,
+      worn: false,
+      recalling: false,
       boundTo: '',
       attempts: 0,
       busySince: 0,

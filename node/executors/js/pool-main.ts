@@ -61,8 +61,9 @@ function send(message: FromPool): void {
     unflushed += message.bytes.length
   }
   channel.send(message)
-  // The node waits for the last `done` to send more, so that one does not wait for the end of the macrotask.
-  const nodeWaits = message.type === 'done' && !moreFollow()
+  // The node waits for the last `done` to send more, so that one does not wait for the end of the macrotask. And before a
+  // handler runs, the node knows that it does: one that blocks or crashes the process is told from those behind it.
+  const nodeWaits = message.type === 'done' ? !moreFollow() : message.type === 'started'
   if (!nodeWaits && unflushed < FLUSH_OUTPUT_BYTES) return
   unflushed = 0
   channel.flush()

@@ -201,6 +201,7 @@ class Pool implements JsPool {
         else run.process.channel?.send({ type: 'abort', token: effect.key, reason: effect.reason })
         return
       case 'kill':
+        run.asked = true
         if (run.process === undefined) this.withdraw(run)
         else this.kill(run, run.process)
         return
@@ -257,9 +258,11 @@ class Pool implements JsPool {
     if (message.outcome === 'recalled') {
       run.process = undefined
       this.silent.delete(run)
+      process.recalling = false
       this.laneOf(run).takeBack(process, run.attempt)
-      // The request to stop crossed with it on the way.
-      if (run.asked) this.withdraw(run)
+      // The request to stop crossed with it on the way: it must not be handed to anybody else.
+      if (run.asked) this.perform(this.table.withdrawn(token))
+      else this.laneOf(run).add(run.attempt)
       return
     }
     if (message.outcome === 'not-started' && run.startedAt === 0) {
@@ -326,7 +329,10 @@ class Pool implements JsPool {
 
   /** The running attempt is not as short as its handler's used to be: the others need not wait for it. */
   private recall(process: PoolProcess | undefined): void {
-    process?.channel?.send({ type: 'recall' })
+    if (process?.channel === undefined || process.recalling) return
+    // One that blocks does not listen: asking it again would only fill its socket.
+    process.recalling = true
+    process.channel.send({ type: 'recall' })
   }
 
   private find(child: number): PoolProcess | undefined {

@@ -24,10 +24,15 @@ export function createSerialRunner(
 ): SerialRunner {
   let waiting: Waiting[] = []
   let running = false
+  let spent = false
   const runner = create((message) => {
     if (message.type === 'done') running = false
     send(message)
-    if (message.type === 'done') next()
+    if (message.type !== 'done') return
+    // The process is about to be killed for what it left behind: nothing else may begin in it.
+    spent ||= message.dirty
+    if (spent) recall()
+    else next()
   })
   const next = (): void => {
     const first = waiting.shift()
@@ -38,6 +43,11 @@ export function createSerialRunner(
   const giveBack = (attempts: readonly Waiting[], aborted: boolean): void => {
     for (const { attempt } of attempts) send(notBegun(attempt.token, aborted))
   }
+  const recall = (): void => {
+    const recalled = waiting
+    waiting = []
+    giveBack(recalled, false)
+  }
   return {
     get queued() {
       return waiting.length
@@ -47,7 +57,8 @@ export function createSerialRunner(
     },
     run: (attempt, notAfter) => {
       waiting.push({ attempt, notAfter })
-      if (!running) next()
+      if (spent) recall()
+      else if (!running) next()
     },
     abort: (token, reason) => {
       const aborted = waiting.filter(({ attempt }) => attempt.token === token)
@@ -55,11 +66,7 @@ export function createSerialRunner(
       giveBack(aborted, true)
       if (aborted.length === 0) runner.abort(token, reason)
     },
-    recall: () => {
-      const recalled = waiting
-      waiting = []
-      giveBack(recalled, false)
-    }
+    recall
   }
 }
 
