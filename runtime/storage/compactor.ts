@@ -2,7 +2,8 @@
  * Keeps the log short: drops what the materialised state has made durable, but not what a follower still needs.
  *
  * C1. Never above `durable`, the last position written with sync.
- * C2. A follower that is being fed keeps its entries until the log is four times too long; then it gets a snapshot.
+ * C2. A follower that is being fed keeps its entries, and one that receives a snapshot those above it, until the log is
+ *     four times too long; then it gets a snapshot.
  * C3. Half of a log that is too long stays, so that a follower that was away for a moment is caught up by appends.
  */
 import type { ConfState, MemoryStorage, RaftStatus } from '../../consensus/index.ts'
@@ -68,7 +69,9 @@ export class Compactor {
     let target = Math.min(this.#input.durable().index, middle)
     if (log.sizeBytes > 4 * compactBytes) return target
     for (const progress of this.#input.raft().progress) {
-      if (progress.recentActive && progress.state !== 'snapshot') target = Math.min(target, progress.match)
+      // One that receives a snapshot goes on from there: without those entries it would need the next one at once.
+      const needsAfter = progress.state === 'snapshot' ? progress.pendingSnapshot : progress.match
+      if (progress.recentActive) target = Math.min(target, needsAfter)
     }
     return target
   }

@@ -10,6 +10,7 @@ interface Follower {
   readonly match: number
   readonly recentActive?: boolean
   readonly state?: string
+  readonly pendingSnapshot?: number
 }
 
 interface Given {
@@ -75,7 +76,7 @@ test('nothing above what is durable goes (C1)', async () => {
 test.each<[string, Follower, number]>([
   ['that is being fed keeps its entries', { match: 10 }, 10],
   ['that is away does not', { match: 10, recentActive: false }, 51],
-  ['that gets a snapshot does not', { match: 10, state: 'snapshot' }, 51]
+  ['that gets a snapshot keeps those above it', { match: 10, state: 'snapshot', pendingSnapshot: 40 }, 40]
 ])('a follower %s (C2)', async (_, follower, expected) => {
   const followers = [{ match: 101 }, follower]
   expect((await baseOf({ last: 101, durable: 101, compactBytes: 5_000, followers }))?.index).toBe(expected)
