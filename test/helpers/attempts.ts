@@ -3,7 +3,7 @@ import { fencingToken, incarnation, taskId } from '../../base/ids.ts'
 import { durationMs } from '../../base/units.ts'
 import type { AttemptExit, AttemptHandlers, AttemptStart } from '../../runtime/ports/attempt-host.ts'
 
-export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value))
 export const parsed = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
 
