@@ -48,6 +48,8 @@ export interface PoolProcess {
   readonly capacity: number
   /** What it was handed and has not answered, in that order: the first one runs (of a thread host, all do). */
   readonly running: Set<AttemptStart>
+  /** Those of them that may have begun without a word: see `Briskness`. */
+  readonly unannounced: Set<AttemptStart>
   /** Undefined until it has connected. */
   channel: Channel<ToPool> | undefined
   closed: boolean
@@ -131,6 +133,7 @@ class PoolLane implements Lane {
 
   release(process: PoolProcess, attempt: AttemptStart, used: { residentBytes: number; runMs: number }): void {
     process.running.delete(attempt)
+    process.unannounced.delete(attempt)
     process.attempts += 1
     this.brisk.observe(attempt.handler, used.runMs)
     if (process.retired) return
@@ -151,6 +154,7 @@ class PoolLane implements Lane {
 
   takeBack(process: PoolProcess, attempt: AttemptStart): void {
     process.running.delete(attempt)
+    process.unannounced.delete(attempt)
     this.brisk.observe(attempt.handler, Infinity)
   }
 
@@ -162,6 +166,7 @@ class PoolLane implements Lane {
   }
 
   gone(process: PoolProcess): void {
+    for (const { handler } of process.running) this.brisk.observe(handler, Infinity)
     this.children.delete(process.child)
     this.free = this.free.filter((other) => other !== process)
     if (process.channel === undefined) this.starting -= 1
@@ -266,7 +271,9 @@ class PoolLane implements Lane {
     process.running.add(attempt)
     this.bind(attempt, process)
     const notAfter = this.options.notAfter(attempt.incarnation)
-    process.channel?.send({ type: 'run', attempt: toJsAttempt(attempt), notAfter })
+    const announce = !this.brisk.isTrusted(attempt.handler)
+    if (!announce) process.unannounced.add(attempt)
+    process.channel?.send({ type: 'run', attempt: toJsAttempt(attempt), notAfter, announce })
   }
 
   private bind(attempt: AttemptStart, process: PoolProcess): void {
@@ -324,6 +331,7 @@ class PoolLane implements Lane {
       secret: randomBytes(16).toString('hex'),
       capacity: this.role === 'process' ? 1 : this.options.slots,
       running: new Set(),
+      unannounced: new Set(),
       channel: undefined,
       closed: false,
       gone: undefined,

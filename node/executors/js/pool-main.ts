@@ -20,6 +20,8 @@ const secret = process.env['DTSS_POOL_SECRET'] ?? ''
 // Handlers have no business with it, nor what they start.
 delete process.env['DTSS_POOL_SECRET']
 
+/** Attempts whose start must have left the process before their handler is called. */
+const announced = new Set<number>()
 /** Whether further attempts are at hand, so that their ends will soon be told of too. */
 let moreFollow = (): boolean => false
 
@@ -38,8 +40,10 @@ function roleOf(name: string): (message: ToPool) => void {
   const runner = createSerialRunner(send, (sendOn) => createRunner(sendOn, watchChildren()))
   moreFollow = () => runner.queued > 0
   return (message) => {
-    if (message.type === 'run') runner.run(message.attempt, message.notAfter)
-    else if (message.type === 'abort') runner.abort(message.token, message.reason)
+    if (message.type === 'run') {
+      if (message.announce) announced.add(message.attempt.token)
+      runner.run(message.attempt, message.notAfter)
+    } else if (message.type === 'abort') runner.abort(message.token, message.reason)
     else if (message.type === 'recall') runner.recall()
     else if (message.type === 'handlers') runner.setHandlers(message.handlers)
   }
@@ -63,7 +67,9 @@ function send(message: FromPool): void {
   channel.send(message)
   // The node waits for the last `done` to send more, so that one does not wait for the end of the macrotask. And before a
   // handler runs, the node knows that it does: one that blocks or crashes the process is told from those behind it.
-  const nodeWaits = message.type === 'done' ? !moreFollow() : message.type === 'started'
+  const nodeWaits =
+    message.type === 'done' ? !moreFollow() : message.type === 'started' && announced.has(message.token)
+  if (message.type === 'done') announced.delete(message.token)
   if (!nodeWaits && unflushed < FLUSH_OUTPUT_BYTES) return
   unflushed = 0
   channel.flush()

@@ -296,7 +296,7 @@ class Pool implements JsPool {
     for (const attempt of process.running) {
       const run = this.runs.get(attempt.token)
       if (run === undefined) continue
-      if (this.waitsBehindAnother(run)) {
+      if (this.waitsBehindAnother(run) && !process.unannounced.has(attempt)) {
         this.perform(this.table.withdrawn(attempt.token, lapsed ? 'lease' : undefined))
         continue
       }

@@ -28,8 +28,16 @@ export type ToPool =
   /** The answer to `hello`. */
   | { readonly type: 'handlers'; readonly handlers: readonly HandlerEntry[] }
   | { readonly type: 'discover'; readonly folder: string; readonly cacheFolder: string }
-  /** Starts unless `notAfter` (system monotonic) has passed. */
-  | { readonly type: 'run'; readonly attempt: JsAttempt; readonly notAfter: number }
+  /**
+   * Starts unless `notAfter` (system monotonic) has passed. With `announce`, `started` has left the process before the
+   * handler is called.
+   */
+  | {
+      readonly type: 'run'
+      readonly attempt: JsAttempt
+      readonly notAfter: number
+      readonly announce: boolean
+    }
   | { readonly type: 'abort'; readonly token: number; readonly reason: string }
   /** Gives back the attempts that it has not begun, each as `recalled`. */
   | { readonly type: 'recall' }

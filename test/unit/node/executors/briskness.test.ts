@@ -18,3 +18,13 @@ test('one attempt that is not short costs a handler all that it had earned', () 
   for (let count = 0; count < 31; count++) brisk.observe('h', 1)
   expect(brisk.isBrisk('h')).toBe(false)
 })
+
+test('a handler is trusted after a thousand short attempts in a row, and no more after one that is not', () => {
+  const brisk = new Briskness()
+  for (let count = 0; count < 999; count++) brisk.observe('h', 1)
+  expect(brisk.isTrusted('h')).toBe(false)
+  brisk.observe('h', 1)
+  expect(brisk.isTrusted('h')).toBe(true)
+  brisk.observe('h', Infinity)
+  expect(brisk.isTrusted('h')).toBe(false)
+})

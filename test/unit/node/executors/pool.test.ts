@@ -59,7 +59,8 @@ function setUp(slots: number) {
       ears?.onMessage({ ...done(token), ...facts })
     const given = () => got.flatMap((message) => (message.type === 'run' ? [message.attempt.token] : []))
     const started = (token: number): void => ears?.onMessage({ type: 'started', token, startedAt: 1 })
-    return { child, say, given, started }
+    const close = (): void => ears?.onClose()
+    return { child, say, given, started, close }
   }
   const begin = (token: number): void => {
     const spec = {
@@ -133,4 +134,43 @@ test('a process that has grown too large gets no more attempts, and is ended whe
   one.say(102)
   expect(cluster.killed).toEqual([one.child])
   cluster.pool.close()
+})
+
+/** What came of two attempts that a process held, the first of them begun, when it died. */
+function endsOfDeadProcess(short: number): unknown[] {
+  const cluster = setUp(1)
+  const one = cluster.connect(0)
+  for (let token = 1; token <= short; token++) {
+    cluster.begin(token)
+    one.say(token)
+  }
+  for (const token of [5001, 5002]) cluster.begin(token)
+  one.started(5001)
+  cluster.exits.length = 0
+  const { child } = one
+  one.close()
+  cluster.pool.onSupervisorMessage({
+    type: 'child-gone',
+    child,
+    code: 1,
+    signal: null,
+    lapsed: false,
+    peakMemoryBytes: 0
+  })
+  cluster.pool.close()
+  return cluster.exits.map(({ token, outcome }) => [token, outcome])
+}
+
+test('what waits in a process that dies has not started, as long as each start is announced', () => {
+  expect(endsOfDeadProcess(40)).toEqual([
+    [5001, 'failed'],
+    [5002, 'not-started']
+  ])
+})
+
+test('what a process held unannounced when it died may have run, and has failed', () => {
+  expect(endsOfDeadProcess(1000)).toEqual([
+    [5001, 'failed'],
+    [5002, 'failed']
+  ])
 })
