@@ -18,7 +18,7 @@ import { IncarnationKeeper } from './execution/incarnation-keeper.ts'
 import { prepareAttempt } from './execution/prepare.ts'
 import { Reconciler } from './execution/reconciler.ts'
 import { TaskWaiters } from './execution/task-waiters.ts'
-import { LEASE_CONTEXT, Leadership, successor } from './leader/leadership.ts'
+import { LEASE_CONTEXT, Leadership } from './leader/leadership.ts'
 import { LeaseHolder } from './leases/lease-holder.ts'
 import { AddressBook } from './membership/address-book.ts'
 import { PeerDesk } from './membership/peer-desk.ts'
@@ -140,8 +140,6 @@ export class NodeCore {
   diskFull(full: boolean): void {
     this.#options.ports.logger.error({ full }, full ? 'the disk is full' : 'the disk has room again')
     this.leadership.suspend(full)
-    const heir = full ? successor(this.loop.status()) : undefined
-    if (heir !== undefined && this.leadership.reigning) this.loop.transferLeader(heir)
   }
 
   #makeMaterializer(): Materializer {

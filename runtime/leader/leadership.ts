@@ -67,6 +67,8 @@ export class Leadership {
   #suspended = false
   /** Ticks since this leader's clock was found to be off. */
   #ticksOff = 0
+  /** Ticks since this leader's disk was found to be full. */
+  #ticksFull = 0
   readonly #lostAt = new Map<NodeId, number>()
 
   constructor(input: LeadershipInput) {
@@ -164,6 +166,7 @@ export class Leadership {
     this.#leader.declareLost(this.#leases.takeExpired(now))
     this.#leaseRound()
     this.#watchClock()
+    this.#handOverWhenFull()
     this.#leader.tick()
     this.#membership(now)
   }
@@ -201,6 +204,16 @@ export class Leadership {
     this.#roundAge = 0
     this.#round += 1
     this.#input.raft().readIndex(new Uint8Array([LEASE_CONTEXT, this.#round & 0xff]))
+  }
+
+  /** A leader whose disk is full hands over to a voter that may have room, and tries again while it leads. */
+  #handOverWhenFull(): void {
+    this.#ticksFull = this.#suspended ? this.#ticksFull + 1 : 0
+    // Asked for again: the first heir may have been away, or be full as well.
+    if (this.#ticksFull % HANDOVER_TICKS !== 1) return
+    const raft = this.#input.raft()
+    const heir = successor(raft.status())
+    if (heir !== undefined) raft.transferLeader(heir)
   }
 
   /** A leader whose clock is off hands over to a voter whose clock it measured, and tries again while it leads. */

@@ -12,6 +12,7 @@
  */
 import { AppError, type ErrorCode } from '../../base/errors.ts'
 import type { Incarnation, NodeId } from '../../base/ids.ts'
+import { LIMITS } from '../../base/limits.ts'
 import type {
   CancelCommand,
   LeaveCommand,
@@ -34,6 +35,7 @@ export type Draft =
 
 interface Waiting {
   readonly draft: Draft
+  readonly sizeBytes: number
   readonly sequence: number
   readonly incarnation: Incarnation
   readonly expiresAt: number
@@ -60,6 +62,7 @@ export class Forwarder {
   readonly #waiting = new Map<Incarnation, Map<number, Waiting>>()
   #incarnation: Incarnation | undefined
   #nextSequence = 1
+  #waitingBytes = 0
   #leader: NodeId | undefined
   /** Proposals to send with the next flush. */
   #unsent: Waiting[] = []
@@ -100,13 +103,29 @@ export class Forwarder {
     if (incarnation === undefined) {
       return Promise.reject(new AppError('NO_LEADER', 'this node is not yet a running member of the cluster'))
     }
+    const sizeBytes = sizeOf(draft)
+    if (this.#waitingBytes + sizeBytes > MAX_WAITING_BYTES) {
+      return Promise.reject(
+        new AppError('OVERLOADED', 'too many proposals of this node wait for their outcome')
+      )
+    }
+    this.#waitingBytes += sizeBytes
     const sequence = this.#nextSequence
     this.#nextSequence += 1
     return new Promise((resolve, reject) => {
       const now = this.#input.clock.monotonicNow()
       const expiresAt = now + timeoutMs
       const sent = { sentTo: undefined, sentAt: now, sends: 0 }
-      const waiting: Waiting = { draft, sequence, incarnation, expiresAt, resolve, reject, ...sent }
+      const waiting: Waiting = {
+        draft,
+        sizeBytes,
+        sequence,
+        incarnation,
+        expiresAt,
+        resolve,
+        reject,
+        ...sent
+      }
       let bySequence = this.#waiting.get(incarnation)
       if (bySequence === undefined) {
         bySequence = new Map()
@@ -206,9 +225,23 @@ export class Forwarder {
     const bySequence = this.#waiting.get(incarnation)
     const waiting = bySequence?.get(sequence)
     bySequence?.delete(sequence)
+    this.#waitingBytes -= waiting?.sizeBytes ?? 0
     if (bySequence?.size === 0) this.#waiting.delete(incarnation)
     return waiting
   }
+}
+
+/** What one node holds of proposals whose outcome it waits for: without a leader they stay for their whole time limit. */
+const MAX_WAITING_BYTES = LIMITS.uncommittedBytes
+const DRAFT_BYTES = 256
+
+/** Rough size of a proposal in memory. */
+function sizeOf(draft: Draft): number {
+  if (draft.type !== 'submit') return DRAFT_BYTES
+  return draft.submission.tasks.reduce(
+    (sum, task) => sum + task.input.length + task.params.length + DRAFT_BYTES,
+    0
+  )
 }
 
 function timedOut(waiting: Waiting): AppError {

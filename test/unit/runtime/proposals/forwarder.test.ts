@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
+import { LIMITS } from '../../../../base/limits.ts'
 import type { ErrorCode } from '../../../../base/errors.ts'
 import type { Proposal } from '../../../../scheduler/proposals.ts'
 import { Forwarder } from '../../../../runtime/proposals/forwarder.ts'
@@ -206,4 +207,14 @@ test('closing rejects all that waits', async () => {
   const outcome = world.propose()
   world.forwarder.close('SHUTTING_DOWN', 'stopping')
   expect(await codeOf(outcome)).toBe('SHUTTING_DOWN')
+})
+
+test('proposals beyond the bound in bytes are refused, until others have their outcomes', async () => {
+  const world = new World()
+  const { forwarder } = world
+  const bounds = LIMITS.uncommittedBytes / 256
+  for (let count = 0; count < bounds; count++) void world.propose()
+  expect(await codeOf(world.propose())).toBe('OVERLOADED')
+  forwarder.settled(originOf(1), OK)
+  expect(await isPending(world.propose())).toBe(true)
 })
