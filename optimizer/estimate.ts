@@ -1,10 +1,11 @@
 /**
- * What a policy may ask about run times, and how an estimator hears of them.
+ * What a policy may ask about attempts, and how an estimator hears of them.
  *
- * Owns the seam only: the statistics, the network and their mixture implement it elsewhere. `policies/predictors.ts`
- * holds the predictors of the published baselines (user limit, last two, clairvoyant).
+ * Owns the seam only: `estimator/` implements it with statistics and a network; `policies/predictors.ts` holds the
+ * predictors of the published baselines (user limit, last two, clairvoyant).
  *
- * 1. An estimator learns from `observe` alone, and that comes at completion: never from a task that still runs.
+ * 1. An estimator learns durations from `observe` alone, and that comes at completion. Of a task that still runs it may
+ *    know that it does (`placed`), so that time itself is evidence (`advance`).
  * 2. Tasks of one class (`classOf`) get the same prediction for the same node at the same moment, so queues can hold
  *    classes instead of tasks and re-score a class in one step.
  * 3. Every prediction is finite and > 0.
@@ -17,6 +18,12 @@ export interface Prediction {
   readonly medianMs: number
   /** The run time that is not exceeded with probability `q`, in (0, 1). */
   quantileMs(q: number): number
+  /** Mean time left of an attempt that has run for `elapsedMs` and still runs. */
+  remainingMs(elapsedMs: number): number
+  /** Probability in [0, 1] that an attempt fails by itself. */
+  readonly failureProbability: number
+  /** Peak resident size that is not exceeded with probability `q`, in bytes; 0 when nothing is known. */
+  memoryBytes(q: number): number
 }
 
 /** A class key: compare it with `===`. */
@@ -31,10 +38,15 @@ export interface Estimator {
   predict(task: TaskView, node?: NodeView): Prediction
   /** Learns from an attempt that is over. */
   observe(feedback: AttemptFeedback): void
+  /** An attempt began on the node at `now`, in state time. */
+  placed?(task: TaskView, node: NodeView, now: number): void
+  /** It is `now`: returns the classes whose predictions moved because attempts still run, or because a model arrived. */
+  advance?(now: number): Iterable<ClassKey>
 }
 
 /** A prediction without spread: every quantile is the one value. */
 export class PointPrediction implements Prediction {
+  readonly failureProbability = 0
   meanMs = 1
 
   get medianMs(): number {
@@ -43,6 +55,15 @@ export class PointPrediction implements Prediction {
 
   quantileMs(): number {
     return this.meanMs
+  }
+
+  /** What is left of the value; an attempt that has run past it is taken to have as much again as it exceeds it by. */
+  remainingMs(elapsedMs: number): number {
+    return Math.max(1, Math.abs(this.meanMs - elapsedMs))
+  }
+
+  memoryBytes(): number {
+    return 0
   }
 
   /** Sets the value and returns itself, so that an estimator can reuse one object. */
