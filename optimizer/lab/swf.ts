@@ -3,7 +3,8 @@
  * machine on which its rigid jobs run.
  *
  * Lines of 18 numbers; `;` begins a comment, of which `; MaxProcs: n` is read. −1 means unknown. Jobs without a run
- * time or without processors are left out (they were never started), as in every study of these logs.
+ * time or without processors are left out (they were never started), as in every study of these logs; so are the few
+ * whose time of submission is unknown.
  */
 import { malformed } from './malformed.ts'
 
@@ -28,7 +29,7 @@ export interface SwfLog {
   readonly jobs: readonly SwfJob[]
   /** From the header; 0 when it says nothing. */
   readonly maxProcs: number
-  /** Jobs left out because they never ran. */
+  /** Jobs left out because they never ran, or came nobody knows when. */
   readonly skipped: number
 }
 
@@ -71,7 +72,7 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
       continue
     }
     const job = parseJob(trimmed, file, line)
-    if (job.runS > 0 && job.processors > 0) jobs.push(job)
+    if (job.runS > 0 && job.processors > 0 && job.submitS >= 0) jobs.push(job)
     else skipped++
     if (jobs.length >= limit) break
   }
@@ -98,7 +99,9 @@ function parseJob(text: string, file: string, line: number): SwfJob {
     return value
   })
   const at = (index: number): number => numbers[index] ?? -1
-  if (at(1) < 0) throw malformed({ file, line, field: FIELDS[1], got: at(1), expected: 'seconds ≥ 0' })
+  if (at(1) < -1) {
+    throw malformed({ file, line, field: FIELDS[1], got: at(1), expected: 'seconds ≥ 0, or −1 for unknown' })
+  }
   return {
     job: at(0),
     submitS: at(1),

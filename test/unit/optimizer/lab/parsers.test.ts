@@ -68,6 +68,12 @@ test('an SWF log is read up to a limit of jobs', () => {
   expect(parseSwf(SWF, 'log.swf', 1).jobs.map(({ job }) => job)).toEqual([2])
 })
 
+test('a job that came nobody knows when is left out', () => {
+  const log = parseSwf(['1 -1 -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', ...SWF], 'log.swf')
+  expect(log.skipped).toBe(parseSwf(SWF, 'log.swf').skipped + 1)
+  expect(log.jobs).toEqual(parseSwf(SWF, 'log.swf').jobs)
+})
+
 test.each([
   ['1 2 3', /log\.swf:1: field count: got 3, expected 16 to 18 numbers/],
   ['1 x -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /log\.swf:1: field submit time: got "x", expected a number/],
