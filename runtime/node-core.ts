@@ -11,10 +11,10 @@ import type { Entry, Snapshot } from '../consensus/index.ts'
 import type { SchedulerEvent } from '../scheduler/events.ts'
 import type { Proposal } from '../scheduler/proposals.ts'
 import type { SchedulerState } from '../scheduler/state.ts'
-import type { NodeOffer } from '../scheduler/types.ts'
 import type { RuntimeOptions } from './runtime-options.ts'
 import type { AttemptLogs } from './execution/attempt-logs.ts'
 import { IncarnationKeeper } from './execution/incarnation-keeper.ts'
+import { nodeOffer } from './execution/node-offer.ts'
 import { prepareAttempt } from './execution/prepare.ts'
 import { Reconciler } from './execution/reconciler.ts'
 import { TaskWaiters } from './execution/task-waiters.ts'
@@ -31,9 +31,9 @@ import { RaftLoop, type RaftHooks } from './raft/raft-loop.ts'
 import { Applier } from './storage/applier.ts'
 import { Compactor } from './storage/compactor.ts'
 import { Materializer } from './storage/materializer.ts'
-import { STATE_STORE, type OpenedLog } from './storage/open-log.ts'
-import { openState } from './storage/open-state.ts'
-import { INCOMING_STORE, SnapshotReceiver, SnapshotSender } from './storage/snapshots.ts'
+import { installRows } from './storage/install.ts'
+import type { OpenedLog } from './storage/open-log.ts'
+import { SnapshotReceiver, SnapshotSender } from './storage/snapshots.ts'
 
 /** How long a proposal, report or read waits before it is sent again. */
 const RESEND_MS = 1_000
@@ -63,6 +63,7 @@ export class NodeCore {
   /** Where this node's HTTP API listens; known once it does. */
   #url = ''
   #failed = false
+  #reigned = false
 
   constructor(options: RuntimeOptions, opened: OpenedLog, logs: AttemptLogs) {
     const { config, ports } = options
@@ -261,7 +262,7 @@ export class NodeCore {
       host: ports.host,
       lease: this.#lease,
       resendMs: RESEND_MS,
-      offer: () => this.#offer(),
+      offer: () => nodeOffer(config, ports, this.#url),
       outbox: () => this.reconciler.outbox(),
       record: (number: number, onDurable: () => void) => {
         this.opened.wal.recordIncarnation(number, onDurable)
@@ -301,14 +302,6 @@ export class NodeCore {
     })
   }
 
-  #offer(): NodeOffer {
-    const { config, ports } = this.#options
-    const { executors, handlers } = ports.host.offer
-    const { labels, zone, slots, resources, version } = config
-    const addresses = ports.transport.addresses()
-    return { executors, handlers, labels, zone, slots, resources, url: this.#url, version, addresses }
-  }
-
   #hooks(): RaftHooks {
     return {
       onTick: () => {
@@ -331,6 +324,7 @@ export class NodeCore {
       },
       onRoleChange: () => {
         this.leadership.roleChanged()
+        this.#tellReign()
         this.forwarder.setLeader(this.loop.leader)
         this.keeper.hurry()
         this.reconciler.hurry()
@@ -380,7 +374,9 @@ export class NodeCore {
 
   /** An entry is part of the state now: everybody hears what it did. */
   #applied(entry: Entry, events: readonly SchedulerEvent[]): void {
+    if (events.length > 0) this.#options.beforeEvents?.(events, entry.index)
     this.leadership.applied(entry.index, entry.term, events)
+    this.#tellReign()
     this.reads.applied(entry.index)
     if (events.length === 0) return
     this.keeper.observe(events)
@@ -397,6 +393,13 @@ export class NodeCore {
       }
     }
     this.#options.onEvents?.(events, entry.index)
+  }
+
+  #tellReign(): void {
+    const { reigning } = this.leadership
+    if (reigning === this.#reigned) return
+    this.#reigned = reigning
+    this.#options.onReign?.(reigning)
   }
 
   /** A frame from a member. */
@@ -422,13 +425,9 @@ export class NodeCore {
   /** Swaps the received rows in and goes on from them. */
   async #install(snapshot: Snapshot): Promise<void> {
     const { stores, logger } = this.#options.ports
-    const store = await this.materializer.detach()
-    await store.close()
-    await stores.swap(STATE_STORE, INCOMING_STORE)
-    const fresh = await stores.open(STATE_STORE)
-    const { state, position } = await openState(fresh)
+    const { store, state, position } = await installRows(stores, this.materializer)
     logger.info({ index: position.index, announced: snapshot.index }, 'snapshot installed')
-    this.materializer.attach(fresh, state, position)
+    this.materializer.attach(store, state, position)
     this.applier.replace(state)
     this.compactor.membership(position.index, position.confState)
     this.reads.applied(position.index)
@@ -436,5 +435,6 @@ export class NodeCore {
     this.keeper.replaceState(state)
     this.reconciler.replaceState(state)
     this.waiters.releaseAll()
+    this.#options.onReplaced?.()
   }
 }

@@ -19,6 +19,12 @@ export interface RuntimeOptions {
   readonly initialPeers?: readonly PeerAddress[]
   /** Something failed that the node must not survive. Called once; the process stops. */
   readonly onFatal: (error: AppError) => void
+  /** Every applied entry's events, before any part of the runtime hears them: what a policy asks has learned of them. */
+  readonly beforeEvents?: (events: readonly SchedulerEvent[], index: number) => void
+  /** This node's reign began, or ended. */
+  readonly onReign?: (reigning: boolean) => void
+  /** The state was replaced by a snapshot's, so what was gathered from events has a gap. */
+  readonly onReplaced?: () => void
   /** Every applied entry's events, after the runtime's own parts have heard them. */
   readonly onEvents?: (events: readonly SchedulerEvent[], index: number) => void
 }
