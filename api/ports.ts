@@ -5,6 +5,8 @@
  * 2. Reads answer from this node's applied state and do not wait: the server has settled freshness before it calls
  *    them, by `readIndex` or `waitApplied`.
  * 3. Methods that may answer at once return a value or a promise; the server awaits only promises on its hot path.
+ * 4. What the optimizer says (`OptimizerPort`) is advice from this node's memory: it never waits for other nodes, but its
+ *    changes (`setPolicy`, `promote`, …) resolve when this node has applied them.
  */
 import type { IdempotencyKey } from '../scheduler/commands.ts'
 import type { TaskDraft } from '../scheduler/dag.ts'
@@ -12,7 +14,17 @@ import type { HistoryRow, Task, TaskStatus } from '../scheduler/types.ts'
 import type { NodeId, TaskId } from '../base/ids.ts'
 import type { TimestampMs } from '../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../base/wire/cluster.ts'
+import type { Alarm, Contribution, Eta, Predicted, Suggestion, Why } from '../base/wire/forecast.ts'
 import type { LogPosition } from '../base/wire/logs.ts'
+import type {
+  ModelCalibration,
+  ModelMode,
+  ModelStatus,
+  ModelView,
+  PolicyComparison,
+  PolicyView
+} from '../base/wire/optimizer.ts'
+import type { Explanation } from '../scheduler/explain.ts'
 
 export interface SubmitRequest {
   readonly tasks: readonly TaskDraft[]
@@ -77,6 +89,65 @@ export interface LogQuery {
   readonly signal: AbortSignal
 }
 
+/** What is expected of a live task. All of it may be missing: nothing was learned, or the forecast is being made. */
+export interface TaskOutlook {
+  readonly predicted?: Predicted
+  readonly eta?: Eta
+  readonly alarms: readonly Alarm[]
+}
+
+/** What is expected of tasks that were submitted together. */
+export interface GroupOutlook {
+  readonly eta?: Eta
+  readonly alarms: readonly Alarm[]
+}
+
+/** How a prediction came about. */
+export interface PredictionDetail {
+  readonly quantiles: NonNullable<Why['quantiles']>
+  readonly experts: NonNullable<Why['experts']>
+  readonly contributions: readonly Contribution[]
+  /** The median on each node that may run it. */
+  readonly nodes: readonly { readonly node: NodeId; readonly medianMs: number }[]
+}
+
+export interface ComparisonRequest {
+  /** Names that `policy().available` has; at least one. */
+  readonly policies: readonly string[]
+  readonly tasks: number
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal
+}
+
+/** What learns, predicts and chooses on this node. Forecasts are at most a second old. */
+export interface OptimizerPort {
+  policy(): PolicyView
+  /** `name` is one of those available. Resolves when this node has applied the change. */
+  setPolicy(name: string): Promise<void>
+  /** Replays recent history, off the main thread or in slices. Errors: INVALID_REQUEST (too little history), OVERLOADED (one is under way). */
+  compare(request: ComparisonRequest): Promise<PolicyComparison>
+
+  /** Known versions, the newest first. */
+  models(): readonly ModelView[]
+  modelStatus(): ModelStatus
+  calibration(): ModelCalibration
+  /** Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
+  promote(version: number, reason: string): Promise<void>
+  /** Has the model before the serving one serve again, or none. Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
+  rollBack(reason: string): Promise<void>
+  setModelMode(mode: ModelMode): Promise<void>
+
+  outlook(task: Task): Promise<TaskOutlook>
+  groupOutlook(group: TaskId): Promise<GroupOutlook>
+  /** Predicted median of one attempt in milliseconds, by anything that is known of its class. */
+  expectedMs(task: Task): number
+  explain(task: Task): PredictionDetail
+  /** All alarms, the most pressing first. */
+  alarms(): Promise<readonly Alarm[]>
+  /** By name and tenant, most samples first; only those of `name` when it is given. */
+  suggestions(name: string | undefined): readonly Suggestion[]
+}
+
 export interface NodePort {
   readonly nodeId: NodeId
   /** The wall clock, for `delayMs`. */
@@ -106,6 +177,10 @@ export interface NodePort {
   tasks(query: TaskQuery): Promise<TaskRecordPage>
   /** The output of a known task, in order, fetched from the nodes that ran it. Ends early when the signal aborts. */
   logs(id: TaskId, query: LogQuery): AsyncIterable<LogChunk>
+
+  /** Why a live task is where it is; undefined for one that is not live. */
+  explain(id: TaskId): Explanation | undefined
+  readonly optimizer?: OptimizerPort
 
   cluster(): ClusterInfo | Promise<ClusterInfo>
   nodes(): readonly NodeInfo[] | Promise<readonly NodeInfo[]>

@@ -22,6 +22,7 @@ import { LIMITS } from '../../base/limits.ts'
 import { second, timestampMs, type TimestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
 import { orderSubmission } from '../../scheduler/dag.ts'
+import { explain } from '../../scheduler/explain.ts'
 import type { TaskStatus } from '../../scheduler/types.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
 import { clusterInfo, nodeInfos } from './cluster-info.ts'
@@ -59,6 +60,7 @@ export function createNodePort({ runtime, clusterId, metrics }: NodePortInput): 
     },
     tasks: (query: TaskQuery): Promise<TaskRecordPage> => listTasks(runtime, query),
     logs: (id, query: LogQuery): AsyncIterable<LogChunk> => followLogs(runtime, id, query),
+    explain: (id) => explain(runtime.state, id),
     cluster: (): Promise<ClusterInfo> => clusterInfo(runtime, clusterId),
     nodes: (): readonly NodeInfo[] => nodeInfos(runtime),
     leave: (id) => leave(runtime, id),

@@ -21,6 +21,7 @@ import type { NodeId, TaskId } from '../../base/ids.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
 import { orderSubmission } from '../../scheduler/dag.ts'
+import type { Explanation } from '../../scheduler/explain.ts'
 import type { HistoryRow, Task, TaskError, TaskSpec, TerminalStatus } from '../../scheduler/types.ts'
 
 const NO_BYTES = new Uint8Array(0)
@@ -156,6 +157,14 @@ export class FakeNode implements NodePort {
       if (!follow || this.task(id).kind === 'ended' || signal.aborted) return
       await this.#change(signal)
     }
+  }
+
+  explain = (id: TaskId): Explanation | undefined => {
+    const record = this.records.get(id)
+    if (record?.kind !== 'live') return undefined
+    const { placement } = record.task
+    if (placement !== undefined) return { type: 'placed', placement }
+    return { type: 'in-line', nodes: [{ node: nodeId(1), verdict: 'fits' }], readyTasks: 1 }
   }
 
   cluster = (): ClusterInfo => ({

@@ -1,0 +1,197 @@
+/**
+ * What the cluster expects of tasks: predictions, times of arrival, alarms before something goes wrong, and what history
+ * suggests to ask for. All of it is advice: nothing here is replicated, and two nodes may answer slightly differently.
+ */
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import {
+  CountSchema,
+  MillisecondsSchema,
+  NodeIdSchema,
+  TaskStatusSchema,
+  TimestampSchema,
+  closed,
+  reference
+} from './common.ts'
+
+const ProbabilitySchema = Type.Number({ minimum: 0, maximum: 1 })
+
+/** A point of time as a distribution: it comes before `p50At` as likely as after, before `p90At` nine times in ten. */
+const MomentSchema = closed({ p50At: TimestampSchema, p90At: TimestampSchema })
+
+export const EtaSchema = closed(
+  {
+    startAt: Type.Optional(MomentSchema),
+    finishAt: MomentSchema,
+    forecastAt: TimestampSchema
+  },
+  {
+    $id: 'Eta',
+    description: 'When it is expected to start (absent once it runs) and to finish, as of `forecastAt`.'
+  }
+)
+export type Eta = Static<typeof EtaSchema>
+
+export const PredictedSchema = closed(
+  {
+    medianMs: Type.Number({ minimum: 0 }),
+    p90Ms: Type.Number({ minimum: 0 }),
+    p99Ms: Type.Number({ minimum: 0 }),
+    failureProbability: ProbabilitySchema,
+    memoryP95Bytes: Type.Optional(CountSchema),
+    by: Type.String({ description: '`statistics`, or `model N` with the version that served' })
+  },
+  { $id: 'Predicted', description: 'The predicted run time of one attempt on a typical node.' }
+)
+export type Predicted = Static<typeof PredictedSchema>
+
+export const ALARM_KINDS = ['deadline', 'stuck', 'model', 'policy'] as const
+
+export const AlarmSchema = closed(
+  {
+    kind: Type.Enum(ALARM_KINDS, {
+      type: 'string',
+      description: 'deadline | stuck | model | policy'
+    }),
+    message: Type.String(),
+    id: Type.Optional(Type.String({ description: 'the task, for alarms about one' })),
+    name: Type.Optional(Type.String()),
+    since: Type.Optional(TimestampSchema),
+    deadlineAt: Type.Optional(TimestampSchema),
+    finishP90At: Type.Optional(TimestampSchema),
+    elapsedMs: Type.Optional(MillisecondsSchema),
+    expectedMs: Type.Optional(Type.Number({ minimum: 0 }))
+  },
+  {
+    $id: 'Alarm',
+    description:
+      'deadline: the predicted p90 finish is past the deadline. stuck: an attempt has run far past its predicted p99. ' +
+      'model, policy: the optimizer met trouble and fell back.'
+  }
+)
+export type Alarm = Static<typeof AlarmSchema>
+
+export const AlarmListSchema = closed({ alarms: Type.Array(reference(AlarmSchema)) }, { $id: 'AlarmList' })
+export type AlarmList = Static<typeof AlarmListSchema>
+
+export const SuggestionSchema = closed(
+  {
+    name: Type.String(),
+    tenant: Type.String(),
+    samples: CountSchema,
+    memory: Type.Optional(
+      closed({
+        requestedBytes: CountSchema,
+        p95Bytes: CountSchema,
+        suggestedBytes: CountSchema,
+        samples: CountSchema
+      })
+    ),
+    timeout: Type.Optional(
+      closed({
+        currentMs: MillisecondsSchema,
+        p99Ms: Type.Number({ minimum: 0 }),
+        suggestedMs: MillisecondsSchema,
+        samples: CountSchema
+      })
+    )
+  },
+  {
+    $id: 'Suggestion',
+    description:
+      'What tasks of one name and tenant should ask for, from attempts that ended well. `requestedBytes` and `currentMs` ' +
+      'are what the last one asked for; 0 for nothing.'
+  }
+)
+export type Suggestion = Static<typeof SuggestionSchema>
+
+export const SuggestionListSchema = closed(
+  { suggestions: Type.Array(reference(SuggestionSchema)) },
+  { $id: 'SuggestionList' }
+)
+export type SuggestionList = Static<typeof SuggestionListSchema>
+
+export const GroupViewSchema = closed(
+  {
+    id: Type.String({ description: 'the id of its first task' }),
+    tasks: closed({
+      total: CountSchema,
+      ended: CountSchema,
+      succeeded: CountSchema,
+      failed: CountSchema,
+      running: CountSchema,
+      waiting: CountSchema,
+      retired: CountSchema
+    }),
+    progress: Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'share of its work that is done, by run times and their predictions'
+    }),
+    submittedAt: TimestampSchema,
+    finishedAt: Type.Optional(TimestampSchema),
+    eta: Type.Optional(reference(EtaSchema)),
+    alarms: Type.Array(reference(AlarmSchema))
+  },
+  {
+    $id: 'Group',
+    description: 'Tasks that were submitted together: how far they are, and when they will be done.'
+  }
+)
+export type GroupView = Static<typeof GroupViewSchema>
+
+export const ContributionSchema = closed(
+  {
+    feature: Type.String(),
+    factor: Type.Number({
+      minimum: 0,
+      description: 'what the predicted run time is multiplied by for this: 1 is no effect'
+    })
+  },
+  { $id: 'Contribution' }
+)
+export type Contribution = Static<typeof ContributionSchema>
+
+export const WhySchema = closed(
+  {
+    id: Type.String(),
+    status: TaskStatusSchema,
+    reason: Type.String({
+      description:
+        'waiting-on | delayed | no-eligible-node | no-capacity | in-line | placed | stopping | ended: see `message`'
+    }),
+    message: Type.String(),
+    waitingOn: Type.Optional(Type.Array(Type.String())),
+    readyTasks: Type.Optional(CountSchema),
+    policy: Type.String({ description: 'the policy that places tasks now' }),
+    nodes: Type.Optional(
+      Type.Array(
+        closed({
+          node: NodeIdSchema,
+          verdict: Type.String({
+            description: 'fits, chosen, or what keeps the task off: slots, resources, handler, selector, …'
+          }),
+          medianMs: Type.Optional(Type.Number({ minimum: 0 }))
+        }),
+        { description: 'the nodes, what each would say now, and the run time predicted there' }
+      )
+    ),
+    predicted: Type.Optional(reference(PredictedSchema)),
+    quantiles: Type.Optional(
+      Type.Array(closed({ q: ProbabilitySchema, ms: Type.Number({ minimum: 0 }) }), {
+        description: 'the predicted distribution of the run time'
+      })
+    ),
+    experts: Type.Optional(
+      Type.Array(
+        closed({ name: Type.String(), weight: ProbabilitySchema, medianMs: Type.Number({ minimum: 0 }) }),
+        { description: 'the estimators that were mixed, and how far each is trusted for this class' }
+      )
+    ),
+    contributions: Type.Optional(Type.Array(reference(ContributionSchema))),
+    eta: Type.Optional(reference(EtaSchema)),
+    alarms: Type.Array(reference(AlarmSchema))
+  },
+  { $id: 'Why', description: 'Why a task is where it is, and what is expected of it.' }
+)
+export type Why = Static<typeof WhySchema>

@@ -1,0 +1,192 @@
+/**
+ * The optimizer as the API shows it: the policy that places tasks, and the models behind its predictions. Policy, models
+ * and mode are replicated; `trainer` and measurements are the answering node's own.
+ */
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { CountSchema, NodeIdSchema, TimestampSchema, closed, nameSchema, reference } from './common.ts'
+import { AlarmSchema } from './forecast.ts'
+
+/** The most policies that one comparison replays. */
+const COMPARED_POLICIES = 8
+/** The most tasks of the cluster's history that one comparison replays. */
+export const COMPARED_TASKS = 5_000
+export const DEFAULT_COMPARED_TASKS = 2_000
+
+const ShareSchema = Type.Number({ minimum: 0, maximum: 1 })
+const MicrosecondsSchema = Type.Number({ minimum: 0, description: 'microseconds' })
+const IntervalSchema = closed({ low: Type.Number(), high: Type.Number() })
+
+export const PolicyViewSchema = closed(
+  {
+    current: Type.String(),
+    running: Type.Optional(
+      Type.String({
+        description:
+          'what the leader runs: not `current` after that one failed, or where the leader does not have it. Only the leader says.'
+      })
+    ),
+    since: Type.Optional(TimestampSchema),
+    available: Type.Array(closed({ name: Type.String(), about: Type.String() })),
+    decisions: Type.Optional(
+      closed(
+        { count: CountSchema, p50Us: MicrosecondsSchema, p99Us: MicrosecondsSchema },
+        { description: 'what this node spent on decisions while it led' }
+      )
+    ),
+    fallbacks: CountSchema
+  },
+  { $id: 'Policy', description: 'The policy that places tasks.' }
+)
+export type PolicyView = Static<typeof PolicyViewSchema>
+
+export const PolicyChangeSchema = closed(
+  { name: nameSchema('the name of a policy') },
+  { $id: 'PolicyChange', description: 'an object {name}' }
+)
+export type PolicyChange = Static<typeof PolicyChangeSchema>
+
+export const CompareRequestSchema = closed(
+  {
+    policies: Type.Optional(
+      Type.Array(nameSchema('the name of a policy'), {
+        minItems: 1,
+        maxItems: COMPARED_POLICIES,
+        description: `1 to ${COMPARED_POLICIES} names; by default all that are available`
+      })
+    ),
+    tasks: Type.Optional(
+      Type.Integer({
+        minimum: 10,
+        maximum: COMPARED_TASKS,
+        description: `how many of the last tasks are replayed, from 10 to ${COMPARED_TASKS}; ${DEFAULT_COMPARED_TASKS} by default`
+      })
+    )
+  },
+  { $id: 'CompareRequest', description: 'an object {policies, tasks}' }
+)
+export type CompareRequest = Static<typeof CompareRequestSchema>
+
+export const PolicyComparisonSchema = closed(
+  {
+    base: Type.String({ description: 'the policy that gains are measured against: the current one' }),
+    tasks: CountSchema,
+    nodes: CountSchema,
+    fromAt: TimestampSchema,
+    toAt: TimestampSchema,
+    load: Type.Number({ minimum: 0, description: 'work ÷ capacity of the replayed stretch' }),
+    policies: Type.Array(
+      closed({
+        policy: Type.String(),
+        meanJctMs: Type.Number({ minimum: 0 }),
+        p95JctMs: Type.Number({ minimum: 0 }),
+        boundedSlowdown: Type.Number({ minimum: 0 }),
+        gain: closed(
+          { mean: Type.Number(), ci95: IntervalSchema },
+          { description: 'share of the mean completion time that it saves against `base`' }
+        )
+      })
+    )
+  },
+  {
+    $id: 'PolicyComparison',
+    description: "A replay of the cluster's recent history in the simulator, with recorded run times."
+  }
+)
+export type PolicyComparison = Static<typeof PolicyComparisonSchema>
+
+export const MODEL_STATES = ['shadow', 'serving', 'retired', 'rejected', 'rolled-back'] as const
+
+export const ModelViewSchema = closed(
+  {
+    version: CountSchema,
+    state: Type.Enum(MODEL_STATES, { type: 'string', description: MODEL_STATES.join(' | ') }),
+    publishedAt: TimestampSchema,
+    changedAt: TimestampSchema,
+    trainedOn: Type.Integer({ minimum: 0, description: 'attempts that it was trained on' }),
+    sizeBytes: CountSchema,
+    evaluation: Type.Optional(Type.Unknown({ description: 'what the trainer and the guard measured' })),
+    reason: Type.String({ description: 'of its last change of state' })
+  },
+  { $id: 'Model', description: 'A version of the model.' }
+)
+export type ModelView = Static<typeof ModelViewSchema>
+
+export const ModelListSchema = closed(
+  { models: Type.Array(reference(ModelViewSchema)) },
+  { $id: 'ModelList' }
+)
+export type ModelList = Static<typeof ModelListSchema>
+
+export const MODEL_MODES = ['auto', 'frozen'] as const
+const ModelModeSchema = Type.Enum(MODEL_MODES, { type: 'string', description: MODEL_MODES.join(' | ') })
+export type ModelMode = (typeof MODEL_MODES)[number]
+
+export const ModelModeChangeSchema = closed(
+  { mode: ModelModeSchema },
+  { $id: 'ModelModeChange', description: 'an object {mode}' }
+)
+export type ModelModeChange = Static<typeof ModelModeChangeSchema>
+
+/** How well run times were predicted of late, on one node. */
+const AccuracySchema = closed({
+  count: CountSchema,
+  maeLn: Type.Number({ minimum: 0, description: 'mean absolute error of ln(run time)' }),
+  coverage90: ShareSchema,
+  coverage99: ShareSchema
+})
+
+export const ModelStatusSchema = closed(
+  {
+    mode: ModelModeSchema,
+    node: NodeIdSchema,
+    leading: Type.Boolean({ description: 'whether the answering node leads: only a leader trains' }),
+    serving: Type.Optional(CountSchema),
+    shadow: Type.Optional(CountSchema),
+    trainer: Type.Optional(
+      closed({
+        state: Type.String({ description: 'waiting | starting | training | frozen | failed' }),
+        backend: Type.Optional(Type.String({ description: 'tensorflow | wasm | cpu' })),
+        cpuShare: Type.Number({ minimum: 0, description: 'of one core, over the last minute' }),
+        rows: CountSchema,
+        steps: CountSchema,
+        restarts: CountSchema
+      })
+    ),
+    predictions: AccuracySchema,
+    experts: Type.Record(Type.String(), ShareSchema, {
+      description: 'how far each estimator is trusted, over all classes'
+    }),
+    driftingClasses: CountSchema,
+    memoryBytes: Type.Optional(CountSchema),
+    alarms: Type.Array(reference(AlarmSchema))
+  },
+  { $id: 'ModelStatus', description: 'What learns and what predicts, as the answering node sees it.' }
+)
+export type ModelStatus = Static<typeof ModelStatusSchema>
+
+export const ModelCalibrationSchema = closed(
+  {
+    ...AccuracySchema.properties,
+    reliability: Type.Array(closed({ level: ShareSchema, observed: ShareSchema }), {
+      description: 'the share of run times at or below each predicted quantile: the diagonal is perfect'
+    }),
+    tenants: Type.Array(
+      closed({
+        tenant: Type.String(),
+        count: CountSchema,
+        coverage90: ShareSchema,
+        coverage99: ShareSchema,
+        pit: Type.Array(CountSchema, {
+          description:
+            'how many run times fell into each tenth of the predicted distribution: even is perfect'
+        })
+      })
+    )
+  },
+  {
+    $id: 'ModelCalibration',
+    description: 'How far predicted quantiles can be believed, from recent completions.'
+  }
+)
+export type ModelCalibration = Static<typeof ModelCalibrationSchema>
