@@ -1,0 +1,194 @@
+/**
+ * The grid on which run times are predicted: quarter octaves of milliseconds from 1 ms to 2^32 ms (49.7 days), and the arithmetic of
+ * distributions on it. The network sees the same range in whole octaves.
+ *
+ * 1. A distribution is a `Float64Array` of `FINE_BINS` masses that sum to 1. Within a bin it is uniform in ln t.
+ * 2. The first bin takes all that is shorter, the last all that is longer.
+ * 3. Nothing here allocates but `BinnedPrediction` itself.
+ */
+import type { Prediction } from '../estimate.ts'
+
+/** Octaves of the range: the network's bins. */
+export const OCTAVES = 32
+const PER_OCTAVE = 4
+export const FINE_BINS = OCTAVES * PER_OCTAVE
+/** Width of a bin in ln t. */
+const WIDTH = Math.LN2 / PER_OCTAVE
+const FINE_PER_LN = 1 / WIDTH
+
+/** Mean of t over a bin that begins at 1, for t uniform in ln t. */
+const BIN_MEAN = (Math.exp(WIDTH) - 1) / WIDTH
+const EDGES_MS = Float64Array.from({ length: FINE_BINS + 1 }, (_, bin) => Math.exp(bin * WIDTH))
+
+/** The bin of ln t. */
+export function binOfLn(ln: number): number {
+  const bin = Math.floor(ln * FINE_PER_LN)
+  return bin < 0 ? 0 : bin >= FINE_BINS ? FINE_BINS - 1 : bin
+}
+
+/** The bin of a run time in milliseconds. */
+export function binOf(ms: number): number {
+  return ms <= 1 ? 0 : binOfLn(Math.log(ms))
+}
+
+/** The octave of a run time in milliseconds: the network's bin. */
+export function octaveOf(ms: number): number {
+  return binOf(ms) >> 2
+}
+
+/** The middle of the bin, as ln t. */
+export function lnOfBin(bin: number): number {
+  return (bin + 0.5) * WIDTH
+}
+
+/** Where the bin begins, in milliseconds. */
+export function edgeMs(bin: number): number {
+  return EDGES_MS[bin] ?? 0
+}
+
+/** The ln t below which lies the share `q` of the masses. */
+export function quantileLn(masses: Float64Array, q: number): number {
+  let below = 0
+  for (let bin = 0; bin < FINE_BINS; bin++) {
+    const mass = masses[bin] ?? 0
+    if (mass > 0 && below + mass >= q) return (bin + Math.max(0, q - below) / mass) * WIDTH
+    below += mass
+  }
+  return FINE_BINS * WIDTH
+}
+
+/** The share of the masses at or below ln t. */
+export function shareBelowLn(masses: Float64Array, ln: number): number {
+  const at = ln * FINE_PER_LN
+  if (at <= 0) return 0
+  const last = Math.min(FINE_BINS, Math.floor(at))
+  let below = 0
+  for (let bin = 0; bin < last; bin++) below += masses[bin] ?? 0
+  return Math.min(1, below + (last < FINE_BINS ? (at - last) * (masses[last] ?? 0) : 0))
+}
+
+/** The mean of t in milliseconds. */
+export function meanMs(masses: Float64Array): number {
+  let sum = 0
+  for (let bin = 0; bin < FINE_BINS; bin++) sum += (masses[bin] ?? 0) * (EDGES_MS[bin] ?? 0)
+  return sum * BIN_MEAN
+}
+
+/** Mean of t − `elapsedMs` given t > `elapsedMs`; undefined when less than `LEAST_SURVIVAL` is above. */
+function meanExcessMs(masses: Float64Array, elapsedMs: number): number | undefined {
+  const at = elapsedMs <= 1 ? 0 : Math.log(elapsedMs) * FINE_PER_LN
+  const first = Math.min(FINE_BINS, Math.floor(at))
+  let survival = 0
+  let sum = 0
+  for (let bin = first + 1; bin < FINE_BINS; bin++) {
+    const mass = masses[bin] ?? 0
+    survival += mass
+    sum += mass * (EDGES_MS[bin] ?? 0) * BIN_MEAN
+  }
+  if (first < FINE_BINS) {
+    const part = (first + 1 - at) * (masses[first] ?? 0)
+    survival += part
+    // The rest of the bin, uniform in ln t from `elapsedMs` to its edge.
+    const width = (first + 1 - at) * WIDTH
+    if (width > 1e-9) sum += (part * ((EDGES_MS[first + 1] ?? 0) - Math.max(1, elapsedMs))) / width
+  }
+  return survival < LEAST_SURVIVAL ? undefined : Math.max(0, sum / survival - elapsedMs)
+}
+
+/** Below this share the tail says nothing any more. */
+const LEAST_SURVIVAL = 1e-4
+/** What is left of a run that outlived all that was expected, as a share of its age: a tail like t^−2. */
+const BEYOND = 1
+
+/** Spreads the weight of a run that is known to have taken longer than `ms` over what is expected above it. */
+export function addCensored(into: Float64Array, expected: Float64Array, ms: number, weight: number): void {
+  const at = ms <= 1 ? 0 : Math.log(ms) * FINE_PER_LN
+  const first = Math.min(FINE_BINS - 1, Math.floor(at))
+  const share = Math.max(0, first + 1 - at)
+  let above = share * (expected[first] ?? 0)
+  for (let bin = first + 1; bin < FINE_BINS; bin++) above += expected[bin] ?? 0
+  if (above < LEAST_SURVIVAL) {
+    // It outlived everything: an octave more, as good as any guess.
+    const last = Math.min(FINE_BINS - 1, first + PER_OCTAVE)
+    for (let bin = first; bin <= last; bin++) into[bin] = (into[bin] ?? 0) + weight / (last - first + 1)
+    return
+  }
+  const scale = weight / above
+  into[first] = (into[first] ?? 0) + scale * share * (expected[first] ?? 0)
+  for (let bin = first + 1; bin < FINE_BINS; bin++)
+    into[bin] = (into[bin] ?? 0) + scale * (expected[bin] ?? 0)
+}
+
+/** Moves all mass above `ms` into the bin that ends at it: a run is killed at its limit. */
+export function cutAt(masses: Float64Array, ms: number): void {
+  const last = binOf(ms)
+  let above = 0
+  for (let bin = last + 1; bin < FINE_BINS; bin++) {
+    above += masses[bin] ?? 0
+    masses[bin] = 0
+  }
+  masses[last] = (masses[last] ?? 0) + above
+}
+
+/** Extra knowledge that a prediction carries beside the run time. */
+export interface SideKnowledge {
+  readonly failureProbability: number
+  memoryBytes(q: number): number
+}
+
+const NOTHING: SideKnowledge = { failureProbability: 0, memoryBytes: () => 0 }
+
+/** A distribution on the grid as a `Prediction`, times a factor (a node's slowness), capped. */
+export class BinnedPrediction implements Prediction {
+  readonly #masses: Float64Array
+  #factor = 1
+  #capMs = Infinity
+  #side = NOTHING
+  #meanMs = 1
+  #medianMs = 1
+
+  /** `masses` is kept and read anew after each `refresh`. */
+  constructor(masses: Float64Array) {
+    this.#masses = masses
+  }
+
+  /** Reads the masses anew. `factor` multiplies times; no time exceeds `capMs`. Returns itself. */
+  refresh(factor: number, capMs: number, side: SideKnowledge = NOTHING): this {
+    this.#factor = factor
+    this.#capMs = capMs > 0 ? capMs : Infinity
+    this.#side = side
+    this.#meanMs = this.#capped(meanMs(this.#masses) * factor)
+    this.#medianMs = this.quantileMs(0.5)
+    return this
+  }
+
+  get meanMs(): number {
+    return this.#meanMs
+  }
+
+  get medianMs(): number {
+    return this.#medianMs
+  }
+
+  get failureProbability(): number {
+    return this.#side.failureProbability
+  }
+
+  quantileMs(q: number): number {
+    return this.#capped(Math.exp(quantileLn(this.#masses, q)) * this.#factor)
+  }
+
+  remainingMs(elapsedMs: number): number {
+    const excess = meanExcessMs(this.#masses, elapsedMs / this.#factor)
+    const left = excess === undefined ? elapsedMs * BEYOND : excess * this.#factor
+    return Math.max(1, elapsedMs < this.#capMs ? Math.min(left, this.#capMs - elapsedMs) : left)
+  }
+
+  memoryBytes(q: number): number {
+    return this.#side.memoryBytes(q)
+  }
+
+  #capped(ms: number): number {
+    return Math.max(1, Math.min(ms, this.#capMs))
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * What one level of the hierarchy remembers: run times, peak memory, and how often attempts fail.
+ *
+ * Memory uses the same grid as time, counted in KiB: quarter octaves from 1 KiB to 4 TiB. It is only allocated once a peak is known.
+ */
+import { FINE_BINS, quantileLn } from './bins.ts'
+import { DecayedHistogram } from './histogram.ts'
+
+const KIB = 1024
+/** Failure counts decay slowly: failures are rare, and a burst must not be forgotten at once. */
+const FAILURE_DECAY = 0.97
+
+export class CellStatistics {
+  readonly durations = new DecayedHistogram()
+  #memory: DecayedHistogram | undefined
+  #failed = 0
+  #ended = 0
+  /** Grows with every change. */
+  version = 0
+
+  addDuration(ms: number, decay: number): void {
+    this.durations.add(ms, decay)
+    this.version++
+  }
+
+  addCensored(spread: Float64Array, meanLn: number, decay: number): void {
+    this.durations.addSpread(spread, meanLn, decay)
+    this.version++
+  }
+
+  addEnd(failed: boolean): void {
+    this.#failed = this.#failed * FAILURE_DECAY + (failed ? 1 : 0)
+    this.#ended = this.#ended * FAILURE_DECAY + 1
+  }
+
+  addMemory(bytes: number, decay: number): void {
+    this.#memory ??= new DecayedHistogram()
+    this.#memory.add(bytes / KIB, decay)
+  }
+
+  /** Posterior mean of the failure probability when the level above says `expected`. */
+  failureProbability(expected: number, prior: number): number {
+    return (this.#failed + prior * expected) / (this.#ended + prior)
+  }
+
+  /** One level of shrinkage of memory masses; true when this level knew anything. */
+  shrinkMemory(masses: Float64Array, prior: number): boolean {
+    this.#memory?.shrink(masses, prior)
+    return this.#memory !== undefined
+  }
+}
+
+/** The peak memory that is not exceeded with probability `q`, in bytes, of masses on the grid of KiB. */
+export function memoryQuantileBytes(masses: Float64Array, q: number): number {
+  return Math.exp(quantileLn(masses, q)) * KIB
+}
+
+/** Before any peak is known: nothing, spread evenly. */
+export function evenMasses(masses: Float64Array): void {
+  masses.fill(1 / FINE_BINS)
+}

@@ -1,0 +1,83 @@
+/**
+ * A decayed histogram on the grid of `bins.ts`: each new observation multiplies the weight of all before it by the decay.
+ *
+ * Adding costs O(1): instead of shrinking what is there, later observations weigh more, and all is scaled down now and then.
+ */
+import { binOf, FINE_BINS } from './bins.ts'
+
+/** Observations grow by 1 ÷ decay; beyond this all weights are scaled back, well within what a float32 tells apart. */
+const LARGEST_SCALE = 1e12
+
+export class DecayedHistogram {
+  readonly #weights = new Float32Array(FINE_BINS)
+  #scale = 1
+  #total = 0
+  #mean = 0
+  #meanSquare = 0
+  #count = 0
+
+  /** Observations since the beginning, undecayed. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Decayed weight of all observations: 1 ÷ (1 − decay) after many. */
+  get weight(): number {
+    return this.#total / this.#scale
+  }
+
+  /** Decayed mean of ln t; 0 before the first. */
+  get meanLn(): number {
+    return this.#mean
+  }
+
+  /** Decayed variance of ln t. */
+  get varianceLn(): number {
+    return Math.max(0, this.#meanSquare - this.#mean * this.#mean)
+  }
+
+  /** Adds one observation of `ms`. */
+  add(ms: number, decay: number): void {
+    const ln = Math.log(Math.max(1, ms))
+    this.#count++
+    this.#scale /= decay
+    this.#total += this.#scale
+    const share = this.#scale / this.#total
+    this.#mean += share * (ln - this.#mean)
+    this.#meanSquare += share * (ln * ln - this.#meanSquare)
+    const bin = binOf(ms)
+    this.#weights[bin] = (this.#weights[bin] ?? 0) + this.#scale
+    if (this.#scale > LARGEST_SCALE) this.#rescale()
+  }
+
+  /** Adds something that is known as a spread over bins (a censored run); `spread` sums to 1. */
+  addSpread(spread: Float64Array, meanLn: number, decay: number): void {
+    this.#scale /= decay
+    this.#total += this.#scale
+    const share = this.#scale / this.#total
+    this.#mean += share * (meanLn - this.#mean)
+    this.#meanSquare += share * (meanLn * meanLn - this.#meanSquare)
+    for (let bin = 0; bin < FINE_BINS; bin++) {
+      this.#weights[bin] = (this.#weights[bin] ?? 0) + this.#scale * (spread[bin] ?? 0)
+    }
+    if (this.#scale > LARGEST_SCALE) this.#rescale()
+  }
+
+  /** masses ← (histogram + prior × masses) ÷ (weight + prior): one level of shrinkage. `masses` sums to 1 before and after. */
+  shrink(masses: Float64Array, prior: number): void {
+    const unit = 1 / this.#scale
+    const norm = 1 / (this.#total * unit + prior)
+    const own = unit * norm
+    const rest = prior * norm
+    for (let bin = 0; bin < FINE_BINS; bin++) {
+      masses[bin] = (this.#weights[bin] ?? 0) * own + (masses[bin] ?? 0) * rest
+    }
+  }
+
+  #rescale(): void {
+    const by = 1 / this.#scale
+    for (let bin = 0; bin < FINE_BINS; bin++) this.#weights[bin] = (this.#weights[bin] ?? 0) * by
+    this.#total *= by
+    this.#scale = 1
+  }
+}

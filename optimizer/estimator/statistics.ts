@@ -1,0 +1,251 @@
+/**
+ * L0, the estimator that is always on: nested, decayed histograms of ln(run time) over the classes of `class-tree.ts`, each level
+ * shrunk to the one above it. No network, no start-up: its first prediction is a broad guess under the user's limit.
+ *
+ * 1. `observe` costs O(levels), a prediction O(levels × bins) after a change and a few lookups otherwise.
+ * 2. It hears of completions alone. An attempt that still runs is evidence too: it took longer than its age. Siblings that run
+ *    spread the weight of one observation each over what lies above their ages, as in Efron's redistribution to the right
+ *    (1967), the origin of the Kaplan–Meier estimate; stopped and lost attempts likewise, once and for good.
+ * 3. The user's limit caps times and is otherwise a level of the hierarchy, never an estimate.
+ * 4. A class whose prediction may have changed by others' completions (its tenant's) or by time is reported once by `advance`, and
+ *    again only after it was asked for.
+ */
+import type { NodeId } from '../../base/ids.ts'
+import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
+import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
+import { addCensored, BinnedPrediction, FINE_BINS, lnOfBin, quantileLn } from './bins.ts'
+import type { SideKnowledge } from './bins.ts'
+import { CellStatistics, evenMasses, memoryQuantileBytes } from './cell-statistics.ts'
+import { ClassTree } from './class-tree.ts'
+import type { TaskClass } from './class-tree.ts'
+import { NodeFactors } from './node-factors.ts'
+import { MOST_COUNTED, RunningSiblings } from './running-siblings.ts'
+
+export interface StatisticsOptions {
+  /** Weight of what was known before each further observation, in (0, 1). Default 0.9. */
+  readonly decay?: number
+  /** How many observations the level above counts for. Default 2. */
+  readonly priorWeight?: number
+  /** Classes that are remembered. Default 8,192, at about 2 KiB each with their share of cells. */
+  readonly classes?: number
+}
+
+const DECAY = 0.9
+const PRIOR_WEIGHT = 2
+const CLASSES = 8192
+/** Levels whose changes make a class's prediction stale: those of its tenant. What all tenants do moves too little, too often. */
+const FIRST_OWN_LEVEL = 2
+/** Below so many observations a class's mean says nothing about a node. */
+const LEAST_FOR_FACTORS = 3
+
+const NONE: readonly number[] = []
+
+/** Before anything is known: log-normal around a minute, a factor of 30 either way. */
+const GUESS_LN = Math.log(60_000)
+const GUESS_SPREAD = Math.log(30)
+const GUESS = guess()
+const FAILURE_GUESS = 0.02
+
+/** The estimator of class statistics. */
+export function createStatistics(options: StatisticsOptions = {}): Statistics {
+  return new Statistics(options)
+}
+
+export class Statistics implements Estimator {
+  readonly name = 'statistics'
+  readonly tree: ClassTree<CellStatistics>
+  readonly factors = new NodeFactors()
+  readonly #running = new RunningSiblings()
+  readonly #entries = new Map<number, Entry>()
+  readonly #profiles = new Map<NodeId, string>()
+  /** Classes that were asked for since they were last reported, by tenant. */
+  readonly #asked = new Map<string, Set<number>>()
+  readonly #moved = new Set<number>()
+  readonly #decay: number
+  readonly #prior: number
+  readonly #spare = new Float64Array(FINE_BINS)
+  #now = 0
+
+  constructor({ decay = DECAY, priorWeight = PRIOR_WEIGHT, classes = CLASSES }: StatisticsOptions) {
+    this.#decay = decay
+    this.#prior = priorWeight
+    this.tree = new ClassTree(
+      () => new CellStatistics(),
+      classes,
+      (evicted) => {
+        this.#entries.delete(evicted.key)
+        this.#asked.get(evicted.tenant)?.delete(evicted.key)
+        this.#moved.delete(evicted.key)
+      }
+    )
+  }
+
+  classOf(task: TaskView): ClassKey {
+    return this.tree.of(task).key
+  }
+
+  predict(task: TaskView, node?: NodeView): Prediction {
+    const taskClass = this.tree.of(task)
+    const entry = this.entryOf(taskClass)
+    this.#askedFor(taskClass)
+    const factor =
+      node === undefined ? 1 : Math.exp(this.factors.lnFactor(taskClass.nameKey, node.profile, node.id))
+    return entry.prediction.refresh(factor, taskClass.limitMs, entry)
+  }
+
+  observe({ task, node, end, runMs, peakMemoryBytes }: AttemptFeedback): void {
+    this.#running.end(task.id)
+    if (end === 'not-started') return
+    const taskClass = this.tree.of(task)
+    const ran = end === 'succeeded' || end === 'failed'
+    if (ran) this.#learnRun(taskClass, node, runMs)
+    else if (runMs > 0) this.#learnCensored(taskClass, node, runMs)
+    for (const { value } of taskClass.cells) {
+      if (ran) value.addEnd(end === 'failed')
+      if (peakMemoryBytes > 0) value.addMemory(peakMemoryBytes, this.#decay)
+    }
+    const asked = this.#asked.get(task.tenant)
+    if (asked === undefined) return
+    for (const key of asked) this.#moved.add(key)
+    this.#asked.delete(task.tenant)
+  }
+
+  placed(task: TaskView, node: NodeView, now: number): void {
+    this.#now = Math.max(this.#now, now)
+    this.#profiles.set(node.id, node.profile)
+    const taskClass = this.tree.of(task)
+    const { masses } = this.entryOf(taskClass)
+    this.#running.begin(task.id, taskClass.key, now, Math.exp(quantileLn(masses, 0.5)))
+  }
+
+  advance(now: number): Iterable<ClassKey> {
+    this.#now = Math.max(this.#now, now)
+    this.#running.advance(now, (key) => {
+      const entry = this.#entries.get(key)
+      if (entry === undefined) return
+      entry.stamp = -1
+      this.#moved.add(key)
+    })
+    if (this.#moved.size === 0) return NONE
+    const moved = [...this.#moved]
+    this.#moved.clear()
+    return moved
+  }
+
+  /** The class's entry, worked out anew if something changed. */
+  entryOf(taskClass: TaskClass<CellStatistics>): Entry {
+    let entry = this.#entries.get(taskClass.key)
+    if (entry === undefined) {
+      entry = new Entry(taskClass, this.#prior)
+      this.#entries.set(taskClass.key, entry)
+    }
+    const stamp = stampOf(taskClass)
+    if (entry.stamp !== stamp) {
+      entry.stamp = stamp
+      this.#refresh(taskClass, entry)
+    }
+    return entry
+  }
+
+  #refresh(taskClass: TaskClass<CellStatistics>, entry: Entry): void {
+    const { masses } = entry
+    masses.set(GUESS)
+    for (const { value } of taskClass.cells) value.durations.shrink(masses, this.#prior)
+    if (this.#running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
+  }
+
+  /** Each running sibling counts like a completion somewhere above its age. */
+  #addSiblings(taskClass: TaskClass<CellStatistics>, masses: Float64Array): void {
+    const own = taskClass.cells.at(-1)?.value.durations.weight ?? 0
+    const sum = this.#spare
+    const known =
+      (own + this.#prior) * this.#decay ** Math.min(MOST_COUNTED, this.#running.count(taskClass.key))
+    for (let bin = 0; bin < FINE_BINS; bin++) sum[bin] = (masses[bin] ?? 0) * known
+    let weight = known
+    for (const since of this.#running.since(taskClass.key)) {
+      addCensored(sum, masses, this.#now - since, 1)
+      weight++
+    }
+    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (sum[bin] ?? 0) / weight
+  }
+
+  #learnRun(taskClass: TaskClass<CellStatistics>, node: NodeId, runMs: number): void {
+    const profile = this.#profiles.get(node) ?? ''
+    const lnFactor = this.factors.lnFactor(taskClass.nameKey, profile, node)
+    const ln = Math.log(Math.max(1, runMs))
+    const own = taskClass.cells.at(-1)?.value.durations
+    if (own !== undefined && own.count >= LEAST_FOR_FACTORS) {
+      this.factors.observe(taskClass.nameKey, profile, node, ln - own.meanLn, own.varianceLn)
+    }
+    const typicalMs = Math.exp(ln - lnFactor)
+    for (const { value } of taskClass.cells) value.addDuration(typicalMs, this.#decay)
+  }
+
+  #learnCensored(taskClass: TaskClass<CellStatistics>, node: NodeId, runMs: number): void {
+    const lnFactor = this.factors.lnFactor(taskClass.nameKey, this.#profiles.get(node) ?? '', node)
+    const { masses } = this.entryOf(taskClass)
+    const spread = this.#spare.fill(0)
+    addCensored(spread, masses, runMs * Math.exp(-lnFactor), 1)
+    const meanLn = meanLnOf(spread)
+    for (const { value } of taskClass.cells) value.addCensored(spread, meanLn, this.#decay)
+  }
+
+  #askedFor(taskClass: TaskClass<CellStatistics>): void {
+    const asked = this.#asked.get(taskClass.tenant)
+    if (asked === undefined) this.#asked.set(taskClass.tenant, new Set([taskClass.key]))
+    else asked.add(taskClass.key)
+  }
+}
+
+/** What is kept for a class beside its cells. */
+class Entry implements SideKnowledge {
+  readonly masses = new Float64Array(FINE_BINS)
+  readonly prediction = new BinnedPrediction(this.masses)
+  readonly #cells: TaskClass<CellStatistics>['cells']
+  readonly #prior: number
+  stamp = -1
+
+  constructor(taskClass: TaskClass<CellStatistics>, prior: number) {
+    this.#cells = taskClass.cells
+    this.#prior = prior
+  }
+
+  get failureProbability(): number {
+    return this.#cells.reduce(
+      (expected, { value }) => value.failureProbability(expected, this.#prior),
+      FAILURE_GUESS
+    )
+  }
+
+  memoryBytes(q: number): number {
+    const masses = MEMORY
+    evenMasses(masses)
+    let known = false
+    for (const { value } of this.#cells) known = value.shrinkMemory(masses, this.#prior) || known
+    return known ? memoryQuantileBytes(masses, q) : 0
+  }
+}
+
+/** Room for one computation at a time. */
+const MEMORY = new Float64Array(FINE_BINS)
+
+/** Changes whenever one of the class's own levels does. */
+function stampOf(taskClass: TaskClass<CellStatistics>): number {
+  let stamp = 0
+  for (let level = FIRST_OWN_LEVEL; level < taskClass.cells.length; level++) {
+    stamp += taskClass.cells[level]?.value.version ?? 0
+  }
+  return stamp
+}
+
+function meanLnOf(masses: Float64Array): number {
+  return masses.reduce((sum, mass, bin) => sum + mass * lnOfBin(bin), 0)
+}
+
+function guess(): Float64Array {
+  const masses = Float64Array.from({ length: FINE_BINS }, (_, bin) =>
+    Math.exp(-(((lnOfBin(bin) - GUESS_LN) / GUESS_SPREAD) ** 2) / 2)
+  )
+  const total = masses.reduce((sum, mass) => sum + mass, 0)
+  return masses.map((mass) => mass / total)
+}
