@@ -1,0 +1,84 @@
+/**
+ * Policies against each other on a replay of history, pair by pair.
+ *
+ * 1. Units are tasks, or groups when tasks of the stretch need one another; a group counts once.
+ * 2. Intervals come from resampled blocks of neighbouring units (`optimizer/lab/statistics.ts`): units that wait together are not
+ *    independent.
+ * 3. A policy that breaks the contract has failed, and says how; the others' figures stand.
+ */
+import { createRng } from '../../base/prng.ts'
+import type { PolicyFactory } from '../../scheduler/policy.ts'
+import { mean, outcomes, quantileSorted } from '../lab/metrics.ts'
+import type { Outcomes } from '../lab/metrics.ts'
+import { blockLength, pairedDifference } from '../lab/statistics.ts'
+import type { PairedDifference } from '../lab/statistics.ts'
+import { criticalPaths } from '../sim/critical-path.ts'
+import { simulate } from '../sim/engine.ts'
+import type { Replay } from './replay.ts'
+
+/** Who takes part: `make` gives a fresh policy with an estimator of its own. */
+export interface Contender {
+  readonly name: string
+  readonly make: PolicyFactory
+}
+
+/** How a contender did. Times in milliseconds. */
+export interface ContenderResult {
+  readonly name: string
+  readonly meanJctMs: number
+  readonly p95JctMs: number
+  readonly p99JctMs: number
+  readonly boundedSlowdown: number
+  /** Completion time against the base, unit by unit: negative is better. */
+  readonly jct: PairedDifference
+  readonly slowdown: PairedDifference
+}
+
+export interface Comparison {
+  /** The first contender, that the others are compared with. */
+  readonly base: string
+  readonly units: number
+  readonly results: readonly ContenderResult[]
+  readonly failures: readonly { readonly name: string; readonly message: string }[]
+}
+
+/** Below this run time a bounded slowdown does not count less, in milliseconds. */
+const SLOWDOWN_BOUND_MS = 1000
+/** All contenders draw from the same seed. */
+const SEED = 0x6a7d
+
+/** Runs each contender over the replay. Throws what the base throws: without it there is nothing to compare with. */
+export function compare(replay: Replay, base: Contender, others: readonly Contender[]): Comparison {
+  const measured = run(replay, base)
+  const results = [resultOf(base.name, measured, measured)]
+  const failures: { name: string; message: string }[] = []
+  for (const contender of others) {
+    try {
+      results.push(resultOf(contender.name, measured, run(replay, contender)))
+    } catch (error) {
+      failures.push({ name: contender.name, message: String(error) })
+    }
+  }
+  return { base: base.name, units: measured.jctMs.length, results, failures }
+}
+
+function run(replay: Replay, contender: Contender): Outcomes {
+  const { workload, cluster, model } = replay
+  const result = simulate(workload, cluster, contender.make(createRng(SEED)), { model: model() })
+  const unit = workload.barriers.length > 0 ? 'group' : 'task'
+  return outcomes(result, unit, SLOWDOWN_BOUND_MS, criticalPaths(workload))
+}
+
+function resultOf(name: string, base: Outcomes, own: Outcomes): ContenderResult {
+  const sorted = Float64Array.from(own.jctMs).sort()
+  const resampling = { block: blockLength(own.jctMs.length) }
+  return {
+    name,
+    meanJctMs: mean(own.jctMs),
+    p95JctMs: quantileSorted(sorted, 0.95),
+    p99JctMs: quantileSorted(sorted, 0.99),
+    boundedSlowdown: mean(own.slowdown),
+    jct: pairedDifference(base.jctMs, own.jctMs, resampling),
+    slowdown: pairedDifference(base.slowdown, own.slowdown, resampling)
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * What the guard remembers of ended tasks: enough to run them again in the simulator.
+ *
+ * 1. It holds the newest `capacity` tasks in the order in which they ended; older ones are forgotten.
+ * 2. Entries are plain data, so that a thread can be given them.
+ */
+import type { NodeId, TaskId } from '../../base/ids.ts'
+import type { TimestampMs } from '../../base/units.ts'
+import type { HistoryRow, Labels, Resources } from '../../scheduler/types.ts'
+
+/** An ended task that ran. */
+export interface FinishedTask {
+  readonly id: TaskId
+  readonly group: TaskId
+  readonly name: string
+  readonly tenant: string
+  readonly executor: string
+  readonly handler: string
+  readonly priority: number
+  readonly resources: Resources
+  readonly nodeSelector: Labels
+  readonly inputBytes: number
+  /** What its user says an attempt takes at most, in milliseconds; 0 when unsaid. */
+  readonly limitMs: number
+  readonly idempotent: boolean
+  readonly needs: readonly TaskId[]
+  /** When it could have been placed at the earliest, but for its needs. */
+  readonly arrivedAt: TimestampMs
+  readonly readyAt: TimestampMs
+  readonly finishedAt: TimestampMs
+  /** Where its last attempt ran, and for how long. */
+  readonly node: NodeId
+  readonly runMs: number
+  readonly peakMemoryBytes: number
+  readonly succeeded: boolean
+}
+
+/** The row as the guard keeps it; undefined when the task never ran, or how long is not known. */
+export function finishedTask(row: HistoryRow): FinishedTask | undefined {
+  const { spec, node, runMs, status } = row
+  if (node === undefined || (status !== 'succeeded' && status !== 'failed') || row.startedAt === 0)
+    return undefined
+  return {
+    id: row.id,
+    group: row.group,
+    name: spec.name,
+    tenant: spec.tenant,
+    executor: spec.executor,
+    handler: spec.handler,
+    priority: spec.priority,
+    resources: spec.resources,
+    nodeSelector: spec.nodeSelector,
+    inputBytes: 'sizeBytes' in spec.input ? spec.input.sizeBytes : spec.input.length,
+    limitMs: spec.startToCloseMs,
+    idempotent: spec.idempotent,
+    needs: spec.needs.map((need) => need.id),
+    arrivedAt: spec.notBefore > row.submittedAt ? spec.notBefore : row.submittedAt,
+    readyAt: row.readyAt,
+    finishedAt: row.finishedAt,
+    node,
+    runMs,
+    peakMemoryBytes: row.peakMemoryBytes,
+    succeeded: status === 'succeeded'
+  }
+}
+
+/** A ring of finished tasks. */
+export class History {
+  readonly #capacity: number
+  readonly #tasks: FinishedTask[] = []
+  #next = 0
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get size(): number {
+    return this.#tasks.length
+  }
+
+  add(task: FinishedTask): void {
+    if (this.#tasks.length < this.#capacity) {
+      this.#tasks.push(task)
+      return
+    }
+    this.#tasks[this.#next] = task
+    this.#next = (this.#next + 1) % this.#capacity
+  }
+
+  /** The newest `count`, oldest first. */
+  newest(count: number): FinishedTask[] {
+    const ordered = [...this.#tasks.slice(this.#next), ...this.#tasks.slice(0, this.#next)]
+    return ordered.slice(Math.max(0, ordered.length - count))
+  }
+}

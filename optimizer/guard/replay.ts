@@ -1,0 +1,162 @@
+/**
+ * A stretch of a cluster's history as an input of the simulator: the same arrivals, needs and demands on the nodes of
+ * today, with the run times that were recorded.
+ *
+ * 1. What a task would have taken on another node is its recorded run time × the speed of the node that ran it ÷ the
+ *    speed of that other node. Speeds come from elsewhere (`node-speeds.ts`, on older history), never from predictions
+ *    that are on trial.
+ * 2. A need that ended before the stretch began is met from the start; its dependent then arrives when it became ready.
+ * 3. A task that no node of today could run is left out and counted.
+ * 4. Every attempt succeeds: lost attempts, failures and their retries are not replayed.
+ */
+import type { NodeId, TaskId } from '../../base/ids.ts'
+import { taskId } from '../../base/ids.ts'
+import type { Labels, Resources } from '../../scheduler/types.ts'
+import { fixedRunTimes } from '../sim/run-models.ts'
+import type { RunModel, SimNode, SimTask, Workload } from '../sim/types.ts'
+import { compileWorkload } from '../sim/workload.ts'
+import type { FinishedTask } from './history.ts'
+
+/** A node as a replay needs it. Plain data. */
+export interface NodeFacts {
+  readonly id: NodeId
+  readonly labels: Labels
+  readonly zone: string
+  readonly profile: string
+  readonly slots: number
+  readonly resources: Resources
+  readonly executors: readonly string[]
+  readonly handlers: readonly string[]
+}
+
+/** What the simulator is given, and how much of the history it stands for. */
+export interface Replay {
+  readonly workload: Workload
+  readonly cluster: readonly SimNode[]
+  readonly model: () => RunModel
+  /** Arrival of the first task and end of the last, as recorded. */
+  readonly fromAt: number
+  readonly toAt: number
+  /** Slot time asked for ÷ slot time there was between the two. */
+  readonly load: number
+  readonly leftOut: number
+}
+
+/** The only kind of speed that recorded run times tell of. */
+const KIND = 'recorded'
+
+/** The replay of these tasks on these nodes; undefined when nothing is left to replay. */
+export function createReplay(
+  tasks: readonly FinishedTask[],
+  nodes: readonly NodeFacts[],
+  speeds: ReadonlyMap<NodeId, number>
+): Replay | undefined {
+  const cluster = nodes.map((node): SimNode => ({
+    id: node.id,
+    labels: { ...node.labels, ...abilities(node) },
+    zone: node.zone,
+    profile: node.profile,
+    slots: node.slots,
+    resources: node.resources,
+    speeds: { [KIND]: speeds.get(node.id) ?? 1 }
+  }))
+  const kept = tasks.filter((task) => cluster.some((node) => couldRun(node, task)))
+  const last = kept.at(-1)
+  if (last === undefined) return undefined
+  const ids = new Set(kept.map((task) => task.id))
+  const arrivals = kept
+    .map((task) => ({ task, at: task.needs.every((need) => ids.has(need)) ? task.arrivedAt : task.readyAt }))
+    .sort((a, b) => a.at - b.at || a.task.id - b.task.id)
+  const fromAt = arrivals[0]?.at ?? 0
+  const newIds = new Map(arrivals.map(({ task }, index) => [task.id, taskId(index + 1)] as const))
+  const groups = new Map<TaskId, TaskId>()
+  for (const { task } of arrivals) {
+    const id = newIds.get(task.id)
+    if (id !== undefined && !groups.has(task.group)) groups.set(task.group, id)
+  }
+  const needs = sharedNeeds(newIds)
+  const simTasks = arrivals.map(({ task, at }, index): SimTask => {
+    const id = taskId(index + 1)
+    return {
+      ...publicFacts(task),
+      id,
+      submittedAt: at - fromAt,
+      needs: needs(task),
+      transferBytes: [],
+      group: groups.get(task.group) ?? id,
+      workMs: task.runMs * (speeds.get(task.node) ?? 1),
+      kind: KIND,
+      peakMemoryBytes: task.peakMemoryBytes
+    }
+  })
+  const toAt = kept.reduce((latest, task) => Math.max(latest, task.finishedAt), 0)
+  return {
+    workload: compileWorkload('history', simTasks),
+    cluster,
+    model: fixedRunTimes,
+    fromAt,
+    toAt,
+    load: loadOf(kept, nodes, toAt - fromAt),
+    leftOut: tasks.length - kept.length
+  }
+}
+
+function publicFacts(
+  task: FinishedTask
+): Pick<
+  SimTask,
+  'name' | 'tenant' | 'priority' | 'resources' | 'nodeSelector' | 'inputBytes' | 'limitMs' | 'idempotent'
+> {
+  return {
+    name: task.name,
+    tenant: task.tenant,
+    priority: task.priority,
+    resources: task.resources,
+    nodeSelector: { ...task.nodeSelector, ...demands(task) },
+    inputBytes: task.inputBytes,
+    limitMs: task.limitMs,
+    idempotent: task.idempotent
+  }
+}
+
+/** The simulator knows labels only, so what a node can execute becomes labels, which no user can write: they hold a space. */
+function abilities(node: NodeFacts): Labels {
+  const names = [
+    ...node.executors.map((executor) => `executor ${executor}`),
+    ...node.handlers.map((handler) => `handler ${handler}`)
+  ]
+  return Object.fromEntries(names.map((name) => [name, 'yes']))
+}
+
+function demands(task: FinishedTask): Labels {
+  const executor = { [`executor ${task.executor}`]: 'yes' }
+  return task.handler === '' ? executor : { ...executor, [`handler ${task.handler}`]: 'yes' }
+}
+
+function couldRun(node: SimNode, task: FinishedTask): boolean {
+  const wanted = { ...task.nodeSelector, ...demands(task) }
+  return (
+    node.slots > 0 &&
+    Object.entries(wanted).every(([label, value]) => node.labels[label] === value) &&
+    Object.entries(task.resources).every(([name, amount]) => amount <= (node.resources[name] ?? Infinity))
+  )
+}
+
+/** Tasks that wait for the same tasks get the very same array, which is how the simulator knows a barrier. */
+function sharedNeeds(newIds: ReadonlyMap<TaskId, TaskId>): (task: FinishedTask) => readonly TaskId[] {
+  const known = new Map<string, readonly TaskId[]>()
+  return (task) => {
+    const needs = task.needs.flatMap((need) => newIds.get(need) ?? [])
+    const key = needs.join()
+    const same = known.get(key)
+    if (same !== undefined) return same
+    known.set(key, needs)
+    return needs
+  }
+}
+
+function loadOf(tasks: readonly FinishedTask[], nodes: readonly NodeFacts[], spanMs: number): number {
+  const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
+  const workMs = tasks.reduce((sum, task) => sum + task.runMs, 0)
+  return spanMs <= 0 ? 0 : workMs / (slots * spanMs)
+}

@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest'
+import fc from 'fast-check'
+import { nodeId, taskId } from '../../../../base/ids.ts'
+import { createRng } from '../../../../base/prng.ts'
+import { timestampMs } from '../../../../base/units.ts'
+import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
+import { History } from '../../../../optimizer/guard/history.ts'
+import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
+import { createReplay } from '../../../../optimizer/guard/replay.ts'
+import { runningMean } from '../../../../optimizer/policies/predictors.ts'
+import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
+import { simulate } from '../../../../optimizer/sim/engine.ts'
+import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import { busyHistory, finished, nodeFacts } from './fixture.ts'
+
+const fifo: Contender = { name: 'fifo', make: policyFactory('fifo') }
+const shortest: Contender = {
+  name: 'shortest',
+  make: () => shortestFirst({ name: 'shortest', estimator: runningMean() })
+}
+const NO_SPEEDS = new Map()
+
+test('the history keeps the newest, oldest first', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 30 }), (capacity, count) => {
+      const history = new History(capacity)
+      for (let id = 1; id <= count; id++) history.add(finished(id))
+      const expected = Array.from({ length: count }, (_, index) => index + 1).slice(-capacity)
+      expect(history.newest(capacity).map(({ id }) => id)).toEqual(expected)
+      expect(history.newest(2).map(({ id }) => id)).toEqual(expected.slice(-2))
+    })
+  )
+})
+
+test('node speeds are found whatever classes ran where, and unknown nodes have none', () => {
+  const rng = createRng(3)
+  const speeds = [1, 0.5, 2]
+  const tasks = Array.from({ length: 900 }, (_, index) => {
+    const slot = rng.nextInt(3)
+    const base = rng.nextFloat() < 0.5 ? 200 : 20_000
+    const runMs = (base * (0.8 + 0.4 * rng.nextFloat())) / (speeds[slot] ?? 1)
+    return finished(index + 1, { name: `class of ${base}`, node: nodeId(slot + 1), runMs })
+  })
+  const found = fitNodeSpeeds(tasks)
+  const relative = (id: number): number => (found.get(nodeId(id)) ?? 0) / (found.get(nodeId(1)) ?? 1)
+  expect(relative(2)).toBeCloseTo(0.5, 1)
+  expect(relative(3)).toBeGreaterThan(1.8)
+  expect(relative(3)).toBeLessThan(2.1)
+  expect(found.has(nodeId(4))).toBe(false)
+})
+
+test('a task takes on another node what it took, by the speeds of the two', () => {
+  const tasks = [finished(1, { node: nodeId(1), runMs: 1_000 })]
+  const speeds = new Map([
+    [nodeId(1), 1],
+    [nodeId(2), 4]
+  ])
+  const replay = createReplay(tasks, [nodeFacts(2)], speeds)!
+  const { workload, cluster, model } = replay
+  const result = simulate(workload, cluster, fifo.make(createRng(1)), { model: model() })
+  expect([...result.finishedAt]).toEqual([250])
+})
+
+test('needs within the stretch are waited for, older ones are met from the start', () => {
+  const tasks = [
+    finished(5, { group: taskId(4), needs: [taskId(4)], readyAt: timestampMs(1_000_200) }),
+    finished(6, { group: taskId(4), needs: [taskId(5)] }),
+    finished(7, { group: taskId(4), needs: [taskId(5)] })
+  ]
+  const replay = createReplay(tasks, [nodeFacts(1)], NO_SPEEDS)!
+  const of = (runMs: number, needs: number): { runMs: number; needs: number } => ({ runMs, needs })
+  expect(
+    replay.workload.tasks.map((task) => of(task.workMs, task.needs.length)).sort((a, b) => a.needs - b.needs)
+  ).toEqual([of(100, 0), of(100, 1), of(100, 1)])
+  expect(replay.workload.barriers).toHaveLength(1)
+  expect(new Set(replay.workload.tasks.map(({ group }) => group)).size).toBe(1)
+  const result = simulate(replay.workload, replay.cluster, fifo.make(createRng(1)), {
+    model: replay.model()
+  })
+  expect(Math.max(...result.finishedAt)).toBe(1_000_200 - replay.fromAt + 200)
+})
+
+test('what no node of today could run is left out and counted', () => {
+  const tasks = [
+    finished(1),
+    finished(2, { executor: 'js', handler: 'gone' }),
+    finished(3, { nodeSelector: { gpu: 'yes' } }),
+    finished(4, { resources: { cpu: 9_000 } }),
+    finished(5, { handler: 'here' })
+  ]
+  const replay = createReplay(
+    tasks,
+    [nodeFacts(1, { resources: { cpu: 4_000 }, handlers: ['here'] })],
+    NO_SPEEDS
+  )!
+  expect(replay.leftOut).toBe(3)
+  expect(replay.workload.tasks).toHaveLength(2)
+  expect(createReplay(tasks, [], NO_SPEEDS)).toBeUndefined()
+})
+
+test('a better policy has an interval that says so, and the base has none against itself', () => {
+  const replay = createReplay(busyHistory(600), [nodeFacts(1)], NO_SPEEDS)!
+  const { results, units, failures } = compare(replay, fifo, [shortest])
+  expect(units).toBe(600)
+  expect(failures).toEqual([])
+  expect(results[0]!.jct.relative).toBe(0)
+  expect(results[1]!.jct.relative).toBeLessThan(-0.2)
+  expect(results[1]!.jct.relativeInterval.high).toBeLessThan(-0.02)
+})
+
+test('a policy that breaks the contract fails, and the others are judged', () => {
+  const replay = createReplay(busyHistory(50), [nodeFacts(1)], NO_SPEEDS)!
+  const broken: Contender = {
+    name: 'broken',
+    make: (rng) => ({
+      ...policyFactory('fifo')(rng),
+      reset: () => undefined,
+      onReady: () => undefined,
+      onGone: () => undefined,
+      next: () => ({ taskId: taskId(1), node: nodeId(9) })
+    })
+  }
+  const { results, failures } = compare(replay, fifo, [broken, shortest])
+  expect(results.map(({ name }) => name)).toEqual(['fifo', 'shortest'])
+  expect(failures).toMatchObject([
+    { name: 'broken', message: expect.stringContaining('no such task or node') }
+  ])
+})
