@@ -82,7 +82,8 @@ function draftOf(task: TaskRequest, now: TimestampMs, prefix: string): TaskDraft
     idempotent,
     onLeaseLoss,
     isolation: isolationOf(task, executor, prefix),
-    notBefore: notBeforeOf(task, now, prefix)
+    notBefore: notBeforeOf(task, now, prefix),
+    deadlineAt: timestampMs(0)
   }
 }
 

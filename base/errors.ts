@@ -34,6 +34,8 @@ export const ERRORS = {
   TASK_NOT_READY: [409, false, 'The task is not ready to be placed'],
   NO_CAPACITY: [409, true, 'The node has no free slot or resource for the task'],
   INELIGIBLE_NODE: [409, false, 'The node may not run the task'],
+  MODEL_NOT_FOUND: [404, false, 'There is no model with this version'],
+  MODEL_STATE_INVALID: [409, false, 'The model is not in a state that allows this'],
   OUTCOME_UNKNOWN: [409, false, 'The outcome of this proposal is no longer kept'],
   SEQUENCE_STALE: [409, true, 'The task id was not above the highest assigned one'],
   // Cluster

@@ -65,6 +65,14 @@ export const LIMITS = {
   nodeSlots: 10_000,
   /** Largest amount of one resource that a task may ask for. */
   resourceAmount: 2 ** 40,
+  /** Encoded weights of one model. */
+  modelBytes: 128 * KiB,
+  /** UTF-8 bytes of a model's evaluation. */
+  modelEvaluationBytes: 4 * KiB,
+  /** UTF-16 units of the reason for a change of a model. */
+  modelReasonLength: 500,
+  /** Versions of the model that the cluster keeps. */
+  keptModels: 8,
   /** Longest wait between SIGTERM and SIGKILL. */
   killGraceMs: 5 * minute
 } as const

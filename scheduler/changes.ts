@@ -7,7 +7,16 @@
 import type { TaskId } from '../base/ids.ts'
 import { ChecksumSum } from './checksum.ts'
 import { blobKey, historyIndexKey, historyKey } from './keys.ts'
-import type { ClusterNode, HistoryRow, KeptKey, RowMark, Session, Task, Tombstone } from './types.ts'
+import type {
+  ClusterNode,
+  HistoryRow,
+  KeptKey,
+  ModelRecord,
+  RowMark,
+  Session,
+  Task,
+  Tombstone
+} from './types.ts'
 
 /** In the dirty list. */
 export const DIRTY = 1
@@ -22,6 +31,7 @@ export interface ChangeLog {
   nodes: ClusterNode[]
   sessions: Session[]
   keys: KeptKey[]
+  models: ModelRecord[]
   counters: boolean
   settings: boolean
   /** History rows and blobs that were not drained yet: read here first, then in the store. */
@@ -39,6 +49,7 @@ export function createChangeLog(): ChangeLog {
     nodes: [],
     sessions: [],
     keys: [],
+    models: [],
     counters: false,
     settings: false,
     history: new Map(),

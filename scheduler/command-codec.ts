@@ -8,10 +8,12 @@ import { durationMs, timestampMs } from '../base/units.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { malformed } from './bytes.ts'
 import type { Command, CommandType, SetSettingsCommand, SubmitCommand } from './commands.ts'
+import { readJudge, readPublish, writeJudge, writePublish } from './model-codec.ts'
 import type { BodyReader, BodyWriter } from './spec-codec.ts'
 import { assemble, readNeeds, writeNeeds } from './spec-codec.ts'
 import type { Settings, StopReason, TaskSpec } from './types.ts'
 import {
+  MODEL_MODES,
   readKeyOfRequest,
   readList,
   readName,
@@ -47,7 +49,9 @@ export const COMMAND_TYPES = [
   'remove-node',
   'set-settings',
   'retire',
-  'expire-keys'
+  'expire-keys',
+  'publish-model',
+  'judge-model'
 ] as const satisfies readonly CommandType[]
 
 const STOP_REASONS = ['cancel', 'timeout', 'drain', 'replace'] as const satisfies readonly StopReason[]
@@ -92,6 +96,12 @@ export function writeCommand(out: ByteWriter, bodies: BodyWriter, command: Comma
       return
     case 'retire':
       out.uint(command.before)
+      return
+    case 'publish-model':
+      writePublish(out, command)
+      return
+    case 'judge-model':
+      writeJudge(out, command)
       return
     default:
       writeMembership(out, command)
@@ -176,6 +186,10 @@ export function readCommand(from: ByteReader, bodies: BodyReader): Command {
       return { type, taskId: taskId(from.uint()) }
     case 'retire':
       return { type, before: timestampMs(from.uint()) }
+    case 'publish-model':
+      return readPublish(from)
+    case 'judge-model':
+      return readJudge(from)
     default:
       return readMembership(from, type)
   }
@@ -229,6 +243,7 @@ function writeSubmit(out: ByteWriter, bodies: BodyWriter, command: SubmitCommand
     out.bytes(spec.input)
     writeNeeds(out, id, spec.needs)
     out.uint(spec.notBefore)
+    out.uint(spec.deadlineAt)
     id = taskId(id + 1)
   }
 }
@@ -243,7 +258,7 @@ function readSubmit(from: ByteReader, bodies: BodyReader): SubmitCommand {
     const body = bodies.read(from)
     const input = from.bytes()
     const needs = readNeeds(from, taskId(firstId + index))
-    tasks.push(assemble(body, input, needs, timestampMs(from.uint())))
+    tasks.push(assemble(body, input, needs, timestampMs(from.uint()), timestampMs(from.uint())))
   }
   return idempotency === undefined
     ? { type: 'submit', origin, firstId, tasks }
@@ -255,6 +270,9 @@ function writeSettings(out: ByteWriter, settings: Partial<Settings>): void {
   writeOptional(out, settings.policy, writeText)
   writeOptional(out, settings.historyTasks, writeUint)
   writeOptional(out, settings.historyMs, writeUint)
+  writeOptional(out, settings.modelMode, (to, mode) => {
+    writeName(to, MODEL_MODES, mode)
+  })
 }
 
 function readSettings(from: ByteReader): SetSettingsCommand['settings'] {
@@ -262,11 +280,13 @@ function readSettings(from: ByteReader): SetSettingsCommand['settings'] {
   const policy = readOptional(from, (reader) => reader.text())
   const historyTasks = readOptional(from, (reader) => reader.uint())
   const historyMs = readOptional(from, (reader) => durationMs(reader.uint()))
+  const modelMode = readOptional(from, (reader) => readName(reader, MODEL_MODES))
   return {
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(policy === undefined ? {} : { policy }),
     ...(historyTasks === undefined ? {} : { historyTasks }),
-    ...(historyMs === undefined ? {} : { historyMs })
+    ...(historyMs === undefined ? {} : { historyMs }),
+    ...(modelMode === undefined ? {} : { modelMode })
   }
 }
 

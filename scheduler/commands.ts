@@ -6,7 +6,7 @@
  */
 import type { FencingToken, Incarnation, NodeId, PeerId, TaskId } from '../base/ids.ts'
 import type { DurationMs, TimestampMs } from '../base/units.ts'
-import type { NodeOffer, Settings, StopReason, TaskError, TaskSpec } from './types.ts'
+import type { ModelState, NodeOffer, Settings, StopReason, TaskError, TaskSpec } from './types.ts'
 
 /** Who proposed a command, so that a second delivery finds the first one's outcome. */
 export interface Origin {
@@ -159,6 +159,38 @@ export interface SetSettingsCommand {
   readonly settings: Partial<Settings>
 }
 
+/** Makes a new model the shadow; a shadow that is there retires. */
+export interface PublishModelCommand {
+  readonly type: 'publish-model'
+  /** Present when somebody waits for the outcome. */
+  readonly origin?: Origin
+  readonly weights: Uint8Array
+  readonly trainedOn: number
+  /** UTF-8 JSON. */
+  readonly evaluation: Uint8Array
+}
+
+/**
+ * `promote`: the model serves from here on, and the one that did retires. `reject`: a shadow is not to serve. `roll-back`:
+ * the serving one stops; with `toPrevious` the one that served before it takes its place, else none serves.
+ */
+export type ModelVerdict = 'promote' | 'reject' | 'roll-back'
+
+export interface JudgeModelCommand {
+  readonly type: 'judge-model'
+  /** Present when somebody waits for the outcome. */
+  readonly origin?: Origin
+  readonly version: number
+  readonly verdict: ModelVerdict
+  /** The state that the judge saw; in another one the verdict is refused. */
+  readonly expected?: ModelState
+  /** For `roll-back` alone. */
+  readonly toPrevious: boolean
+  readonly reason: string
+  /** Takes the place of the model's evaluation when present. UTF-8 JSON. */
+  readonly evaluation?: Uint8Array
+}
+
 /** Retires up to LIMITS.batchTasks of the oldest tombstones that ended before `before` or exceed the count bound. */
 export interface RetireCommand {
   readonly type: 'retire'
@@ -187,6 +219,8 @@ export type Command =
   | SetSettingsCommand
   | RetireCommand
   | ExpireKeysCommand
+  | PublishModelCommand
+  | JudgeModelCommand
 
 export type CommandType = Command['type']
 

@@ -53,7 +53,7 @@ export function orderSubmission(
     const placed = (needs[index] ?? []).map((need): SubmissionNeed =>
       'index' in need ? { position: positions[need.index] ?? 0, as: need.as } : need
     )
-    tasks.push(assemble(draft, draft.input, placed, draft.notBefore))
+    tasks.push(assemble(draft, draft.input, placed, draft.notBefore, draft.deadlineAt))
   }
   return { submission: idempotency === undefined ? { tasks } : { tasks, idempotency }, positions }
 }

@@ -31,5 +31,6 @@ export const TASK_DEFAULTS: Omit<SubmissionTask, 'name' | 'executor'> = {
   idempotent: false,
   onLeaseLoss: 'kill',
   isolation: 'process',
-  notBefore: timestampMs(0)
+  notBefore: timestampMs(0),
+  deadlineAt: timestampMs(0)
 }

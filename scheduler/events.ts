@@ -39,6 +39,8 @@ export type SchedulerEvent =
   | { readonly type: 'incarnation-opened'; readonly node: NodeId; readonly incarnation: Incarnation }
   | { readonly type: 'incarnation-ended'; readonly node: NodeId; readonly incarnation: Incarnation }
   | { readonly type: 'settings-changed' }
+  /** A model was published, changed its state, or was dropped. */
+  | { readonly type: 'model-changed'; readonly version: number }
   | { readonly type: 'outcome'; readonly origin: Origin; readonly outcome: Outcome }
   /**
    * An effect that was fenced off. `stale`: its token is not the task's last one; else it repeats an attempt that was

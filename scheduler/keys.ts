@@ -27,6 +27,7 @@ export const tombstoneKey = (id: TaskId): string => `se${digits(id)}`
 export const nodeKey = (id: NodeId): string => `sn${digits(id)}`
 export const sessionKey = (node: NodeId, incarnation: Incarnation): string =>
   `so${digits(node)}${digits(incarnation)}`
+export const modelKey = (version: number): string => `sm${digits(version)}`
 /** A user's key is text of any kind, so it stands last. */
 export const idempotencyKey = (key: string): string => `sk${key}`
 

@@ -12,6 +12,7 @@ import { STORED } from './changes.ts'
 import { hashRow, lanes } from './checksum.ts'
 import type { Row } from './keys.ts'
 import { COUNTERS_KEY, SETTINGS_KEY } from './keys.ts'
+import { readModel } from './model-codec.ts'
 import {
   readCounters,
   readKept,
@@ -98,6 +99,11 @@ function readRow(state: SchedulerState, key: string, from: ByteReader): RowMark 
       state.keys.set(kept.key, kept)
       state.keyOfFirst.set(kept.firstId, kept)
       return kept
+    }
+    case 'sm': {
+      const model = readModel(from)
+      state.models.set(model.version, model)
+      return model
     }
     default:
       throw malformed('the key names no row of the state')

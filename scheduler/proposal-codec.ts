@@ -98,6 +98,8 @@ function readForwarded(from: ByteReader, bodies: BodyReader): Proposal {
     case 'leave':
     case 'remove-node':
     case 'set-settings':
+    case 'publish-model':
+    case 'judge-model':
       return command
     case 'submit':
     case 'place':
@@ -122,6 +124,7 @@ function writeSubmission(out: ByteWriter, bodies: BodyWriter, proposal: SubmitPr
     out.bytes(task.input)
     writeList(out, task.needs, writeNeed)
     out.uint(task.notBefore)
+    out.uint(task.deadlineAt)
   }
 }
 
@@ -134,7 +137,7 @@ function readSubmission(from: ByteReader, bodies: BodyReader): SubmitProposal {
     const body = bodies.read(from)
     const input = from.bytes()
     const needs = readList(from, readNeed)
-    tasks.push(assemble(body, input, needs, timestampMs(from.uint())))
+    tasks.push(assemble(body, input, needs, timestampMs(from.uint()), timestampMs(from.uint())))
   }
   const submission = idempotency === undefined ? { tasks } : { tasks, idempotency }
   return { type: 'submit', origin, submission }

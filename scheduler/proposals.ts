@@ -13,8 +13,10 @@ import type {
   CancelCommand,
   Command,
   EndIncarnationCommand,
+  JudgeModelCommand,
   LeaveCommand,
   Origin,
+  PublishModelCommand,
   RegisterNodeCommand,
   RemoveNodeCommand,
   SetSettingsCommand,
@@ -57,6 +59,8 @@ export type Proposal =
   | LeaveCommand
   | RemoveNodeCommand
   | SetSettingsCommand
+  | PublishModelCommand
+  | JudgeModelCommand
 
 /** Hands out task ids above all that are assigned or in flight. */
 export interface IdAllocator {
@@ -101,7 +105,7 @@ export function toCommand(proposal: Proposal, state: SchedulerState, ids: IdAllo
 
 function toSubmit({ origin, submission }: SubmitProposal, firstId: TaskId): SubmitCommand {
   const tasks = submission.tasks.map((task) =>
-    assemble(task, task.input, absoluteNeeds(task, firstId), task.notBefore)
+    assemble(task, task.input, absoluteNeeds(task, firstId), task.notBefore, task.deadlineAt)
   )
   return submission.idempotency === undefined
     ? { type: 'submit', origin, firstId, tasks }

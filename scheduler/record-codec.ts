@@ -28,6 +28,7 @@ import type {
   Tombstone
 } from './types.ts'
 import {
+  MODEL_MODES,
   readError,
   readName,
   readOffer,
@@ -46,7 +47,7 @@ const TERMINAL = ['succeeded', 'failed', 'cancelled', 'skipped'] as const satisf
 const ANY_STATUS: readonly TaskStatus[] = [...LIVE, ...TERMINAL]
 const NODE = ['joining', 'active', 'lost', 'leaving'] as const satisfies readonly NodeStatus[]
 const STOP_REASONS = ['cancel', 'timeout', 'drain', 'replace'] as const satisfies readonly StopReason[]
-const OUTCOME_VALUES = ['none', 'submitted', 'cancelled', 'node'] as const
+const OUTCOME_VALUES = ['none', 'submitted', 'cancelled', 'node', 'model'] as const
 
 /** Marks of an object that was just read from its row, before `loadState` fills them in. */
 const unmarked = { rowFlags: 0, hashA: 0, hashB: 0 }
@@ -67,13 +68,14 @@ function writeSpec(out: ByteWriter, id: Task['id'], spec: StoredSpec): void {
   writeBlob(out, spec.input)
   writeNeeds(out, id, spec.needs)
   out.uint(spec.notBefore)
+  out.uint(spec.deadlineAt)
 }
 
 function readSpec(from: ByteReader, id: Task['id']): StoredSpec {
   const body = readBody(from)
   const input = readBlob(from)
   const needs = readNeeds(from, id)
-  return assemble(body, input, needs, timestampMs(from.uint()))
+  return assemble(body, input, needs, timestampMs(from.uint()), timestampMs(from.uint()))
 }
 
 function writePlacement(out: ByteWriter, placement: Placement): void {
@@ -220,6 +222,8 @@ function writeOutcome(out: ByteWriter, outcome: Outcome): void {
     writeName(out, ANY_STATUS, value.status)
   } else if (value.type === 'node') {
     out.uint(value.node)
+  } else if (value.type === 'model') {
+    out.uint(value.version)
   }
 }
 
@@ -245,6 +249,8 @@ function readOutcomeValue(from: ByteReader): OutcomeValue {
       return { type, status: readName(from, ANY_STATUS) }
     case 'node':
       return { type, node: nodeId(from.uint()) }
+    case 'model':
+      return { type, version: from.uint() }
   }
 }
 
@@ -296,6 +302,7 @@ export function writeSettings(out: ByteWriter, settings: Settings): void {
   out.text(settings.policy)
   out.uint(settings.historyTasks)
   out.uint(settings.historyMs)
+  writeName(out, MODEL_MODES, settings.modelMode)
 }
 
 export function readSettings(from: ByteReader): Settings {
@@ -303,7 +310,8 @@ export function readSettings(from: ByteReader): Settings {
     leaseMs: durationMs(from.uint()),
     policy: from.text(),
     historyTasks: from.uint(),
-    historyMs: durationMs(from.uint())
+    historyMs: durationMs(from.uint()),
+    modelMode: readName(from, MODEL_MODES)
   }
 }
 
@@ -314,6 +322,7 @@ export function writeCounters(out: ByteWriter, state: SchedulerState): void {
   out.uint(state.lastToken)
   out.uint(state.highestRetired)
   out.uint(state.nextOrder)
+  out.uint(state.nextModelVersion)
 }
 
 export function readCounters(from: ByteReader, state: SchedulerState): void {
@@ -323,6 +332,7 @@ export function readCounters(from: ByteReader, state: SchedulerState): void {
   state.lastToken = fencingToken(from.uint())
   state.highestRetired = taskId(from.uint())
   state.nextOrder = from.uint()
+  state.nextModelVersion = from.uint()
 }
 
 /** Sealed with a hash: no checksum covers history. */

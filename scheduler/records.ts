@@ -18,11 +18,13 @@ import {
   historyIndexKey,
   historyKey,
   idempotencyKey,
+  modelKey,
   nodeKey,
   sessionKey,
   taskKey,
   tombstoneKey
 } from './keys.ts'
+import { writeModel } from './model-codec.ts'
 import {
   readHistory,
   writeCounters,
@@ -36,7 +38,16 @@ import {
 } from './record-codec.ts'
 import { RECORD_VERSION, corrupt, expectVersion } from './record-version.ts'
 import type { SchedulerState } from './state.ts'
-import type { ClusterNode, HistoryRow, KeptKey, RowMark, Session, Task, Tombstone } from './types.ts'
+import type {
+  ClusterNode,
+  HistoryRow,
+  KeptKey,
+  ModelRecord,
+  RowMark,
+  Session,
+  Task,
+  Tombstone
+} from './types.ts'
 
 export { loadState } from './load.ts'
 export { RECORD_VERSION } from './record-version.ts'
@@ -61,6 +72,7 @@ const SESSION: RowKind<Session> = {
   write: writeSession
 }
 const KEPT: RowKind<KeptKey> = { key: (kept) => idempotencyKey(kept.key), write: writeKept }
+const MODEL: RowKind<ModelRecord> = { key: (model) => modelKey(model.version), write: writeModel }
 const COUNTERS: RowKind<SchedulerState> = { key: () => COUNTERS_KEY, write: writeCounters }
 const SETTINGS: RowKind<SchedulerState> = {
   key: () => SETTINGS_KEY,
@@ -95,6 +107,7 @@ export function drainChanges(state: SchedulerState): StateChanges {
   changes.nodes = drainKind(drain, changes.nodes, NODE)
   changes.sessions = drainKind(drain, changes.sessions, SESSION)
   changes.keys = drainKind(drain, changes.keys, KEPT)
+  changes.models = drainKind(drain, changes.models, MODEL)
   if (changes.counters) putRow(drain, state.counterMark, state, COUNTERS)
   if (changes.settings) putRow(drain, state.settingsMark, state, SETTINGS)
   changes.counters = false
@@ -153,6 +166,7 @@ export function recomputeChecksum(state: SchedulerState): string {
   for (const node of state.nodes.values()) add(node, NODE)
   for (const sessions of state.sessions.values()) for (const session of sessions) add(session, SESSION)
   for (const kept of state.keys.values()) add(kept, KEPT)
+  for (const model of state.models.values()) add(model, MODEL)
   // These two have a row from the first drain that concerned them.
   if ((state.counterMark.rowFlags & STORED) !== 0) add(state, COUNTERS)
   if ((state.settingsMark.rowFlags & STORED) !== 0) add(state, SETTINGS)

@@ -12,7 +12,7 @@ import type { Labels, Need, Resources, TaskSpec } from './types.ts'
 import { readLabels, readResources, writeLabels, writeResources } from './value-codec.ts'
 
 /** A spec without what differs between tasks of one class. */
-export type SpecBody = Omit<TaskSpec, 'needs' | 'input' | 'notBefore'>
+export type SpecBody = Omit<TaskSpec, 'needs' | 'input' | 'notBefore' | 'deadlineAt'>
 
 const TENANT = 1
 const HANDLER = 2
@@ -118,8 +118,9 @@ export function assemble<I, N>(
   body: SpecBody,
   input: I,
   needs: N,
-  notBefore: TaskSpec['notBefore']
-): SpecBody & { input: I; needs: N; notBefore: TaskSpec['notBefore'] } {
+  notBefore: TaskSpec['notBefore'],
+  deadlineAt: TaskSpec['deadlineAt']
+): SpecBody & { input: I; needs: N } & Pick<TaskSpec, 'notBefore' | 'deadlineAt'> {
   return {
     name: body.name,
     tenant: body.tenant,
@@ -139,7 +140,8 @@ export function assemble<I, N>(
     idempotent: body.idempotent,
     onLeaseLoss: body.onLeaseLoss,
     isolation: body.isolation,
-    notBefore
+    notBefore,
+    deadlineAt
   }
 }
 

@@ -80,7 +80,8 @@ export function checkSpec(spec: Omit<TaskSpec, 'needs'>): Violation | undefined 
     integer('scheduleToStartMs', spec.scheduleToStartMs, 0, longest) ??
     integer('startToCloseMs', spec.startToCloseMs, 0, longest) ??
     integer('killGraceMs', spec.killGraceMs, 0, LIMITS.killGraceMs) ??
-    integer('notBefore', spec.notBefore, 0, Number.MAX_SAFE_INTEGER)
+    integer('notBefore', spec.notBefore, 0, Number.MAX_SAFE_INTEGER) ??
+    integer('deadlineAt', spec.deadlineAt, 0, Number.MAX_SAFE_INTEGER)
   )
 }
 

@@ -16,7 +16,16 @@ import type { ChangeLog } from './changes.ts'
 import { createChangeLog } from './changes.ts'
 import { DueHeap } from './due-heap.ts'
 import { RetireQueue } from './retire-queue.ts'
-import type { ClusterNode, KeptKey, RowMark, Session, Settings, Task, Tombstone } from './types.ts'
+import type {
+  ClusterNode,
+  KeptKey,
+  ModelRecord,
+  RowMark,
+  Session,
+  Settings,
+  Task,
+  Tombstone
+} from './types.ts'
 
 export interface SchedulerState {
   /** State time: the highest stamp of all entries applied. */
@@ -28,6 +37,8 @@ export interface SchedulerState {
   highestRetired: TaskId
   /** Order that the next tombstone gets. */
   nextOrder: number
+  /** The lowest model version that was never assigned. */
+  nextModelVersion: number
   settings: Settings
   /** Tasks that have not ended, by rising id. */
   readonly tasks: Map<TaskId, Task>
@@ -36,6 +47,8 @@ export interface SchedulerState {
   /** At most two a node: its highest incarnations seen, the lower first. */
   readonly sessions: Map<NodeId, Session[]>
   readonly keys: Map<string, KeptKey>
+  /** At most LIMITS.keptModels. */
+  readonly models: Map<number, ModelRecord>
 
   /** Derived: tasks in status `ready`. */
   readonly ready: Set<TaskId>
@@ -72,7 +85,8 @@ const DEFAULT_SETTINGS: Settings = {
   leaseMs: durationMs(10_000),
   policy: 'least-loaded',
   historyTasks: LIMITS.historyTasks,
-  historyMs: durationMs(7 * 24 * hour)
+  historyMs: durationMs(7 * 24 * hour),
+  modelMode: 'auto'
 }
 
 /** The state before the first entry. */
@@ -87,12 +101,14 @@ export function createState(): SchedulerState {
     lastToken: fencingToken(0),
     highestRetired: taskId(0),
     nextOrder: 1,
+    nextModelVersion: 1,
     settings: DEFAULT_SETTINGS,
     tasks,
     tombstones: new Map(),
     nodes: new Map(),
     sessions: new Map(),
     keys: new Map(),
+    models: new Map(),
     ready,
     delayed: new DueHeap((id, due) => {
       const task = tasks.get(taskId(id))

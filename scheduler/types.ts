@@ -68,6 +68,8 @@ export interface TaskSpec {
   readonly isolation: 'process' | 'thread'
   /** Not ready before this point of state time; 0 for at once. */
   readonly notBefore: TimestampMs
+  /** When its user wants it to have ended, in state time; 0 for no such wish. Nothing is done to the task at that moment. */
+  readonly deadlineAt: TimestampMs
 }
 
 /** Bytes that live in the store under `blobKey` instead of in memory. */
@@ -228,14 +230,48 @@ export interface ClusterNode extends RowMark {
   used: Record<string, number>
 }
 
+/**
+ * Who may change which model serves. `auto`: the leader's trainer and guard, and operators; `frozen`: operators alone. The
+ * proposers hold to it; `apply` does not ask.
+ */
+export type ModelMode = 'auto' | 'frozen'
+
 /** Replicated settings. */
 export interface Settings {
   /** Length of a node lease. ≥ 4 × (p99 election time + renewal interval). */
   readonly leaseMs: DurationMs
-  /** Name of the placement policy that leaders use. */
+  /** Name of the placement policy that leaders use. One that does not know it places by `least-loaded`. */
   readonly policy: string
   readonly historyTasks: number
   readonly historyMs: DurationMs
+  readonly modelMode: ModelMode
+}
+
+/**
+ * `shadow`: published and watched, its predictions are not used. `serving`: every node predicts with it. `retired`: it
+ * served, or was a shadow, until a newer one took its place. `rejected`: a shadow found wanting. `rolled-back`: it
+ * served and was found wanting.
+ */
+export type ModelState = 'shadow' | 'serving' | 'retired' | 'rejected' | 'rolled-back'
+
+/** A version of the model that predicts run times. At most one serves, and at most one is a shadow. */
+export interface ModelRecord extends RowMark {
+  /** From 1, allocated in the log, never used again. */
+  readonly version: number
+  state: ModelState
+  /** Opaque here; at most LIMITS.modelBytes. */
+  readonly weights: Uint8Array
+  /** Completions that it was trained on. */
+  readonly trainedOn: number
+  readonly publishedAt: TimestampMs
+  /** When it began to serve for the last time; 0 when it never did. */
+  servedAt: TimestampMs
+  /** When its state changed last. */
+  changedAt: TimestampMs
+  /** UTF-8 JSON, opaque here; at most LIMITS.modelEvaluationBytes. */
+  evaluation: Uint8Array
+  /** Of its last change of state. */
+  reason: string
 }
 
 /** The proposals of one incarnation whose outcomes its node may still ask for. */
@@ -272,3 +308,4 @@ export type OutcomeValue =
     }
   | { readonly type: 'cancelled'; readonly status: TaskStatus }
   | { readonly type: 'node'; readonly node: NodeId }
+  | { readonly type: 'model'; readonly version: number }

@@ -167,7 +167,8 @@ export class Load {
       idempotent: false,
       onLeaseLoss: 'kill',
       isolation: 'process',
-      notBefore: timestampMs(delayed ? Math.floor(now) + rng.nextInt(6_000) : 0)
+      notBefore: timestampMs(delayed ? Math.floor(now) + rng.nextInt(6_000) : 0),
+      deadlineAt: timestampMs(0)
     }
   }
 }

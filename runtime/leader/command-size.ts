@@ -16,6 +16,10 @@ export function approximateBytes(command: Command): number {
       return COMMAND_BYTES + reportBytes(command.report)
     case 'announce':
       return command.outbox.reduce((sum, report) => sum + reportBytes(report), 1024)
+    case 'publish-model':
+      return COMMAND_BYTES + command.weights.length + command.evaluation.length
+    case 'judge-model':
+      return COMMAND_BYTES + command.reason.length * 3 + (command.evaluation?.length ?? 0)
     default:
       return COMMAND_BYTES
   }

@@ -8,8 +8,8 @@
  *    completions that make them possible.
  * 2. Proposed entries are settled with the planner in log order. What is in flight when a reign ends is forgotten: the
  *    next leader, or this one's next reign, begins from the applied state.
- * 3. Submissions may fill half of the bound on uncommitted bytes; the rest is for what frees capacity: reports,
- *    incarnations, cancels.
+ * 3. Submissions and models may fill half of the bound on uncommitted bytes; the rest is for what frees capacity:
+ *    reports, incarnations, cancels. One model a turn, so that models starve nobody.
  */
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Incarnation, NodeId } from '../../base/ids.ts'
@@ -239,14 +239,20 @@ export class Leader {
     this.#queue = []
     const commands: Command[] = []
     let bytes = this.#inFlightBytes
+    let publishes = 0
     for (const queued of queue) {
-      const isSubmit = queued.proposal.type === 'submit'
-      if (isSubmit && this.#input.storageFull()) {
+      const isPublish = queued.proposal.type === 'publish-model'
+      const isBulk = isPublish || queued.proposal.type === 'submit'
+      if (isBulk && this.#input.storageFull()) {
         this.#refuse(queued, 'STORAGE_FULL', 'the disk of the leader is full')
         continue
       }
-      if (isSubmit && (bytes > LIMITS.uncommittedBytes / 2 || this.#input.storeFull())) {
+      if (isBulk && (bytes > LIMITS.uncommittedBytes / 2 || this.#input.storeFull())) {
         this.#refuse(queued, 'OVERLOADED', 'too much work waits to be committed')
+        continue
+      }
+      if (isPublish && ++publishes > 1) {
+        this.#refuse(queued, 'OVERLOADED', 'another model is being published')
         continue
       }
       const command = toCommand(queued.proposal, reign.state, reign.ids, this.#input.rng)

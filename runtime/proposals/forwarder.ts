@@ -15,8 +15,10 @@ import type { Incarnation, NodeId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type {
   CancelCommand,
+  JudgeModelCommand,
   LeaveCommand,
   Origin,
+  PublishModelCommand,
   RemoveNodeCommand,
   SetSettingsCommand
 } from '../../scheduler/commands.ts'
@@ -32,6 +34,8 @@ export type Draft =
   | Omit<SetSettingsCommand, 'origin'>
   | Omit<LeaveCommand, 'origin'>
   | Omit<RemoveNodeCommand, 'origin'>
+  | Omit<PublishModelCommand, 'origin'>
+  | Omit<JudgeModelCommand, 'origin'>
 
 interface Waiting {
   readonly draft: Draft
@@ -237,6 +241,7 @@ const DRAFT_BYTES = 256
 
 /** Rough size of a proposal in memory. */
 function sizeOf(draft: Draft): number {
+  if (draft.type === 'publish-model') return DRAFT_BYTES + draft.weights.length + draft.evaluation.length
   if (draft.type !== 'submit') return DRAFT_BYTES
   return draft.submission.tasks.reduce(
     (sum, task) => sum + task.input.length + task.params.length + DRAFT_BYTES,

@@ -18,6 +18,7 @@ import type { Outcome } from '../types.ts'
 import { applyReport } from './completion.ts'
 import type { ApplyContext } from './context.ts'
 import { refuse } from './context.ts'
+import { applyJudge, applyPublish } from './models.ts'
 import { applyAnnounce, applyEndIncarnation, applyLeave, applyRegister, applyRemove } from './nodes.ts'
 import { once } from './outcomes.ts'
 import { applyPlace, applyStart } from './placement.ts'
@@ -87,6 +88,12 @@ function applyCommand(ctx: ApplyContext, command: Command): void {
       return
     case 'set-settings':
       whetherAsked(ctx, command, () => applySettings(ctx, command))
+      return
+    case 'publish-model':
+      whetherAsked(ctx, command, () => applyPublish(ctx, command))
+      return
+    case 'judge-model':
+      whetherAsked(ctx, command, () => applyJudge(ctx, command))
       return
     case 'retire':
       applyRetire(ctx, command)

@@ -13,6 +13,9 @@ const BOUNDS = {
   historyMs: [1, Number.MAX_SAFE_INTEGER]
 } as const
 
+/** A name that no node knows is accepted: nodes of another version may know it, and a leader that does not falls back. */
+const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9._+()-]*$/
+
 export function applySettings(ctx: ApplyContext, { settings }: SetSettingsCommand): Outcome {
   const { state } = ctx
   const next: Settings = { ...state.settings, ...settings }
@@ -23,8 +26,9 @@ export function applySettings(ctx: ApplyContext, { settings }: SetSettingsComman
       return rejected('LIMIT_EXCEEDED', `${name}: got ${value}, expected an integer in [${least}, ${most}]`)
     }
   }
-  if (next.policy.length < 1 || next.policy.length > LIMITS.nameLength) {
-    return rejected('LIMIT_EXCEEDED', `policy: expected 1 to ${LIMITS.nameLength} characters`)
+  if (next.policy.length > LIMITS.nameLength || !POLICY_NAME.test(next.policy)) {
+    const expected = `1 to ${LIMITS.nameLength} letters, digits and . _ + - ( ), a letter or digit first`
+    return rejected('LIMIT_EXCEEDED', `policy: got "${next.policy.slice(0, 40)}", expected ${expected}`)
   }
   state.settings = next
   state.changes.settings = true

@@ -51,6 +51,8 @@ const DRAWS: readonly (readonly [weight: number, draw: Draw])[] = [
   [1, drawEnd],
   [1, drawLeave],
   [1, drawSettings],
+  [1, drawPublish],
+  [2, drawJudge],
   [
     2,
     (rng, state) => ({ type: 'retire', before: timestampMs(Math.max(0, state.time - rng.nextInt(3_000))) })
@@ -279,6 +281,30 @@ function drawLeave(rng: Rng, state: SchedulerState): Command {
 }
 
 const ENDING = { incarnation: incarnation(1), reason: 'stopped', retryDelayMs: durationMs(0) } as const
+
+function drawPublish(rng: Rng, state: SchedulerState): Command {
+  return {
+    type: 'publish-model',
+    ...(rng.nextInt(2) === 0 ? { origin: drawOrigin(rng, state) } : {}),
+    weights: new Uint8Array(rng.nextInt(6)).fill(rng.nextInt(256)),
+    trainedOn: rng.nextInt(1_000),
+    evaluation: new Uint8Array(rng.nextInt(3))
+  }
+}
+
+function drawJudge(rng: Rng, state: SchedulerState): Command {
+  const verdicts = ['promote', 'promote', 'reject', 'roll-back'] as const
+  return {
+    type: 'judge-model',
+    ...(rng.nextInt(2) === 0 ? { origin: drawOrigin(rng, state) } : {}),
+    version: Math.max(0, state.nextModelVersion - 1 - rng.nextInt(4)),
+    verdict: pick(rng, verdicts) ?? 'reject',
+    ...(rng.nextInt(4) === 0 ? { expected: 'shadow' } : {}),
+    toPrevious: rng.nextInt(2) === 0,
+    reason: `reason ${rng.nextInt(9)}`,
+    ...(rng.nextInt(3) === 0 ? { evaluation: new Uint8Array(rng.nextInt(9)) } : {})
+  }
+}
 
 function drawSettings(rng: Rng): Command {
   return {

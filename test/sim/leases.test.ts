@@ -31,7 +31,8 @@ async function busyCluster(seed: number): Promise<SimCluster> {
       resources: {},
       nodeSelector: {},
       idempotent: false,
-      notBefore: timestampMs(0)
+      notBefore: timestampMs(0),
+      deadlineAt: timestampMs(0)
     },
     retry: { maxAttempts: 9, baseDelayMs: durationMs(10), maxDelayMs: durationMs(10) },
     ...{ scheduleToStartMs: durationMs(0), startToCloseMs: durationMs(0), killGraceMs: durationMs(100) },

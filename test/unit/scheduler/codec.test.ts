@@ -31,7 +31,8 @@ const full: TaskSpec = {
   idempotent: true,
   onLeaseLoss: 'continue',
   isolation: 'thread',
-  notBefore: timestampMs(START)
+  notBefore: timestampMs(START),
+  deadlineAt: timestampMs(START + 1)
 }
 
 const COMMANDS: readonly Command[] = [
@@ -70,11 +71,29 @@ const COMMANDS: readonly Command[] = [
   { type: 'remove-node', node: nodeId(1), origin: origin(8) },
   {
     type: 'set-settings',
-    settings: { leaseMs: durationMs(1), policy: 'x', historyTasks: 1, historyMs: durationMs(2) }
+    settings: {
+      leaseMs: durationMs(1),
+      policy: 'x',
+      historyTasks: 1,
+      historyMs: durationMs(2),
+      modelMode: 'frozen'
+    }
   },
   { type: 'set-settings', settings: {}, origin: origin(9) },
   { type: 'retire', before: timestampMs(START) },
-  { type: 'expire-keys' }
+  { type: 'expire-keys' },
+  { type: 'publish-model', weights: new Uint8Array([1, 2]), trainedOn: 7, evaluation: new Uint8Array([3]) },
+  {
+    type: 'judge-model',
+    origin: origin(10),
+    version: 3,
+    verdict: 'roll-back',
+    expected: 'serving',
+    toPrevious: true,
+    reason: 'drift',
+    evaluation: new Uint8Array([4])
+  },
+  { type: 'judge-model', version: 3, verdict: 'promote', toPrevious: false, reason: '' }
 ]
 
 const batch: CommandBatch = { stampedAt: timestampMs(START), commands: COMMANDS }
@@ -107,7 +126,15 @@ test('every proposal comes back as it was', () => {
     },
     { type: 'end-incarnation', node: nodeId(1), incarnation: incarnation(2), reason: 'stopped' },
     { type: 'cancel', origin: origin(3), taskId: taskId(1) },
-    { type: 'leave', node: nodeId(1) }
+    { type: 'leave', node: nodeId(1) },
+    {
+      type: 'publish-model',
+      origin: origin(4),
+      weights: new Uint8Array([1]),
+      trainedOn: 1,
+      evaluation: NO_BYTES
+    },
+    { type: 'judge-model', version: 1, verdict: 'reject', toPrevious: false, reason: 'worse' }
   ]
   expect(decodeProposals(encodeProposals(proposals))).toEqual(proposals)
 })
@@ -148,7 +175,7 @@ test('arbitrary damage gives a coded error or a batch that encodes again, and no
 test('an unknown version, an unknown command and trailing bytes are refused', () => {
   const bytes = encodeBatch({ stampedAt: timestampMs(1), commands: [{ type: 'wake' }] })
   const refused = expect.objectContaining({ code: 'ENCODING_INVALID' }) as unknown as Error
-  expect(() => decodeBatch(new Uint8Array([2, ...bytes.subarray(1)]))).toThrow(refused)
+  expect(() => decodeBatch(new Uint8Array([(bytes[0] ?? 0) + 1, ...bytes.subarray(1)]))).toThrow(refused)
   expect(() => decodeBatch(new Uint8Array([...bytes.subarray(0, -1), COMMAND_TYPES.length]))).toThrow(refused)
   expect(() => decodeBatch(new Uint8Array([...bytes, 0]))).toThrow(refused)
 })

@@ -3,6 +3,7 @@ import { nodeId, taskId } from '../../../base/ids.ts'
 import type { Row } from '../../../scheduler/keys.ts'
 import { historyKey, isHotKey } from '../../../scheduler/keys.ts'
 import {
+  RECORD_VERSION,
   decodeHistory,
   drainChanges,
   loadState,
@@ -61,11 +62,19 @@ function hotRows(): Row[] {
 test.each<readonly [string, (rows: Row[]) => Row[], string]>([
   [
     'a row that is cut',
-    ([first, ...rest]) => [...rest, { key: first?.key ?? '', value: new Uint8Array([1]) }],
+    ([first, ...rest]) => [...rest, { key: first?.key ?? '', value: new Uint8Array([RECORD_VERSION]) }],
     'STATE_CORRUPT'
   ],
-  ['an unknown row', (rows) => [...rows, { key: 'sz', value: new Uint8Array([1]) }], 'STATE_CORRUPT'],
-  ['a cold row', (rows) => [...rows, { key: 'ch1', value: new Uint8Array([1]) }], 'STATE_CORRUPT'],
+  [
+    'an unknown row',
+    (rows) => [...rows, { key: 'sz', value: new Uint8Array([RECORD_VERSION]) }],
+    'STATE_CORRUPT'
+  ],
+  [
+    'a cold row',
+    (rows) => [...rows, { key: 'ch1', value: new Uint8Array([RECORD_VERSION]) }],
+    'STATE_CORRUPT'
+  ],
   ['no counters', (rows) => rows.filter(({ key }) => key !== 'sc'), 'STATE_CORRUPT'],
   [
     'a task on a node that is missing',
@@ -75,7 +84,7 @@ test.each<readonly [string, (rows: Row[]) => Row[], string]>([
   ['a need that is missing', (rows) => rows.filter(({ key }) => !key.startsWith('se')), 'STATE_CORRUPT'],
   [
     'rows of a later version',
-    (rows) => rows.map(({ key }) => ({ key, value: new Uint8Array([2]) })),
+    (rows) => rows.map(({ key }) => ({ key, value: new Uint8Array([RECORD_VERSION + 1]) })),
     'DATA_VERSION_UNSUPPORTED'
   ]
 ])('%s is refused with a code', (_, spoil, code) => {

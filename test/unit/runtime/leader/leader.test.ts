@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
+import { LIMITS } from '../../../../base/limits.ts'
 import { createRng } from '../../../../base/prng.ts'
 import type { StepResult } from '../../../../consensus/index.ts'
+import { NO_BYTES } from '../../../../scheduler/bytes.ts'
 import { decodeBatch } from '../../../../scheduler/codec.ts'
 import type { Proposal } from '../../../../scheduler/proposals.ts'
 import { Leader } from '../../../../runtime/leader/leader.ts'
@@ -167,4 +169,28 @@ test('a full disk or write-behind refuses submissions and takes the rest', () =>
   world.leader.collect()
   expect(world.refusals).toEqual(['n1 #1 STORAGE_FULL', 'n1 #3 OVERLOADED'])
   expect(world.proposed()).toEqual([['cancel']])
+})
+
+test('of several models in one turn one enters the log, and the rest may come again', () => {
+  const world = new World().begin()
+  const proposals = [1, 2, 3].map((sequence): Proposal => {
+    const weights = new Uint8Array(LIMITS.modelBytes)
+    return { type: 'publish-model', origin: origin(sequence), weights, trainedOn: 1, evaluation: NO_BYTES }
+  })
+  world.leader.take(nodeId(1), proposals)
+  world.submit(4)
+  world.leader.collect()
+  expect(world.proposed()).toEqual([['publish-model', 'submit', 'place']])
+  expect(world.refusals).toEqual(['n1 #2 OVERLOADED', 'n1 #3 OVERLOADED'])
+})
+
+test('a full disk takes no models', () => {
+  const world = new World().begin()
+  world.storageFull = true
+  const weights = new Uint8Array(1)
+  world.leader.take(nodeId(1), [
+    { type: 'publish-model', origin: origin(1), weights, trainedOn: 1, evaluation: NO_BYTES }
+  ])
+  world.leader.collect()
+  expect(world.refusals).toEqual(['n1 #1 STORAGE_FULL'])
 })
