@@ -19,7 +19,7 @@ import { compareLosses } from './score.ts'
 export const LEAST_GAIN = 0.02
 export const TOLERATED_HARM = 0.005
 /** Numbers of scored attempts at which a shadow is judged. */
-export const LOOKS: readonly number[] = [128, 256, 512, 1024, 2048]
+export const LOOKS: readonly number[] = [128, 256, 512]
 /** Confidence of all looks together. */
 const CONFIDENCE = 0.95
 /** Confidence of one look. */

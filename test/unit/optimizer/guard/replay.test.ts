@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import { nodeId, taskId } from '../../../../base/ids.ts'
+import { nodeId, taskId, type NodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { timestampMs } from '../../../../base/units.ts'
 import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
@@ -18,7 +18,7 @@ const shortest: Contender = {
   name: 'shortest',
   make: () => shortestFirst({ name: 'shortest', estimator: runningMean() })
 }
-const NO_SPEEDS = new Map()
+const NO_SPEEDS = new Map<NodeId, number>()
 
 test('the history keeps the newest, oldest first', () => {
   fc.assert(
