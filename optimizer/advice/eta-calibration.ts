@@ -1,0 +1,73 @@
+/**
+ * Corrects forecasts by how earlier ones turned out: later submissions, start-up times and misjudged classes delay tasks
+ * in ways that no single future knows.
+ *
+ * Each quantile's distance from the time of the forecast is stretched by a factor that rises when a task finished later
+ * and falls when it did not, in the proportion that makes the stated share come true in the long run (Robbins & Monro, 1951,
+ * on the factor's logarithm; for the adaptive form see Gibbs & Candès, 2021).
+ *
+ * 1. Stretching keeps order: p50 ≤ p90, and a task that was forecast before another still is.
+ * 2. What is remembered is bounded; a forecast counts once, when its task has finished.
+ */
+import type { TaskId } from '../../base/ids.ts'
+import type { Moment } from './eta.ts'
+
+const RATE = 0.05
+const LEAST = 0.25
+const MOST = 16
+const REMEMBERED = 2_000
+
+interface Remembered {
+  readonly madeAt: number
+  readonly moment: Moment
+}
+
+export class EtaCalibration {
+  readonly #remembered = new Map<TaskId, Remembered>()
+  #stretch50 = 1
+  #stretch90 = 1
+  #judged = 0
+  #by50 = 0
+  #by90 = 0
+
+  /** What has been judged: how many finishes, and the shares of them by the stated p50 and p90. */
+  get record(): { readonly count: number; readonly by50: number; readonly by90: number } {
+    const count = Math.max(1, this.#judged)
+    return { count: this.#judged, by50: this.#by50 / count, by90: this.#by90 / count }
+  }
+
+  /** The moment as it is to be shown. */
+  correct(madeAt: number, moment: Moment): Moment {
+    const p50At = madeAt + (moment.p50At - madeAt) * this.#stretch50
+    return { p50At, p90At: Math.max(p50At, madeAt + (moment.p90At - madeAt) * this.#stretch90) }
+  }
+
+  /** Keeps the first uncorrected forecast of a task's finish, to be judged later. */
+  remember(id: TaskId, madeAt: number, moment: Moment): void {
+    if (this.#remembered.has(id) || this.#remembered.size >= REMEMBERED) return
+    this.#remembered.set(id, { madeAt, moment })
+  }
+
+  /** The task succeeded at `at`. */
+  finished(id: TaskId, at: number): void {
+    const kept = this.#remembered.get(id)
+    if (kept === undefined) return
+    this.#remembered.delete(id)
+    const shown = this.correct(kept.madeAt, kept.moment)
+    this.#judged++
+    if (at <= shown.p50At) this.#by50++
+    if (at <= shown.p90At) this.#by90++
+    this.#stretch50 = moved(this.#stretch50, at <= shown.p50At, 0.5)
+    this.#stretch90 = moved(this.#stretch90, at <= shown.p90At, 0.9)
+  }
+
+  /** The task ended in another way: its forecast says nothing. */
+  forget(id: TaskId): void {
+    this.#remembered.delete(id)
+  }
+}
+
+function moved(stretch: number, kept: boolean, level: number): number {
+  const step = kept ? -(1 - level) : level
+  return Math.min(MOST, Math.max(LEAST, stretch * Math.exp(RATE * step)))
+}

@@ -1,0 +1,160 @@
+/**
+ * When tasks and groups will start and finish: many possible futures (`list-schedule.ts`) with run times drawn from the
+ * predicted distributions, and the quantiles of what comes out.
+ *
+ * 1. p50 ≤ p90, and no quantile lies before the forecast's time.
+ * 2. A run time of a running attempt is drawn from what is left of its distribution, given how long it has run.
+ * 3. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
+ *    can do other things in between.
+ *
+ * It knows nothing of what will be submitted later: under policies that let short tasks pass, waiting may be longer.
+ * `eta-calibration.ts` corrects for what it systematically gets wrong.
+ */
+import type { TaskId } from '../../base/ids.ts'
+import { createRng } from '../../base/prng.ts'
+import type { Rng } from '../../base/prng.ts'
+import type { Estimator } from '../estimate.ts'
+import { drawMs, drawRemainingMs } from './durations.ts'
+import { playOut } from './list-schedule.ts'
+import type { Futures } from './list-schedule.ts'
+import { readProblem } from './problem.ts'
+import type { ForecastSource, Problem, Rank } from './problem.ts'
+
+/** Points of state time in milliseconds. */
+export interface Moment {
+  readonly p50At: number
+  readonly p90At: number
+}
+
+export interface TaskForecast {
+  /** Undefined for a task that runs already. */
+  readonly start: Moment | undefined
+  readonly finish: Moment
+}
+
+export interface Forecast {
+  readonly at: number
+  /** Tasks that it says something of. */
+  readonly ids: readonly TaskId[]
+  /** Undefined for a task that was not in it, or that never can run as things are. */
+  task(id: TaskId): TaskForecast | undefined
+  /** When the last of the group's tasks finishes. */
+  group(id: TaskId): Moment | undefined
+}
+
+export interface ForecastOptions {
+  readonly estimator: Estimator
+  readonly rank: Rank
+  readonly seed: number
+  /** Futures. Default 39: then the 20th and the 36th in order are the median and the 90th percentile exactly. */
+  readonly draws?: number
+}
+
+const DRAWS = 39
+/** Attempts of one task that a future knows, however often it may be tried. */
+const MOST_ATTEMPTS = 3
+
+/** Makes a forecast in steps of one future each: run it to its end for the result. */
+export function* forecastInSteps(
+  source: ForecastSource,
+  { estimator, rank, seed, draws = DRAWS }: ForecastOptions
+): Generator<undefined, Forecast, undefined> {
+  const problem = readProblem(source, estimator, rank)
+  const rng = createRng(seed)
+  const size = problem.ids.length * draws
+  const futures: Futures = {
+    draws,
+    startAt: new Float64Array(size).fill(Infinity),
+    finishAt: new Float64Array(size).fill(Infinity)
+  }
+  const durationMs = new Float64Array(problem.ids.length)
+  for (let draw = 0; draw < draws; draw++) {
+    yield
+    drawDurations(problem, rng.fork(), durationMs)
+    playOut(problem, durationMs, draw, futures)
+  }
+  return new Result(problem, futures)
+}
+
+/** The same at once. */
+export function forecast(source: ForecastSource, options: ForecastOptions): Forecast {
+  const steps = forecastInSteps(source, options)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** A run time for each task; failed attempts are repeated within it. */
+function drawDurations(problem: Problem, rng: Rng, into: Float64Array): void {
+  const { tables, tableOf, failure } = problem
+  const one = new Float64Array(1)
+  for (let index = 0; index < into.length; index++) {
+    const number = tableOf[index] ?? 0
+    const table = tables[number] ?? one
+    let total = drawMs(table, rng.nextFloat())
+    for (let attempt = 1; attempt < MOST_ATTEMPTS && rng.nextFloat() < (failure[number] ?? 0); attempt++) {
+      total += drawMs(table, rng.nextFloat())
+    }
+    into[index] = total
+  }
+  for (const { index, elapsedMs, node } of problem.running) {
+    const number = tableOf[index] ?? 0
+    const factor = problem.factors[number]?.[node] ?? 1
+    into[index] = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, rng.nextFloat()) * factor
+  }
+}
+
+class Result implements Forecast {
+  readonly at: number
+  readonly ids: readonly TaskId[]
+  readonly #problem: Problem
+  readonly #futures: Futures
+  readonly #running: ReadonlySet<number>
+  #groups: ReadonlyMap<TaskId, Float64Array> | undefined
+
+  constructor(problem: Problem, futures: Futures) {
+    this.at = problem.now
+    this.ids = problem.ids
+    this.#problem = problem
+    this.#futures = futures
+    this.#running = new Set(problem.running.map(({ index }) => index))
+  }
+
+  task(id: TaskId): TaskForecast | undefined {
+    const index = this.#problem.indexOf.get(id)
+    if (index === undefined) return undefined
+    const { draws, startAt, finishAt } = this.#futures
+    const finish = momentOf(finishAt.slice(index * draws, (index + 1) * draws))
+    if (finish === undefined) return undefined
+    if (this.#running.has(index)) return { start: undefined, finish }
+    return { start: momentOf(startAt.slice(index * draws, (index + 1) * draws)), finish }
+  }
+
+  group(id: TaskId): Moment | undefined {
+    this.#groups ??= this.#lastFinishes()
+    const finishes = this.#groups.get(id)
+    return finishes === undefined ? undefined : momentOf(finishes.slice())
+  }
+
+  #lastFinishes(): Map<TaskId, Float64Array> {
+    const { draws, finishAt } = this.#futures
+    const groups = new Map<TaskId, Float64Array>()
+    this.#problem.groups.forEach((group, index) => {
+      const last = groups.get(group) ?? new Float64Array(draws)
+      for (let draw = 0; draw < draws; draw++) {
+        last[draw] = Math.max(last[draw] ?? 0, finishAt[index * draws + draw] ?? Infinity)
+      }
+      groups.set(group, last)
+    })
+    return groups
+  }
+}
+
+/** Sorts `values` in place. Undefined when some future never came to an end. */
+function momentOf(values: Float64Array): Moment | undefined {
+  values.sort()
+  const at = (q: number): number => values[Math.max(0, Math.ceil(q * (values.length + 1)) - 1)] ?? Infinity
+  const moment = { p50At: at(0.5), p90At: at(0.9) }
+  return moment.p90At < Infinity ? moment : undefined
+}

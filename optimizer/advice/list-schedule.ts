@@ -1,0 +1,236 @@
+/**
+ * One possible future of a cluster: running and waiting tasks, each with a drawn run time, go through the nodes in the
+ * policy's order. A plain list schedule over arrays, since a forecast makes dozens of them.
+ *
+ * Owns the passage of time, slots and resources of one future. What tasks and nodes there are is `problem.ts`'s.
+ *
+ * 1. A task starts when its needs have finished, its delay is over, and it is the first in order among those that fit
+ *    somewhere. What fits nowhere at the moment lets others pass, as all policies at hand do.
+ * 2. A task that never can start (no node, a need that never ends) keeps Infinity as start and finish.
+ * 3. Nothing new arrives.
+ */
+import { EventHeap } from '../sim/event-heap.ts'
+import type { Problem, Shape } from './problem.ts'
+
+/** Where one future is written: a row for each task, a column for each draw. */
+export interface Futures {
+  readonly draws: number
+  readonly startAt: Float64Array
+  readonly finishAt: Float64Array
+}
+
+/** Plays one future out. `durationMs` holds, by task, the run time on a typical node; for one that runs, what is left. */
+export function playOut(problem: Problem, durationMs: Float64Array, draw: number, into: Futures): void {
+  new Future(problem, durationMs, draw, into).run()
+}
+
+class Future {
+  readonly #problem: Problem
+  readonly #durationMs: Float64Array
+  readonly #draw: number
+  readonly #into: Futures
+  readonly #freeSlots: Int32Array
+  /** By node and resource. */
+  readonly #free: Float64Array
+  readonly #waitingOn: Int32Array
+  readonly #readyAt: Float64Array
+  readonly #node: Int32Array
+  readonly #queues: readonly ReadyQueue[]
+  /** Shapes that fit nowhere until something ends. */
+  readonly #blocked: Uint8Array
+  /** A task's end; or its delay's, as −1 − index. */
+  readonly #events = new EventHeap<number>()
+  #now: number
+
+  constructor(problem: Problem, durationMs: Float64Array, draw: number, into: Futures) {
+    this.#problem = problem
+    this.#durationMs = durationMs
+    this.#draw = draw
+    this.#into = into
+    this.#now = problem.now
+    this.#freeSlots = problem.freeSlots.slice()
+    this.#free = problem.free.slice()
+    this.#waitingOn = problem.waitingOn.slice()
+    this.#readyAt = problem.readyAt.slice()
+    this.#node = new Int32Array(problem.ids.length).fill(-1)
+    this.#blocked = new Uint8Array(problem.shapes.length)
+    this.#queues = problem.shapes.map(() => new ReadyQueue(problem.rank, this.#readyAt))
+  }
+
+  run(): void {
+    const { running, now } = this.#problem
+    for (const { index, node } of running) {
+      this.#node[index] = node
+      this.#begin(index, this.#durationMs[index] ?? 0)
+    }
+    for (const index of this.#problem.waiting) if (this.#waitingOn[index] === 0) this.#offer(index, now)
+    for (;;) {
+      this.#place()
+      const next = this.#events.nextTime
+      if (next === Infinity) return
+      this.#now = next
+      while (this.#events.nextTime <= next) this.#handle(this.#events.pop() ?? 0)
+    }
+  }
+
+  #begin(index: number, lengthMs: number): void {
+    const at = index * this.#into.draws + this.#draw
+    this.#into.startAt[at] = this.#now
+    this.#into.finishAt[at] = this.#now + lengthMs
+    this.#events.push(this.#now + lengthMs, index)
+  }
+
+  /** Its needs are met: it may start now, or when its delay is over. */
+  #offer(index: number, now: number): void {
+    const notBefore = this.#problem.notBefore[index] ?? 0
+    if (notBefore > now) {
+      this.#events.push(notBefore, -1 - index)
+      return
+    }
+    if (this.#readyAt[index] === Infinity) this.#readyAt[index] = now
+    this.#queues[this.#problem.shapeOf[index] ?? 0]?.push(index)
+  }
+
+  #handle(event: number): void {
+    if (event < 0) {
+      const index = -1 - event
+      this.#readyAt[index] = this.#now
+      this.#queues[this.#problem.shapeOf[index] ?? 0]?.push(index)
+      return
+    }
+    this.#hold(event, this.#node[event] ?? 0, -1)
+    this.#blocked.fill(0)
+    for (const dependent of this.#problem.dependents[event] ?? []) {
+      const left = (this.#waitingOn[dependent] ?? 0) - 1
+      this.#waitingOn[dependent] = left
+      if (left === 0) this.#offer(dependent, this.#now)
+    }
+  }
+
+  #place(): void {
+    for (;;) {
+      const number = this.#firstShape()
+      const queue = this.#queues[number]
+      const shape = this.#problem.shapes[number]
+      const index = queue?.head
+      if (queue === undefined || shape === undefined || index === undefined) return
+      const node = this.#nodeFor(index, shape)
+      if (node < 0) {
+        this.#blocked[number] = 1
+        continue
+      }
+      queue.pop()
+      this.#node[index] = node
+      this.#hold(index, node, 1)
+      this.#begin(index, (this.#durationMs[index] ?? 0) * this.#factor(index, node))
+    }
+  }
+
+  /** The shape whose first task comes first in order; −1 when none may start. */
+  #firstShape(): number {
+    let best = -1
+    let first = -1
+    for (let number = 0; number < this.#queues.length; number++) {
+      const head = this.#blocked[number] === 1 ? undefined : this.#queues[number]?.head
+      if (head === undefined) continue
+      if (best < 0 || this.#queues[number]?.before(head, first) === true) {
+        best = number
+        first = head
+      }
+    }
+    return best
+  }
+
+  /** The fastest node that has room, among equals the one with the largest share of free slots; −1 for none. */
+  #nodeFor(index: number, shape: Shape): number {
+    let best = -1
+    let bestFactor = Infinity
+    let bestShare = -1
+    for (const node of shape.nodes) {
+      const free = this.#freeSlots[node] ?? 0
+      if (free <= 0 || !this.#fits(node, shape)) continue
+      const factor = this.#factor(index, node)
+      const share = free / (this.#problem.slots[node] ?? 1)
+      if (factor > bestFactor || (factor === bestFactor && share <= bestShare)) continue
+      best = node
+      bestFactor = factor
+      bestShare = share
+    }
+    return best
+  }
+
+  #fits(node: number, shape: Shape): boolean {
+    const { resources } = this.#problem
+    for (let name = 0; name < resources; name++) {
+      if ((shape.demand[name] ?? 0) > (this.#free[node * resources + name] ?? 0)) return false
+    }
+    return true
+  }
+
+  #factor(index: number, node: number): number {
+    return this.#problem.factors[this.#problem.tableOf[index] ?? 0]?.[node] ?? 1
+  }
+
+  #hold(index: number, node: number, sign: 1 | -1): void {
+    const { resources, shapes, shapeOf } = this.#problem
+    this.#freeSlots[node] = (this.#freeSlots[node] ?? 0) - sign
+    const demand = shapes[shapeOf[index] ?? 0]?.demand
+    for (let name = 0; name < resources; name++) {
+      const at = node * resources + name
+      this.#free[at] = (this.#free[at] ?? 0) - sign * (demand?.[name] ?? 0)
+    }
+  }
+}
+
+/** Ready tasks of one shape: lower rank first, then the earlier to be ready, then the lower index. A binary heap. */
+class ReadyQueue {
+  readonly #rank: Float64Array
+  readonly #readyAt: Float64Array
+  readonly #items: number[] = []
+
+  constructor(rank: Float64Array, readyAt: Float64Array) {
+    this.#rank = rank
+    this.#readyAt = readyAt
+  }
+
+  get head(): number | undefined {
+    return this.#items[0]
+  }
+
+  before(a: number, b: number): boolean {
+    const byRank = (this.#rank[a] ?? 0) - (this.#rank[b] ?? 0)
+    if (byRank !== 0) return byRank < 0
+    const byTime = (this.#readyAt[a] ?? 0) - (this.#readyAt[b] ?? 0)
+    return byTime === 0 ? a < b : byTime < 0
+  }
+
+  push(item: number): void {
+    const items = this.#items
+    let at = items.length
+    items.push(item)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      const above = items[parent] ?? 0
+      if (this.before(above, item)) break
+      items[at] = above
+      at = parent
+    }
+    items[at] = item
+  }
+
+  pop(): void {
+    const items = this.#items
+    const last = items.pop()
+    if (last === undefined || items.length === 0) return
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= items.length) break
+      if (child + 1 < items.length && this.before(items[child + 1] ?? 0, items[child] ?? 0)) child++
+      if (this.before(last, items[child] ?? 0)) break
+      items[at] = items[child] ?? 0
+      at = child
+    }
+    items[at] = last
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * What a forecast starts from, as arrays: the tasks that run and wait, the nodes with what is free on them, and the
+ * predicted run times. Made once a forecast; futures (`list-schedule.ts`) only read it.
+ *
+ * Bounded: `MOST_TASKS` waiting tasks in the order in which the source names them. Tasks beyond have no forecast, and those
+ * before are forecast as if they were not there.
+ */
+import type { NodeId, TaskId } from '../../base/ids.ts'
+import type { NodeView, TaskView } from '../../scheduler/policy.ts'
+import type { ClassKey, Estimator } from '../estimate.ts'
+import { durationTable } from './durations.ts'
+import type { DurationTable } from './durations.ts'
+
+/** A task that waits: for others, for a time, or for room. */
+export interface WaitingTask {
+  readonly task: TaskView
+  /** Those of its needs that have not succeeded yet. */
+  readonly waitsFor: readonly TaskId[]
+  /** Not before this point of state time; 0 for at once. */
+  readonly notBefore: number
+}
+
+/** An attempt that runs. */
+export interface RunningTask {
+  readonly task: TaskView
+  readonly node: NodeId
+  /** When it started, or was placed as long as that is not known. */
+  readonly since: number
+}
+
+/** Where a forecast reads the present from. */
+export interface ForecastSource {
+  /** State time, in milliseconds. */
+  readonly now: number
+  /** Those that take placements; what is free there excludes what runs. */
+  readonly nodes: readonly NodeView[]
+  readonly running: Iterable<RunningTask>
+  readonly waiting: Iterable<WaitingTask>
+  eligible(task: TaskView, node: NodeView): boolean
+}
+
+/** The order in which a policy takes ready tasks: lower first, ties by readiness. */
+export type Rank = (task: TaskView, medianMs: number) => number
+
+/** Tasks that fit alike. */
+export interface Shape {
+  /** By resource number. */
+  readonly demand: Float64Array
+  /** Numbers of the nodes that may ever run them. */
+  readonly nodes: readonly number[]
+}
+
+export interface Problem {
+  readonly now: number
+  readonly ids: readonly TaskId[]
+  readonly indexOf: ReadonlyMap<TaskId, number>
+  readonly groups: readonly TaskId[]
+  readonly running: readonly { readonly index: number; readonly node: number; readonly elapsedMs: number }[]
+  readonly waiting: readonly number[]
+  readonly waitingOn: Int32Array
+  readonly dependents: readonly (readonly number[])[]
+  /** Infinity for what is not ready yet. */
+  readonly readyAt: Float64Array
+  readonly notBefore: Float64Array
+  readonly rank: Float64Array
+  readonly shapes: readonly Shape[]
+  readonly shapeOf: Int32Array
+  readonly tables: readonly DurationTable[]
+  readonly tableOf: Int32Array
+  /** Probability that an attempt fails, by table. */
+  readonly failure: Float64Array
+  /** How much longer than typical a node takes, by table and node. */
+  readonly factors: readonly Float64Array[]
+  readonly slots: Int32Array
+  readonly freeSlots: Int32Array
+  /** Number of limited resources. */
+  readonly resources: number
+  /** By node and resource; Infinity where a node does not limit it. */
+  readonly free: Float64Array
+  /** Whether waiting tasks were left out. */
+  readonly truncated: boolean
+}
+
+export const MOST_TASKS = 5_000
+/** Pairs of class and node that are told apart; the nodes are taken to be alike for classes beyond. */
+const MOST_FACTORS = 20_000
+
+/** Reads the present. Asks the estimator once for each class, and once for each class and node. */
+export function readProblem(source: ForecastSource, estimator: Estimator, rank: Rank): Problem {
+  return new Reader(source, estimator, rank).read()
+}
+
+interface ClassTable {
+  readonly number: number
+  readonly medianMs: number
+}
+
+class Reader {
+  readonly #source: ForecastSource
+  readonly #estimator: Estimator
+  readonly #rankOf: Rank
+  readonly #nodeNumber = new Map<NodeId, number>()
+  readonly #names: string[] = []
+  readonly #tasks: TaskView[] = []
+  readonly #indexOf = new Map<TaskId, number>()
+  readonly #shapes = new Map<string, { readonly number: number; readonly shape: Shape }>()
+  readonly #shapeOf: number[] = []
+  readonly #classes = new Map<ClassKey, ClassTable>()
+  readonly #tables: DurationTable[] = []
+  readonly #failure: number[] = []
+  readonly #factors: Float64Array[] = []
+  readonly #tableOf: number[] = []
+  readonly #rank: number[] = []
+
+  constructor(source: ForecastSource, estimator: Estimator, rank: Rank) {
+    this.#source = source
+    this.#estimator = estimator
+    this.#rankOf = rank
+    const limited = new Set<string>()
+    source.nodes.forEach((node, number) => {
+      this.#nodeNumber.set(node.id, number)
+      for (const name of Object.keys(node.resources)) limited.add(name)
+    })
+    this.#names.push(...limited)
+  }
+
+  read(): Problem {
+    const { now, nodes } = this.#source
+    const running: Problem['running'][number][] = []
+    for (const { task, node, since } of this.#source.running) {
+      const number = this.#nodeNumber.get(node)
+      // A node that takes no more work still runs what it has; its capacity does not matter then.
+      running.push({
+        index: this.#add(task),
+        node: number ?? nodes.length,
+        elapsedMs: Math.max(0, now - since)
+      })
+    }
+    const waits: WaitingTask[] = []
+    let truncated = false
+    for (const waiting of this.#source.waiting) {
+      if (waits.length === MOST_TASKS) {
+        truncated = true
+        break
+      }
+      waits.push(waiting)
+      this.#add(waiting.task)
+    }
+    return { ...this.#nodes(), ...this.#tasksOf(running, waits), now, truncated }
+  }
+
+  #add(task: TaskView): number {
+    const index = this.#tasks.length
+    this.#tasks.push(task)
+    this.#indexOf.set(task.id, index)
+    const { number, medianMs } = this.#tableOfClass(task)
+    this.#tableOf.push(number)
+    this.#rank.push(this.#rankOf(task, medianMs))
+    this.#shapeOf.push(this.#shapeNumber(task))
+    return index
+  }
+
+  #tableOfClass(task: TaskView): ClassTable {
+    const key = this.#estimator.classOf(task)
+    const known = this.#classes.get(key)
+    if (known !== undefined) return known
+    const prediction = this.#estimator.predict(task)
+    const { medianMs, failureProbability } = prediction
+    const table = { number: this.#tables.length, medianMs }
+    this.#tables.push(durationTable(prediction))
+    this.#failure.push(failureProbability)
+    const { nodes } = this.#source
+    const alike = this.#factors.length * nodes.length >= MOST_FACTORS
+    this.#factors.push(
+      Float64Array.from(nodes, (node) => {
+        if (alike) return 1
+        const factor = this.#estimator.predict(task, node).medianMs / medianMs
+        return factor > 0 && factor < Infinity ? factor : 1
+      })
+    )
+    this.#classes.set(key, table)
+    return table
+  }
+
+  #shapeNumber(task: TaskView): number {
+    const { resources, nodeSelector, executor, handler } = task
+    const key = JSON.stringify([executor, handler, resources, nodeSelector])
+    const known = this.#shapes.get(key)
+    if (known !== undefined) return known.number
+    const demand = Float64Array.from(this.#names, (name) => resources[name] ?? 0)
+    const nodes = this.#source.nodes.flatMap((node, number) =>
+      this.#source.eligible(task, node) ? [number] : []
+    )
+    const made = { number: this.#shapes.size, shape: { demand, nodes } }
+    this.#shapes.set(key, made)
+    return made.number
+  }
+
+  #nodes(): Pick<Problem, 'slots' | 'freeSlots' | 'free' | 'resources'> {
+    const { nodes } = this.#source
+    const resources = this.#names.length
+    const free = new Float64Array((nodes.length + 1) * resources)
+    nodes.forEach((node, number) => {
+      this.#names.forEach((name, at) => (free[number * resources + at] = node.free(name)))
+    })
+    return {
+      resources,
+      free,
+      slots: Int32Array.from([...nodes.map((node) => node.slots), 0]),
+      freeSlots: Int32Array.from([...nodes.map((node) => node.freeSlots), 0])
+    }
+  }
+
+  #tasksOf(
+    running: Problem['running'],
+    waits: readonly WaitingTask[]
+  ): Omit<Problem, 'now' | 'truncated' | 'slots' | 'freeSlots' | 'free' | 'resources'> {
+    const count = this.#tasks.length
+    const waitingOn = new Int32Array(count)
+    const notBefore = new Float64Array(count)
+    const readyAt = new Float64Array(count)
+    const dependents: number[][] = Array.from({ length: count }, () => [])
+    waits.forEach((wait, offset) => {
+      const index = running.length + offset
+      notBefore[index] = wait.notBefore
+      waitingOn[index] = wait.waitsFor.length
+      readyAt[index] =
+        wait.waitsFor.length > 0 || wait.notBefore > this.#source.now ? Infinity : wait.task.readyAt
+      for (const need of wait.waitsFor) {
+        const of = this.#indexOf.get(need)
+        // A need that is not in the forecast never ends there, and neither does what waits for it.
+        if (of !== undefined) dependents[of]?.push(index)
+      }
+    })
+    return {
+      ids: this.#tasks.map((task) => task.id),
+      groups: this.#tasks.map((task) => task.group),
+      indexOf: this.#indexOf,
+      running,
+      waiting: waits.map((_, offset) => running.length + offset),
+      waitingOn,
+      dependents,
+      readyAt,
+      notBefore,
+      rank: Float64Array.from(this.#rank),
+      shapes: [...this.#shapes.values()].map(({ shape }) => shape),
+      shapeOf: Int32Array.from(this.#shapeOf),
+      tables: this.#tables,
+      tableOf: Int32Array.from(this.#tableOf),
+      failure: Float64Array.from(this.#failure),
+      factors: this.#factors
+    }
+  }
+}

@@ -1,0 +1,227 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { taskId } from '../../../../base/ids.ts'
+import { createRng } from '../../../../base/prng.ts'
+import { EtaCalibration } from '../../../../optimizer/advice/eta-calibration.ts'
+import { forecast } from '../../../../optimizer/advice/eta.ts'
+import type { Forecast } from '../../../../optimizer/advice/eta.ts'
+import { rankOf } from '../../../../optimizer/advice/rank.ts'
+import { simulate } from '../../../../optimizer/sim/engine.ts'
+import { fixedRunTimes } from '../../../../optimizer/sim/run-models.ts'
+import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import type { ClusterView, Policy, TaskView } from '../../../../scheduler/policy.ts'
+import { knowing, logNormal, sourceOf } from '../../../helpers/forecasts.ts'
+import { nodesOf, workloadOf } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+const FIFO = rankOf('fifo')
+const steady = knowing((task) => logNormal(task.priority === 0 ? 100 : task.priority, 0.001))
+const wild = knowing(() => logNormal(1000, 1))
+
+function finishes(of: Forecast, count: number): (number | undefined)[] {
+  return Array.from({ length: count }, (_, index) => {
+    const p50At = of.task(taskId(index + 1))?.finish.p50At
+    return p50At === undefined ? undefined : Math.round(p50At / 10) * 10
+  })
+}
+
+test('tasks on one slot finish one after another', () => {
+  const made = forecast(sourceOf([], [{ work: 0 }, { work: 0 }, { work: 0 }]), {
+    estimator: steady,
+    rank: FIFO,
+    seed: 1
+  })
+  expect(finishes(made, 3)).toEqual([100, 200, 300])
+})
+
+test('an attempt that runs has what is left of it, and those that wait come after', () => {
+  const made = forecast(sourceOf([{ work: 0, at: 0 }], [{ work: 0 }], { now: 60 }), {
+    estimator: steady,
+    rank: FIFO,
+    seed: 1
+  })
+  expect(finishes(made, 2)).toEqual([100, 200])
+  expect(made.task(taskId(1))?.start).toBeUndefined()
+})
+
+test('a task starts after its needs, and a group is done with its last', () => {
+  const waiting: TaskSketch[] = [
+    { work: 0, group: 1 },
+    { work: 0, group: 1, needs: [1] },
+    { work: 0, group: 3 }
+  ]
+  const made = forecast(sourceOf([], waiting, { nodes: 2 }), { estimator: steady, rank: FIFO, seed: 1 })
+  expect(finishes(made, 3)).toEqual([100, 200, 100])
+  expect(Math.round((made.group(taskId(1))?.p50At ?? 0) / 10)).toBe(20)
+})
+
+test('a task whose need never ends, and one that fits nowhere, have no forecast', () => {
+  const waiting: TaskSketch[] = [{ work: 0, needs: [77] }, { work: 0 }]
+  const made = forecast(sourceOf([], waiting), { estimator: steady, rank: FIFO, seed: 1 })
+  expect([made.task(taskId(1)), made.group(taskId(1))]).toEqual([undefined, undefined])
+  expect(made.task(taskId(2))).toBeDefined()
+  const nowhere = forecast(
+    { ...sourceOf([], [{ work: 0 }]), eligible: () => false },
+    {
+      estimator: steady,
+      rank: FIFO,
+      seed: 1
+    }
+  )
+  expect(nowhere.task(taskId(1))).toBeUndefined()
+})
+
+test('larger priorities come first under the policies that know them, not under fifo', () => {
+  const source = (): ReturnType<typeof sourceOf> =>
+    sourceOf(
+      [],
+      [
+        { work: 0, name: 'low', priority: 100 },
+        { work: 0, name: 'high', priority: 200 }
+      ]
+    )
+  const by = (policy: string): (number | undefined)[] =>
+    finishes(forecast(source(), { estimator: steady, rank: rankOf(policy), seed: 1 }), 2)
+  expect(by('least-loaded')).toEqual([300, 200])
+  expect(by('fifo')).toEqual([100, 300])
+})
+
+test('the learned order takes the least area first', () => {
+  const long = knowing((task) => logNormal(task.name === 'long' ? 1000 : 100, 0.001))
+  const source = sourceOf(
+    [],
+    [
+      { work: 0, name: 'long' },
+      { work: 0, name: 'short' }
+    ]
+  )
+  expect(finishes(forecast(source, { estimator: long, rank: rankOf('learned'), seed: 1 }), 2)).toEqual([
+    1100, 100
+  ])
+})
+
+const queues = fc.record({
+  running: fc.integer({ min: 0, max: 6 }),
+  waiting: fc.integer({ min: 1, max: 40 }),
+  slots: fc.integer({ min: 1, max: 3 }),
+  nodes: fc.integer({ min: 2, max: 3 }),
+  now: fc.integer({ min: 0, max: 5000 }),
+  seed: fc.nat()
+})
+
+test('in a queue without priorities, a later place never starts earlier; p50 is never past p90, and nothing is in the past', () => {
+  fc.assert(
+    fc.property(queues, ({ running, waiting, slots, nodes, now, seed }) => {
+      const busy = Array.from({ length: Math.min(running, slots * nodes) }, () => ({ work: 0 }))
+      const line = Array.from({ length: waiting }, () => ({ work: 0 }))
+      const made = forecast(sourceOf(busy, line, { nodes, slots, now }), {
+        estimator: wild,
+        rank: FIFO,
+        seed
+      })
+      let before = { p50At: now, p90At: now }
+      for (let index = 0; index < waiting; index++) {
+        const task = made.task(taskId(busy.length + index + 1))
+        expect(task?.start?.p50At).toBeGreaterThanOrEqual(before.p50At)
+        expect(task?.start?.p90At).toBeGreaterThanOrEqual(before.p90At)
+        expect(task?.finish.p90At).toBeGreaterThanOrEqual(task?.finish.p50At ?? Infinity)
+        before = task?.start ?? before
+      }
+    }),
+    { numRuns: 60 }
+  )
+})
+
+test('the longer an attempt has run, the later it is expected to end', () => {
+  const ends = [0, 500, 1000, 5000, 100_000].map((now) => {
+    const made = forecast(sourceOf([{ work: 0, at: 0 }], [], { now }), {
+      estimator: wild,
+      rank: FIFO,
+      seed: 3
+    })
+    return made.task(taskId(1))?.finish.p50At ?? 0
+  })
+  expect(ends).toEqual([...ends].sort((a, b) => a - b))
+  expect(ends.at(-1)).toBeGreaterThan(100_000)
+})
+
+test('one seed makes one forecast', () => {
+  const make = (seed: number): unknown =>
+    forecast(sourceOf([{ work: 0 }], [{ work: 0 }, { work: 0 }], { nodes: 2 }), {
+      estimator: wild,
+      rank: FIFO,
+      seed
+    }).task(taskId(3))
+  expect(make(5)).toEqual(make(5))
+  expect(make(5)).not.toEqual(make(6))
+})
+
+/** A policy that has every tenth task's finish forecast when it becomes ready, and notes whether it came true. */
+function watched(inner: Policy, calibration: EtaCalibration): Policy {
+  let count = 0
+  const look = (view: ClusterView): void => {
+    const running = [...view.running()].flatMap((attempt) => {
+      const task = view.task(attempt.taskId)
+      return task === undefined ? [] : [{ task, node: attempt.node, since: attempt.placedAt }]
+    })
+    const ready: TaskView[] = [...view.ready()]
+    const source = {
+      now: view.now,
+      nodes: view.nodes(),
+      running,
+      waiting: ready.map((task) => ({ task, waitsFor: [], notBefore: 0 })),
+      eligible: (task: TaskView, node: Parameters<ClusterView['eligible']>[1]) => view.eligible(task, node)
+    }
+    const made = forecast(source, { estimator: wild, rank: FIFO, seed: count })
+    const id = ready.at(-1)?.id
+    const finish = id === undefined ? undefined : made.task(id)?.finish
+    if (id !== undefined && finish !== undefined) calibration.remember(id, made.at, finish)
+  }
+  return {
+    ...inner,
+    onReady: (task, view) => {
+      inner.onReady(task, view)
+      if (count++ % 10 === 0) look(view)
+    },
+    onFinished: (id, view) => {
+      calibration.finished(id, view.now)
+      inner.onFinished?.(id, view)
+    }
+  }
+}
+
+test('nine of ten tasks finish by their p90, and half by their p50, on a busy cluster', () => {
+  const rng = createRng(11)
+  let at = 0
+  const sketches = Array.from({ length: 4000 }, (): TaskSketch => {
+    at += Math.round(-Math.log(1 - rng.nextFloat()) * 230)
+    const normal = Math.sqrt(-2 * Math.log(1 - rng.nextFloat())) * Math.cos(2 * Math.PI * rng.nextFloat())
+    return { work: Math.max(1, Math.round(1000 * Math.exp(normal))), at }
+  })
+  const calibration = new EtaCalibration()
+  simulate(workloadOf(sketches), nodesOf([1, 1, 1, 1], 2), watched(policyFactory('fifo')(rng), calibration), {
+    model: fixedRunTimes()
+  })
+  const { count, by50, by90 } = calibration.record
+  expect(count).toBeGreaterThan(350)
+  expect(by90).toBeGreaterThan(0.86)
+  expect(by90).toBeLessThan(0.94)
+  expect(by50).toBeGreaterThan(0.42)
+  expect(by50).toBeLessThan(0.58)
+})
+
+test('a forecaster that is always too early is stretched until its p90 is true', () => {
+  const rng = createRng(2)
+  const calibration = new EtaCalibration()
+  let kept = 0
+  for (let id = 1; id <= 3000; id++) {
+    const madeAt = id * 1000
+    calibration.remember(taskId(id), madeAt, { p50At: madeAt + 10, p90At: madeAt + 20 })
+    const shown = calibration.correct(madeAt, { p50At: madeAt + 10, p90At: madeAt + 20 })
+    const end = madeAt + 100 * rng.nextFloat()
+    if (id > 1000 && end <= shown.p90At) kept++
+    calibration.finished(taskId(id), end)
+  }
+  expect(kept / 2000).toBeGreaterThan(0.87)
+  expect(kept / 2000).toBeLessThan(0.93)
+})
