@@ -1,0 +1,136 @@
+/**
+ * A node's advice for its API: owns when forecasts are made, and what is asked of the advisor (`optimizer/advice/`) for each
+ * reply.
+ *
+ * 1. Forecasts are made only when somebody asks, at most once a second, and never for more than a twentieth of the time.
+ * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
+ *    answered from the one before when that passes.
+ */
+import type { GroupOutlook, OptimizerPort, TaskOutlook } from '../../api/ports.ts'
+import { formatTaskId } from '../../base/ids.ts'
+import type { TaskId } from '../../base/ids.ts'
+import { second } from '../../base/units.ts'
+import type { Alarm } from '../../base/wire/forecast.ts'
+import type { Advisor } from '../../optimizer/advice/advisor.ts'
+import type { SchedulerState } from '../../scheduler/state.ts'
+import type { Task } from '../../scheduler/types.ts'
+
+export interface AdviceOptions {
+  readonly advisor: Advisor
+  readonly state: SchedulerState
+  /** The wall clock, in milliseconds. */
+  readonly now: () => number
+  /** A monotonic clock, in milliseconds. */
+  readonly elapsed: () => number
+  /** Runs the callback in a later turn. */
+  readonly soon: (callback: () => void) => void
+  /** Alarms that are not about tasks. */
+  readonly ownAlarms?: () => readonly Alarm[]
+}
+
+const LEAST_INTERVAL_MS = 1 * second
+/** Time between forecasts, in multiples of what the last one took. */
+const REST = 20
+/** Longest that a reply about one task waits for a forecast. */
+const PATIENCE_MS = 100
+
+/** The parts of the port that an advisor answers. */
+export type Advice = Pick<OptimizerPort, 'outlook' | 'groupOutlook' | 'expectedMs' | 'alarms' | 'suggestions'>
+
+export function createAdvice(options: AdviceOptions): Advice {
+  const { advisor, state, now } = options
+  const forecasts = new Forecasts(options)
+  return {
+    outlook: async (task: Task): Promise<TaskOutlook> => {
+      await forecasts.fresh(PATIENCE_MS)
+      const eta = advisor.eta(task)
+      return {
+        predicted: advisor.predicted(task),
+        ...(eta === undefined ? {} : { eta }),
+        alarms: advisor.alarmsOf(task, now())
+      }
+    },
+    groupOutlook: async (group: TaskId): Promise<GroupOutlook> => {
+      await forecasts.fresh(PATIENCE_MS)
+      const eta = advisor.groupEta(group)
+      return {
+        ...(eta === undefined ? {} : { eta }),
+        alarms: alarmsOfGroup(advisor.alarms(now()), state, group)
+      }
+    },
+    expectedMs: (task) => advisor.expectedMs(task),
+    alarms: async () => {
+      if (wantsDeadlines(state)) await forecasts.fresh(Infinity)
+      return [...(options.ownAlarms?.() ?? []), ...advisor.alarms(now())]
+    },
+    suggestions: (name) => advisor.suggestions(name)
+  }
+}
+
+/** Without a deadline no alarm needs a forecast. */
+function wantsDeadlines(state: SchedulerState): boolean {
+  for (const task of state.tasks.values()) if (task.spec.deadlineAt > 0) return true
+  return false
+}
+
+function alarmsOfGroup(alarms: readonly Alarm[], state: SchedulerState, group: TaskId): Alarm[] {
+  const members = new Set<string>()
+  for (const task of state.tasks.values()) if (task.group === group) members.add(formatTaskId(task.id))
+  return alarms.filter(({ id }) => id !== undefined && members.has(id))
+}
+
+class Forecasts {
+  readonly #options: AdviceOptions
+  #dueAt = -Infinity
+  #making: Promise<void> | undefined
+
+  constructor(options: AdviceOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the forecast is fresh, or as it is when `patienceMs` have passed. Rejects if making it fails. */
+  async fresh(patienceMs: number): Promise<void> {
+    if (this.#making === undefined) {
+      if (this.#options.elapsed() < this.#dueAt) return
+      this.#making = this.#make().finally(() => {
+        this.#making = undefined
+      })
+    }
+    if (patienceMs === Infinity) {
+      await this.#making
+      return
+    }
+    const patience = new AbortController()
+    await Promise.race([this.#making, passed(patienceMs, patience.signal)])
+    patience.abort()
+  }
+
+  async #make(): Promise<void> {
+    const { advisor, elapsed, now, soon } = this.#options
+    const steps = advisor.refresh(now())
+    let spentMs = 0
+    for (;;) {
+      const began = elapsed()
+      const { done } = steps.next()
+      const ended = elapsed()
+      spentMs += ended - began
+      if (done === true) {
+        this.#dueAt = ended + Math.max(LEAST_INTERVAL_MS, REST * spentMs)
+        return
+      }
+      await new Promise<void>((resolve) => {
+        soon(resolve)
+      })
+    }
+  }
+}
+
+function passed(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
