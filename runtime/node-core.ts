@@ -213,7 +213,7 @@ export class NodeCore {
   }
 
   #makeLeadership(): Leadership {
-    const { config, ports, policies } = this.#options
+    const { config, ports, policies, onPolicyFailure } = this.#options
     return new Leadership({
       nodeId: config.nodeId,
       config,
@@ -221,6 +221,7 @@ export class NodeCore {
       logger: ports.logger,
       rng: createRng(ports.entropy.uint32()),
       policies: policies ?? new Map(),
+      ...(onPolicyFailure === undefined ? {} : { onPolicyFailure }),
       raft: () => this.loop,
       state: () => this.state,
       appliedIndex: () => this.appliedIndex,

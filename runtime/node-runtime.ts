@@ -12,6 +12,7 @@ import type { HistoryRow, OutcomeValue } from '../scheduler/types.ts'
 import { checkRuntimeConfig } from './config.ts'
 import { AttemptLogs, type LogChunk, type LogPosition } from './execution/attempt-logs.ts'
 import { readBlob } from './execution/prepare.ts'
+import type { PolicyStatus } from './leader/leader.ts'
 import { successor } from './leader/leadership.ts'
 import { NodeCore } from './node-core.ts'
 import { attemptHandlers, transportHandlers } from './port-handlers.ts'
@@ -194,6 +195,11 @@ export class NodeRuntime {
 
   get committed(): number {
     return this.#core.loop.committed
+  }
+
+  /** Which policy places while this node leads, and what its decisions cost. */
+  get policyStatus(): PolicyStatus {
+    return this.#core.leadership.policyStatus
   }
 
   /** Milliseconds left of a node's lease in the leader's view; undefined on other nodes. */

@@ -3,6 +3,7 @@ import type { AppError } from '../base/errors.ts'
 import type { SchedulerEvent } from '../scheduler/events.ts'
 import type { PolicyFactory } from '../scheduler/policy.ts'
 import type { RuntimeConfig } from './config.ts'
+import type { PolicyFailure } from './leader/guarded-policy.ts'
 import type { RuntimePorts } from './ports/index.ts'
 import type { PeerAddress } from './ports/transport.ts'
 
@@ -23,6 +24,8 @@ export interface RuntimeOptions {
   readonly beforeEvents?: (events: readonly SchedulerEvent[], index: number) => void
   /** This node's reign began, or ended. */
   readonly onReign?: (reigning: boolean) => void
+  /** The policy that the settings name cannot be used by this leader, or no more: `least-loaded` places instead. */
+  readonly onPolicyFailure?: (failure: PolicyFailure) => void
   /** The state was replaced by a snapshot's, so what was gathered from events has a gap. */
   readonly onReplaced?: () => void
   /** Every applied entry's events, after the runtime's own parts have heard them. */

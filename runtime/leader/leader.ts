@@ -11,28 +11,32 @@
  * 3. Submissions and models may fill half of the bound on uncommitted bytes; the rest is for what frees capacity:
  *    reports, incarnations, cancels. One model a turn, so that models starve nobody.
  */
-import type { ErrorCode } from '../../base/errors.ts'
+import { AppError, type ErrorCode } from '../../base/errors.ts'
 import type { Incarnation, NodeId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type { Rng } from '../../base/prng.ts'
 import { encodeBatch } from '../../scheduler/codec.ts'
-import type { Command } from '../../scheduler/commands.ts'
+import type { Command, PlaceCommand } from '../../scheduler/commands.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { dueCommands, nextDueAt } from '../../scheduler/planner/duties.ts'
 import { createPlanner, type Planner } from '../../scheduler/planner/planner.ts'
-import type { PolicyFactory } from '../../scheduler/policy.ts'
+import type { Policy, PolicyFactory } from '../../scheduler/policy.ts'
 import { policyFactory } from '../../scheduler/policies/index.ts'
 import { createIdAllocator, toCommand, type IdAllocator, type Proposal } from '../../scheduler/proposals.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { ClusterNode } from '../../scheduler/types.ts'
 import type { StepResult } from '../../consensus/index.ts'
 import type { ProposalRefusal } from '../messages.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Logger } from '../ports/log.ts'
+import { RecentTimes } from '../recent-times.ts'
 import { approximateBytes } from './command-size.ts'
+import { GuardedPolicy, type PolicyFailure } from './guarded-policy.ts'
 import type { StampClock } from './stamp-clock.ts'
 
 export interface LeaderInput {
   readonly nodeId: NodeId
+  readonly clock: Clock
   readonly logger: Logger
   readonly rng: Rng
   readonly stamps: StampClock
@@ -48,6 +52,20 @@ export interface LeaderInput {
   readonly storeFull: () => boolean
   /** Whether this node's log has no room, so that nothing new may be promised. */
   readonly storageFull: () => boolean
+  /** The policy that the settings name cannot be used, or no more; `least-loaded` places until they name another. */
+  readonly onPolicyFailure?: (failure: PolicyFailure) => void
+}
+
+/** Which policy this leader uses, and what its decisions cost. */
+export interface PolicyStatus {
+  /** As the settings name it; undefined while this node does not lead. */
+  readonly wanted: string | undefined
+  /** The one that decides: another than `wanted` once that one failed. */
+  readonly running: string | undefined
+  /** Policies that failed since the node started. */
+  readonly failures: number
+  /** Over the latest decisions of this node, in microseconds. */
+  readonly decisions: { readonly count: number; readonly p50Us: number; readonly p99Us: number }
 }
 
 interface Queued {
@@ -60,8 +78,9 @@ interface Reign {
   readonly planner: Planner
   readonly ids: IdAllocator
   readonly term: number
-  /** The policy that the settings named when it was made. */
+  /** The policy that the settings named when `guard` was made. */
   policy: string
+  guard: GuardedPolicy
 }
 
 interface InFlight {
@@ -83,6 +102,8 @@ export class Leader {
   #planDue = false
   /** Raft took nothing just now (a transfer, too much uncommitted): asking again before time passes would only spin. */
   #refusedUntilTick = false
+  readonly #decisionTimes = new RecentTimes()
+  #policyFailures = 0
 
   constructor(input: LeaderInput) {
     this.#input = input
@@ -96,17 +117,28 @@ export class Leader {
     return this.#inFlight.length
   }
 
+  get policyStatus(): PolicyStatus {
+    const { p50, p99 } = this.#decisionTimes.summary()
+    return {
+      wanted: this.#reign?.policy,
+      running: this.#reign?.guard.name,
+      failures: this.#policyFailures,
+      decisions: { count: this.#decisionTimes.count, p50Us: p50, p99Us: p99 }
+    }
+  }
+
   /** The leader has applied an entry of its own term: the reign begins. */
   begin(state: SchedulerState, term: number): void {
     const { stamps, logger } = this.#input
     stamps.reset(state.time)
-    const policy = this.#makePolicy(state)
-    const planner = createPlanner({ state, policy, excluded: this.#input.excluded })
+    const guard = this.#makePolicy(state)
+    const planner = createPlanner({ state, policy: guard, excluded: this.#input.excluded })
     planner.reset(stamps.now())
-    this.#reign = { state, planner, ids: createIdAllocator(state), term, policy: state.settings.policy }
+    const policy = state.settings.policy
+    this.#reign = { state, planner, ids: createIdAllocator(state), term, policy, guard }
     this.#forgetInFlight()
     this.#planDue = true
-    logger.info({ term, policy: policy.name }, 'this node leads')
+    logger.info({ term, policy: guard.name }, 'this node leads')
   }
 
   /** The role was lost: whatever is not in the log is refused. */
@@ -201,7 +233,7 @@ export class Leader {
     const { stamps } = this.#input
     const stampedAt = stamps.now()
     reign.planner.project(commands)
-    const placements = plan ? reign.planner.plan(stampedAt, LIMITS.batchTasks) : []
+    const placements = plan ? this.#plan(reign, stampedAt) : []
     if (placements.length === LIMITS.batchTasks) this.#planDue = true
     if (commands.length === 0 && placements.length === 0) return 'ok'
     const data = encodeBatch({
@@ -215,6 +247,19 @@ export class Leader {
     this.#inFlightBytes += data.length
     if (duties) this.#dutiesInFlight = true
     return 'ok'
+  }
+
+  #plan(reign: Reign, now: ReturnType<StampClock['now']>): PlaceCommand[] {
+    const { planner, guard } = reign
+    const { clock } = this.#input
+    const before = clock.monotonicNow()
+    const faults = planner.faults
+    const placements = planner.plan(now, LIMITS.batchTasks)
+    const faulty = planner.faults > faults
+    guard.roundEnded(faulty, clock.monotonicNow() - before, planner.view)
+    // Nothing may change until somebody places again: not to ask would leave tasks waiting for the next event.
+    if (faulty) this.#planDue = true
+    return placements
   }
 
   /** Raft did not take these: their origins hear so, and plans begin anew from the applied state. */
@@ -270,22 +315,38 @@ export class Leader {
   }
 
   #switchPolicy(reign: Reign): void {
-    const policy = this.#makePolicy(reign.state)
-    reign.planner.use(policy)
+    const guard = this.#makePolicy(reign.state)
+    reign.guard = guard
+    reign.planner.use(guard)
     reign.policy = reign.state.settings.policy
-    this.#input.logger.info({ policy: policy.name }, 'placement policy switched')
+    this.#input.logger.info({ policy: guard.name }, 'placement policy switched')
   }
 
   /** A policy that this version does not know must not stop the cluster: the default takes its place, loudly. */
-  #makePolicy(state: SchedulerState): ReturnType<PolicyFactory> {
-    const { policies, rng, logger } = this.#input
+  #makePolicy(state: SchedulerState): GuardedPolicy {
+    const { policies, rng, clock } = this.#input
     const wanted = state.settings.policy
-    try {
-      return policyFactory(wanted, policies)(rng.fork())
-    } catch (error) {
-      logger.error({ policy: wanted, error: String(error) }, 'unknown policy; using least-loaded')
-      return policyFactory('least-loaded', policies)(rng.fork())
+    const standIn = (): Policy => policyFactory(STAND_IN)(rng.fork())
+    const onFailure = (failure: PolicyFailure): void => {
+      this.#policyFailed({ ...failure, policy: wanted })
     }
+    let policy: Policy
+    try {
+      policy = policyFactory(wanted, policies)(rng.fork())
+    } catch (error) {
+      const isUnknown = error instanceof AppError && error.code === 'CONFIG_INVALID'
+      onFailure({ policy: wanted, fault: isUnknown ? 'unknown' : 'threw', message: String(error) })
+      policy = standIn()
+    }
+    return new GuardedPolicy({ policy, standIn, clock, times: this.#decisionTimes, onFailure })
+  }
+
+  #policyFailed(failure: PolicyFailure): void {
+    this.#policyFailures += 1
+    // What the failed one left undone, its stand-in may do.
+    this.#planDue = true
+    this.#input.logger.error({ ...failure }, `the placement policy cannot be used; ${STAND_IN} places`)
+    this.#input.onPolicyFailure?.(failure)
   }
 
   #forgetInFlight(): void {
@@ -315,6 +376,8 @@ export class Leader {
  * under load this is what makes turns share an entry, its frames and its syncs.
  */
 const MAX_ENTRIES_IN_FLIGHT = 4
+/** Takes the place of a policy that is unknown or fails. */
+const STAND_IN = 'least-loaded'
 /** `dueCommands` asked for at once; each touches up to LIMITS.batchTasks tasks. */
 const MAX_DUTIES = 16
 

@@ -16,8 +16,7 @@ import type { RuntimeConfig } from '../config.ts'
 import { LeaseTable, type NodeReport } from '../leases/lease-table.ts'
 import { nextConfChange } from '../membership/autopilot.ts'
 import type { LeaseGrant, LeaseRenewal } from '../messages.ts'
-import type { Clock } from '../ports/clock.ts'
-import { Leader, type LeaderInput } from './leader.ts'
+import { Leader, type LeaderInput, type PolicyStatus } from './leader.ts'
 import { StampClock } from './stamp-clock.ts'
 
 /** The part of the raft turn that a leader uses. */
@@ -39,7 +38,6 @@ export interface LeadershipInput extends Omit<
   'stamps' | 'propose' | 'lastIndex' | 'excluded' | 'storageFull'
 > {
   readonly config: RuntimeConfig
-  readonly clock: Clock
   readonly raft: () => LeadershipRaft
   readonly state: () => SchedulerState
   readonly appliedIndex: () => number
@@ -86,6 +84,10 @@ export class Leadership {
 
   get reigning(): boolean {
     return this.#leader.reigning
+  }
+
+  get policyStatus(): PolicyStatus {
+    return this.#leader.policyStatus
   }
 
   /** What the leader last heard of a node; undefined while this node does not lead. */

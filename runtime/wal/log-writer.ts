@@ -18,7 +18,7 @@ import { BatchFiller } from './batch-filler.ts'
 import type { Change, Filled, LogState } from './batch-filler.ts'
 import type { HardStateStore } from './hard-state-store.ts'
 import type { Segments } from './segments.ts'
-import { SyncTimes } from './sync-times.ts'
+import { RecentTimes } from '../recent-times.ts'
 import type { Wal, WalEvents, WalMetrics } from './wal.ts'
 
 /** An opened log's parts. */
@@ -42,7 +42,7 @@ export class LogWriter implements Wal {
   readonly #segments: Segments
   readonly #batch: BatchWriter
   readonly #filler: BatchFiller
-  readonly #times = new SyncTimes()
+  readonly #times = new RecentTimes()
   /** What the disk is known to hold. */
   #durable: LogState
   #tail: TailMark

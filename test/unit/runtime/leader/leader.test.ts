@@ -5,6 +5,7 @@ import { createRng } from '../../../../base/prng.ts'
 import type { StepResult } from '../../../../consensus/index.ts'
 import { NO_BYTES } from '../../../../scheduler/bytes.ts'
 import { decodeBatch } from '../../../../scheduler/codec.ts'
+import type { ClusterView, PlacementChoice, Policy } from '../../../../scheduler/policy.ts'
 import type { Proposal } from '../../../../scheduler/proposals.ts'
 import { Leader } from '../../../../runtime/leader/leader.ts'
 import { StampClock } from '../../../../runtime/leader/stamp-clock.ts'
@@ -17,6 +18,10 @@ const TERM = 3
 class World {
   readonly machine = new Machine().withNodes(2)
   readonly refusals: string[] = []
+  readonly failures: string[] = []
+  /** What the policy `odd` does when asked for a choice. */
+  oddly: Policy['next'] = () => undefined
+  oddPolicy: Policy = odd(this)
   readonly clock = new HandClock()
   result: StepResult = 'ok'
   storageFull = false
@@ -32,10 +37,12 @@ class World {
     const stamps = new StampClock(this.clock)
     this.leader = new Leader({
       nodeId: nodeId(1),
+      clock: this.clock,
       logger: SILENT,
       rng: createRng(1),
       stamps,
-      policies: new Map(),
+      policies: new Map([['odd', () => this.oddPolicy]]),
+      onPolicyFailure: ({ policy, fault }) => this.failures.push(`${policy} ${fault}`),
       propose: (data) => {
         if (this.result === 'ok') this.#entries.push(data)
         return this.result
@@ -78,6 +85,12 @@ class World {
       this.leader.applied(this.#applied, TERM, this.machine.apply(...commands))
     }
   }
+}
+
+/** A policy that is wrong in the way that the test says, and waits for nothing. */
+function odd(world: World): Policy {
+  const ignore = (): void => undefined
+  return { name: 'odd', reset: ignore, onReady: ignore, onGone: ignore, next: (view) => world.oddly(view) }
 }
 
 test('all that arrives in a turn shares one entry, and is placed in it', () => {
@@ -194,3 +207,100 @@ test('a full disk takes no models', () => {
   world.leader.collect()
   expect(world.refusals).toEqual(['n1 #1 STORAGE_FULL'])
 })
+
+/** A leader that begins with the policy `odd`. */
+function usingOdd(
+  next: (view: ClusterView, world: World) => PlacementChoice | undefined,
+  broken = {}
+): World {
+  const world = new World()
+  world.oddly = (view) => next(view, world)
+  Object.assign(world.oddPolicy, broken)
+  world.machine.apply({ type: 'set-settings', settings: { policy: 'odd' } })
+  return world.begin()
+}
+
+test('a policy that throws is replaced in the same turn, and everything is placed', () => {
+  const world = usingOdd(() => {
+    throw new Error('weights are NaN')
+  })
+  world.submit(1, 3)
+  world.leader.collect()
+  expect(world.proposed()).toEqual([['submit', 'place', 'place', 'place']])
+  expect(world.failures).toEqual(['odd threw'])
+  expect(world.leader.policyStatus).toMatchObject({ wanted: 'odd', running: 'least-loaded', failures: 1 })
+})
+
+test('a policy whose choices never hold is replaced after a few rounds', () => {
+  const world = usingOdd(() => ({ taskId: taskId(1), node: NaN as ReturnType<typeof nodeId> }))
+  world.submit(1)
+  const rounds: string[][] = []
+  while (world.failures.length === 0 && rounds.length < 10) {
+    world.leader.collect()
+    rounds.push(world.proposed().flat())
+    world.apply()
+  }
+  world.leader.collect()
+  world.apply()
+  expect(rounds.length).toBeGreaterThan(1)
+  expect(world.failures).toEqual(['odd nonsense'])
+  expect(world.machine.status(1)).toBe('placed')
+})
+
+test('a policy that takes too long again and again is replaced, one slow round is forgiven', () => {
+  let tookMs = 600
+  const world = usingOdd((view, { clock }) => {
+    clock.advance(tookMs)
+    return [...view.ready()].length === 0 ? undefined : { taskId: taskId(1), node: nodeId(1) }
+  })
+  for (let round = 0; round < 4; round++) {
+    tookMs = round === 1 ? 0 : 600
+    world.leader.wake()
+    world.leader.collect()
+    expect(world.failures).toEqual([])
+  }
+  world.leader.wake()
+  world.leader.collect()
+  expect(world.failures).toEqual(['odd slow'])
+  expect(world.leader.policyStatus.decisions.p99Us).toBeGreaterThan(500_000)
+})
+
+test('a policy that nobody knows is reported, and settings that name another end the stand-in', () => {
+  const world = new World()
+  world.machine.apply({ type: 'set-settings', settings: { policy: 'from-the-future' } })
+  world.begin()
+  expect(world.failures).toEqual(['from-the-future unknown'])
+  world.submit(1)
+  world.leader.collect()
+  expect(world.proposed()).toEqual([['submit', 'place']])
+  world.apply()
+  world.leader.take(nodeId(1), [{ type: 'set-settings', settings: { policy: 'odd' } }])
+  world.leader.collect()
+  world.apply()
+  expect(world.leader.policyStatus).toMatchObject({ wanted: 'odd', running: 'odd' })
+})
+
+test.each(['reset', 'onReady', 'onGone', 'onEnded', 'onFinished', 'onNodesChanged', 'wakeAt'])(
+  'a policy that fails in %s is replaced, and its stand-in knows every ready task',
+  (call) => {
+    const fails = (): void => {
+      throw new Error(call)
+    }
+    const firstReady = (view: ClusterView): PlacementChoice | undefined => {
+      const [task] = view.ready()
+      return task === undefined ? undefined : { taskId: task.id, node: nodeId(1) }
+    }
+    const world = usingOdd(firstReady, { [call]: fails })
+    world.submit(1)
+    world.leader.collect()
+    world.apply()
+    world.leader.applied(0, TERM, world.machine.complete(1, world.machine.task(1)?.placement?.token ?? 0))
+    world.leader.applied(0, TERM, world.machine.announce(2, 2))
+    world.leader.tick()
+    world.submit(2)
+    world.leader.collect()
+    world.apply()
+    expect(world.failures).toEqual(['odd threw'])
+    expect(world.machine.status(2)).toBe('placed')
+  }
+)

@@ -1,14 +1,19 @@
 /** How many durations are kept. */
 const WINDOW = 1024
 
-/** Durations of the latest writes, for percentiles on demand. */
-export class SyncTimes {
+/** Durations of the latest of many like events (writes, decisions), for percentiles on demand. */
+export class RecentTimes {
   readonly #ring = new Float64Array(WINDOW)
   #count = 0
 
   add(durationMs: number): void {
     this.#ring[this.#count % WINDOW] = durationMs
     this.#count += 1
+  }
+
+  /** How many were added, the forgotten ones included. */
+  get count(): number {
+    return this.#count
   }
 
   /** Figures over the window, in milliseconds; zeros before the first duration. */

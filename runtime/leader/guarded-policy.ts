@@ -1,0 +1,156 @@
+/**
+ * A placement policy that cannot take its leader down with it.
+ *
+ * G1. A policy is out when it throws, answers what is no answer, chooses what does not hold in FAULTY_ROUNDS rounds on end,
+ *     or takes longer than SLOW_ROUND_MS for SLOW_ROUNDS rounds on end. Being out lasts until another one is made.
+ * G2. Its stand-in takes over within the same call, from what the view shows then, so that no task is forgotten.
+ * G3. The stand-in is not watched: it is the project's own, and its throw is a bug like any other.
+ *
+ * Also measures what decisions cost. A policy that never returns is beyond its reach.
+ */
+import type { TaskId } from '../../base/ids.ts'
+import { timestampMs, type TimestampMs } from '../../base/units.ts'
+import type {
+  AttemptFeedback,
+  ClusterView,
+  PlacementChoice,
+  Policy,
+  TaskView
+} from '../../scheduler/policy.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { RecentTimes } from '../recent-times.ts'
+
+/** Why a policy is out. `unknown`: this leader does not have it. */
+export type PolicyFault = 'unknown' | 'threw' | 'nonsense' | 'slow'
+
+export interface PolicyFailure {
+  readonly policy: string
+  readonly fault: PolicyFault
+  readonly message: string
+}
+
+export interface GuardInput {
+  readonly policy: Policy
+  readonly standIn: () => Policy
+  readonly clock: Clock
+  /** Takes the microseconds of each decision. */
+  readonly times: RecentTimes
+  readonly onFailure: (failure: PolicyFailure) => void
+}
+
+const FAULTY_ROUNDS = 3
+const SLOW_ROUNDS = 3
+/** Half of the shortest election timeout: more of it, and followers take their leader for dead. */
+const SLOW_ROUND_MS = 500
+
+export class GuardedPolicy implements Policy {
+  readonly #input: GuardInput
+  #inner: Policy
+  #out = false
+  #faultyRounds = 0
+  #slowRounds = 0
+
+  constructor(input: GuardInput) {
+    this.#input = input
+    this.#inner = input.policy
+  }
+
+  /** Of whichever decides: the policy, or its stand-in. */
+  get name(): string {
+    return this.#inner.name
+  }
+
+  reset(view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.reset(view)
+    })
+  }
+
+  onReady(task: TaskView, view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.onReady(task, view)
+    })
+  }
+
+  onGone(taskId: TaskId, view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.onGone(taskId, view)
+    })
+  }
+
+  onEnded(feedback: AttemptFeedback, view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.onEnded?.(feedback, view)
+    })
+  }
+
+  onFinished(taskId: TaskId, view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.onFinished?.(taskId, view)
+    })
+  }
+
+  onNodesChanged(view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.onNodesChanged?.(view)
+    })
+  }
+
+  next(view: ClusterView): PlacementChoice | undefined {
+    const { clock, times } = this.#input
+    const before = clock.monotonicNow()
+    const choice = this.#answer(view, (inner) => inner.next(view))
+    times.add((clock.monotonicNow() - before) * 1_000)
+    return choice
+  }
+
+  wakeAt(view: ClusterView): TimestampMs | undefined {
+    const at = this.#answer(view, (inner) => inner.wakeAt?.(view))
+    if (at === undefined || !Number.isNaN(at)) return at
+    this.#fail('nonsense', 'wakeAt: got NaN, expected a time', view)
+    return timestampMs(view.now)
+  }
+
+  /** A round of choices is over. `faulty`: its last choice did not hold. Returns whether the policy went out over it. */
+  roundEnded(faulty: boolean, tookMs: number, view: ClusterView): boolean {
+    if (this.#out) return false
+    this.#faultyRounds = faulty ? this.#faultyRounds + 1 : 0
+    this.#slowRounds = tookMs > SLOW_ROUND_MS ? this.#slowRounds + 1 : 0
+    if (this.#faultyRounds >= FAULTY_ROUNDS)
+      this.#fail('nonsense', `its choices did not hold in ${FAULTY_ROUNDS} rounds on end`, view)
+    else if (this.#slowRounds >= SLOW_ROUNDS)
+      this.#fail('slow', `its rounds took longer than ${SLOW_ROUND_MS} ms, ${SLOW_ROUNDS} on end`, view)
+    return this.#out
+  }
+
+  #guard(view: ClusterView, call: (inner: Policy) => void): void {
+    if (this.#out) {
+      call(this.#inner)
+      return
+    }
+    try {
+      call(this.#inner)
+    } catch (error) {
+      // What the call was about is in the view, which the stand-in reads.
+      this.#fail('threw', String(error), view)
+    }
+  }
+
+  #answer<T>(view: ClusterView, ask: (inner: Policy) => T): T {
+    if (this.#out) return ask(this.#inner)
+    try {
+      return ask(this.#inner)
+    } catch (error) {
+      this.#fail('threw', String(error), view)
+      return ask(this.#inner)
+    }
+  }
+
+  #fail(fault: PolicyFault, message: string, view: ClusterView): void {
+    const policy = this.#inner.name
+    this.#out = true
+    this.#inner = this.#input.standIn()
+    this.#inner.reset(view)
+    this.#input.onFailure({ policy, fault, message })
+  }
+}
