@@ -4,7 +4,8 @@ import { AppError } from '../base/errors.ts'
 import { parseTaskId } from '../base/ids.ts'
 import type { TaskId } from '../base/ids.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { KnownTaskRecord, NodePort, TaskRecord } from './ports.ts'
+import type { KnownTaskRecord, NodePort, OptimizerPort, TaskOutlook, TaskRecord } from './ports.ts'
+import type { Task } from '../scheduler/types.ts'
 import { shown } from './validation.ts'
 
 /** Where the server reports what an operator must act on. */
@@ -68,6 +69,27 @@ export function settle(port: NodePort, query: ReadQuery): Promise<void> | undefi
     }
     return consistency === 'stale' ? undefined : port.readIndex()
   })
+}
+
+/** What learns and predicts on this node. */
+export function optimizerOf(port: NodePort): OptimizerPort {
+  if (port.optimizer !== undefined) return port.optimizer
+  throw new AppError('OVERLOADED', 'this node does not predict')
+}
+
+/** What is expected of a live task. Advice that fails is logged and left out: it must not cost anybody the task itself. */
+export async function outlookOf(
+  { port, log }: RouteContext,
+  task: Task,
+  requestId: string
+): Promise<TaskOutlook | undefined> {
+  try {
+    return await port.optimizer?.outlook(task)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    log.error({ requestId, error: { message } }, 'a task was shown without its outlook')
+    return undefined
+  }
 }
 
 /** The id that a path names; TASK_NOT_FOUND when it is not of an id's form. */

@@ -5,7 +5,35 @@ import type { TSchema } from 'typebox'
 import { LIMITS } from '../base/limits.ts'
 import { ClusterViewSchema, HealthSchema, NodeListSchema, NodeViewSchema } from '../base/wire/cluster.ts'
 import { CountSchema, DurationSchema, closed, reference } from '../base/wire/common.ts'
+import {
+  AlarmListSchema,
+  AlarmSchema,
+  ContributionSchema,
+  EtaSchema,
+  GroupViewSchema,
+  PredictedSchema,
+  SuggestionListSchema,
+  SuggestionSchema,
+  WhySchema
+} from '../base/wire/forecast.ts'
+import {
+  HistoryEndSchema,
+  HistoryTaskSchema,
+  MAX_EXPORT_TASKS,
+  DEFAULT_EXPORT_TASKS
+} from '../base/wire/history.ts'
 import { LOG_POSITION_PATTERN, LogChunkSchema, LogPageSchema } from '../base/wire/logs.ts'
+import {
+  CompareRequestSchema,
+  ModelCalibrationSchema,
+  ModelListSchema,
+  ModelModeChangeSchema,
+  ModelStatusSchema,
+  ModelViewSchema,
+  PolicyChangeSchema,
+  PolicyComparisonSchema,
+  PolicyViewSchema
+} from '../base/wire/optimizer.ts'
 import { PROBLEM_MEDIA_TYPE, ProblemSchema } from '../base/wire/problem.ts'
 import {
   CancelReplySchema,
@@ -19,22 +47,42 @@ import {
 import { SubmitReplySchema, TaskRequestSchema } from '../base/wire/task-request.ts'
 
 const SHARED: readonly TSchema[] = [
+  AlarmListSchema,
+  AlarmSchema,
   CancelReplySchema,
   ClusterViewSchema,
+  CompareRequestSchema,
+  ContributionSchema,
+  EtaSchema,
+  GroupViewSchema,
   HealthSchema,
+  HistoryEndSchema,
+  HistoryTaskSchema,
   LogChunkSchema,
   LogPageSchema,
+  ModelCalibrationSchema,
+  ModelListSchema,
+  ModelModeChangeSchema,
+  ModelStatusSchema,
+  ModelViewSchema,
   NodeListSchema,
   NodeViewSchema,
+  PolicyChangeSchema,
+  PolicyComparisonSchema,
+  PolicyViewSchema,
+  PredictedSchema,
   ProblemSchema,
   SubmitReplySchema,
+  SuggestionListSchema,
+  SuggestionSchema,
   TaskErrorSchema,
   TaskPageSchema,
   TaskRequestSchema,
   TaskResultReplySchema,
   TaskStatusReplySchema,
   TaskSummarySchema,
-  TaskViewSchema
+  TaskViewSchema,
+  WhySchema
 ]
 
 /** Registers the shared schemas, which others name by their `$id`. */
@@ -55,6 +103,15 @@ export function replies(
 ): Readonly<Record<string, unknown>> {
   return {
     [status]: { description, content: { 'application/json': { schema: reference(schema) } } },
+    '4xx': problem,
+    '5xx': problem
+  }
+}
+
+/** The `response` schemas of a route that streams text of a type. */
+export function streamReplies(description: string, mediaType: string): Readonly<Record<string, unknown>> {
+  return {
+    200: { description, content: { [mediaType]: { schema: { type: 'string' } } } },
     '4xx': problem,
     '5xx': problem
   }
@@ -102,6 +159,25 @@ export const listQuery = closed({
       minimum: 1,
       maximum: LIMITS.pageTasks,
       description: `tasks on a page, from 1 to ${LIMITS.pageTasks}; 100 by default`
+    })
+  )
+})
+
+/** The query of suggestions. */
+export const suggestionQuery = closed({
+  ...readFields,
+  name: Type.Optional(Type.String({ description: 'only tasks of this name' }))
+})
+
+/** The query of an export of history. */
+export const exportQuery = closed({
+  ...readFields,
+  cursor: Type.Optional(Type.String({ description: '`next` of the export before' })),
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: MAX_EXPORT_TASKS,
+      description: `tasks in one export, from 1 to ${MAX_EXPORT_TASKS}; ${DEFAULT_EXPORT_TASKS} by default`
     })
   )
 })

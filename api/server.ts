@@ -20,9 +20,13 @@ import type { NodePort } from './ports.ts'
 import { answerProblems, rawProblem, sendProblem, translate } from './problems.ts'
 import { compileValidator } from './queries.ts'
 import { RouteTable } from './route-table.ts'
+import { adviceRoutes } from './routes/advice.ts'
 import { clusterRoutes } from './routes/cluster.ts'
+import { historyRoutes } from './routes/history.ts'
 import { logRoutes } from './routes/logs.ts'
+import { modelRoutes } from './routes/models.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { submitRoutes } from './routes/submit.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { addSharedSchemas } from './schemas.ts'
@@ -74,6 +78,10 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   taskRoutes(app, context)
   logRoutes(app, context)
   clusterRoutes(app, context)
+  policyRoutes(app, context)
+  modelRoutes(app, context)
+  adviceRoutes(app, context)
+  historyRoutes(app, context)
   operationRoutes(app, context)
   await app.ready()
   return app

@@ -83,7 +83,7 @@ function draftOf(task: TaskRequest, now: TimestampMs, prefix: string): TaskDraft
     onLeaseLoss,
     isolation: isolationOf(task, executor, prefix),
     notBefore: notBeforeOf(task, now, prefix),
-    deadlineAt: timestampMs(0)
+    deadlineAt: deadlineOf(task, now, prefix)
   }
 }
 
@@ -242,6 +242,25 @@ function notBeforeOf(task: TaskRequest, now: TimestampMs, prefix: string): Times
     throw exceeded(`${prefix}runAt`, `${task.runAt - now} ms from now`, `at most ${LIMITS.taskDurationMs} ms`)
   }
   return timestampMs(task.runAt + 0)
+}
+
+/** When the task is wanted, or 0. One that has passed already is a mistake: no cluster could keep it. */
+function deadlineOf(task: TaskRequest, now: TimestampMs, prefix: string): TimestampMs {
+  const { deadlineMs, deadlineAt } = task
+  if (deadlineAt === undefined) {
+    if (deadlineMs === undefined) return timestampMs(0)
+    const lengthMs = lengthOf(deadlineMs, 0, `${prefix}deadlineMs`)
+    if (lengthMs === 0) throw invalid(`${prefix}deadlineMs`, deadlineMs, 'a length of time above 0')
+    return timestampMs(now + lengthMs)
+  }
+  const field = `${prefix}deadlineAt`
+  if (deadlineMs !== undefined) throw invalid(field, deadlineAt, 'either deadlineMs or deadlineAt, not both')
+  const at = typeof deadlineAt === 'number' ? deadlineAt : Date.parse(deadlineAt)
+  if (!(at > now)) throw invalid(field, deadlineAt, 'a point of time that is still to come')
+  if (at > now + LIMITS.taskDurationMs) {
+    throw exceeded(field, `${at - now} ms from now`, `at most ${LIMITS.taskDurationMs} ms`)
+  }
+  return timestampMs(at)
 }
 
 function exceeded(field: string, got: string, expected: string): AppError {

@@ -1,5 +1,6 @@
 /** Tasks as the API shows them: from a live task or a history row to the shapes of `base/wire/task-reply.ts`. Pure. */
 import { formatTaskId } from '../base/ids.ts'
+import type { HistoryTask } from '../base/wire/history.ts'
 import type {
   TaskResultReply,
   TaskStatusReply,
@@ -8,7 +9,7 @@ import type {
   WireTaskError
 } from '../base/wire/task-reply.ts'
 import type { HistoryRow, Placement, StoredSpec, Task, TaskStatus } from '../scheduler/types.ts'
-import type { KnownTaskRecord, TaskContents } from './ports.ts'
+import type { KnownTaskRecord, TaskContents, TaskOutlook } from './ports.ts'
 
 const decoder = new TextDecoder()
 
@@ -77,8 +78,8 @@ function errorOf(error: WireTaskError | undefined): WireTaskError | undefined {
     : { code: error.code, message: error.message, retryable: error.retryable }
 }
 
-/** A task in full. */
-export function viewOf(record: KnownTaskRecord, contents: TaskContents): TaskView {
+/** A task in full, with what is expected of it while it is live. */
+export function viewOf(record: KnownTaskRecord, contents: TaskContents, outlook?: TaskOutlook): TaskView {
   if (record.kind === 'live') {
     const { task } = record
     return {
@@ -87,7 +88,8 @@ export function viewOf(record: KnownTaskRecord, contents: TaskContents): TaskVie
       waitingOn: task.waitingOn,
       ...present('notBefore', task.notBefore),
       ...present('placement', task.placement === undefined ? undefined : placementOf(task.placement)),
-      ...present('fencingToken', task.placement?.token)
+      ...present('fencingToken', task.placement?.token),
+      ...(outlook === undefined ? {} : { ...outlook, alarms: [...outlook.alarms] })
     }
   }
   const { row } = record
@@ -104,7 +106,15 @@ export function viewOf(record: KnownTaskRecord, contents: TaskContents): TaskVie
 
 type SpecFields = Omit<
   TaskView,
-  keyof TaskSummary | 'placement' | 'fencingToken' | 'waitingOn' | 'result' | 'notBefore'
+  | keyof TaskSummary
+  | 'placement'
+  | 'fencingToken'
+  | 'waitingOn'
+  | 'result'
+  | 'notBefore'
+  | 'predicted'
+  | 'eta'
+  | 'alarms'
 >
 
 function specFields(spec: StoredSpec, contents: TaskContents): SpecFields {
@@ -121,7 +131,8 @@ function specFields(spec: StoredSpec, contents: TaskContents): SpecFields {
     delivery: spec.delivery,
     idempotent: spec.idempotent,
     onLeaseLoss: spec.onLeaseLoss,
-    isolation: spec.isolation
+    isolation: spec.isolation,
+    ...present('deadlineAt', spec.deadlineAt)
   }
 }
 
@@ -160,5 +171,34 @@ export function resultReplyOf(row: HistoryRow, contents: TaskContents): TaskResu
     status: row.status,
     ...(result === undefined ? {} : { result }),
     ...present('error', errorOf(row.error))
+  }
+}
+
+/** An ended task as an export of history shows it. */
+export function historyTaskOf(row: HistoryRow): HistoryTask {
+  const { spec } = row
+  return {
+    id: formatTaskId(row.id),
+    group: formatTaskId(row.group),
+    name: spec.name,
+    tenant: spec.tenant,
+    executor: spec.executor,
+    priority: spec.priority,
+    resources: spec.resources,
+    nodeSelector: spec.nodeSelector,
+    needs: spec.needs.map((need) => formatTaskId(need.id)),
+    inputBytes: 'sizeBytes' in spec.input ? spec.input.sizeBytes : spec.input.length,
+    limitMs: spec.startToCloseMs,
+    idempotent: spec.idempotent,
+    status: row.status,
+    attempts: row.attempts,
+    submittedAt: row.submittedAt,
+    ...present('readyAt', row.readyAt),
+    ...present('startedAt', row.startedAt),
+    finishedAt: row.finishedAt,
+    ...present('deadlineAt', spec.deadlineAt),
+    ...present('node', row.node),
+    runMs: row.runMs,
+    peakMemoryBytes: row.peakMemoryBytes
   }
 }

@@ -19,7 +19,7 @@ import type {
   TaskView
 } from '../../base/wire/task-reply.ts'
 import type { TaskStatus } from '../../scheduler/types.ts'
-import { knownRecord, settle, taskIdOf } from '../context.ts'
+import { knownRecord, outlookOf, settle, taskIdOf } from '../context.ts'
 import type { ReadQuery, RouteContext } from '../context.ts'
 import type { KnownTaskRecord } from '../ports.ts'
 import { listQuery, replies, taskParams, taskQuery } from '../schemas.ts'
@@ -56,7 +56,9 @@ export function taskRoutes(app: FastifyInstance, context: RouteContext): void {
     },
     async (request, reply): Promise<TaskView> => {
       const record = await readTask(context, request.params.id, request.query, reply)
-      return viewOf(record, await port.contents(record))
+      const contents = await port.contents(record)
+      if (record.kind === 'ended') return viewOf(record, contents)
+      return viewOf(record, contents, await outlookOf(context, record.task, request.id))
     }
   )
   app.get<TaskRoute>(

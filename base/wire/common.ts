@@ -34,6 +34,17 @@ export type Duration = Static<typeof DurationSchema>
 
 /** Milliseconds since the Unix epoch. */
 export const TimestampSchema = Type.Integer({ minimum: 0, description: 'milliseconds since the Unix epoch' })
+const DATE_TIME_PATTERN =
+  '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})$'
+
+/** A point of time in a request: milliseconds since the Unix epoch, or ISO 8601 text with an offset. */
+export const MomentInputSchema = Type.Union(
+  [Type.Integer({ minimum: 0 }), Type.String({ pattern: DATE_TIME_PATTERN })],
+  {
+    description:
+      'a point of time: milliseconds since the Unix epoch, or text such as "2027-01-31T18:00:00Z" or "2027-01-31T18:00+01:00"'
+  }
+)
 /** Milliseconds. */
 export const MillisecondsSchema = Type.Integer({ minimum: 0, description: 'milliseconds' })
 /** A count, an index, a term: a safe integer ≥ 0. */

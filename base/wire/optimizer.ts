@@ -141,8 +141,8 @@ export const ModelStatusSchema = closed(
     mode: ModelModeSchema,
     node: NodeIdSchema,
     leading: Type.Boolean({ description: 'whether the answering node leads: only a leader trains' }),
-    serving: Type.Optional(CountSchema),
-    shadow: Type.Optional(CountSchema),
+    serving: Type.Optional(reference(ModelViewSchema)),
+    shadow: Type.Optional(reference(ModelViewSchema)),
     trainer: Type.Optional(
       closed({
         state: Type.String({ description: 'waiting | starting | training | frozen | failed' }),

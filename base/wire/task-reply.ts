@@ -12,6 +12,7 @@ import {
   closed,
   reference
 } from './common.ts'
+import { AlarmSchema, EtaSchema, PredictedSchema } from './forecast.ts'
 
 export const TaskErrorSchema = closed(
   {
@@ -75,6 +76,7 @@ export const TaskViewSchema = closed(
     onLeaseLoss: Type.String(),
     isolation: Type.String(),
     notBefore: Type.Optional(TimestampSchema),
+    deadlineAt: Type.Optional(TimestampSchema),
     placement: Type.Optional(
       closed({
         node: NodeIdSchema,
@@ -87,7 +89,10 @@ export const TaskViewSchema = closed(
       })
     ),
     fencingToken: Type.Optional(CountSchema),
-    peakMemoryBytes: Type.Optional(CountSchema)
+    peakMemoryBytes: Type.Optional(CountSchema),
+    predicted: Type.Optional(reference(PredictedSchema)),
+    eta: Type.Optional(reference(EtaSchema)),
+    alarms: Type.Optional(Type.Array(reference(AlarmSchema)))
   },
   { $id: 'Task', description: 'A task in full: what was asked for, how far it is, what came of it.' }
 )

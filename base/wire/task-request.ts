@@ -9,6 +9,7 @@ import { minute, second } from '../units.ts'
 import {
   DurationSchema,
   LabelsSchema,
+  MomentInputSchema,
   ResourcesSchema,
   TimestampSchema,
   closed,
@@ -151,7 +152,9 @@ export const TaskRequestSchema = closed(
       Type.Enum(['process', 'thread'], { type: 'string', description: 'process | thread' })
     ),
     delayMs: Type.Optional(DurationSchema),
-    runAt: Type.Optional(TimestampSchema)
+    runAt: Type.Optional(TimestampSchema),
+    deadlineMs: Type.Optional(DurationSchema),
+    deadlineAt: Type.Optional(MomentInputSchema)
   },
   {
     $id: 'TaskRequest',

@@ -24,6 +24,8 @@ import { orderSubmission } from '../../scheduler/dag.ts'
 import type { Explanation } from '../../scheduler/explain.ts'
 import type { HistoryRow, Task, TaskError, TaskSpec, TerminalStatus } from '../../scheduler/types.ts'
 
+import { FakeOptimizer } from './fake-optimizer.ts'
+
 const NO_BYTES = new Uint8Array(0)
 const SUBMITTED_AT = timestampMs(1_700_000_000_000)
 
@@ -33,6 +35,7 @@ export class FakeNode implements NodePort {
   readonly retired = new Set<TaskId>()
   readonly chunks = new Map<TaskId, LogChunk[]>()
   readonly submissions: SubmitRequest[] = []
+  readonly optimizer = new FakeOptimizer()
   readonly #keys = new Map<string, { fingerprint: string; ids: readonly TaskId[] }>()
   readonly #waiting = new Set<() => void>()
   applied = 7
@@ -163,7 +166,7 @@ export class FakeNode implements NodePort {
     const record = this.records.get(id)
     if (record?.kind !== 'live') return undefined
     const { placement } = record.task
-    if (placement !== undefined) return { type: 'placed', placement }
+    if (placement !== undefined) return { type: 'placed', placement, copy: undefined }
     return { type: 'in-line', nodes: [{ node: nodeId(1), verdict: 'fits' }], readyTasks: 1 }
   }
 
@@ -235,6 +238,8 @@ export class FakeNode implements NodePort {
       startedAt: timestampMs(task.submittedAt + 5),
       finishedAt: timestampMs(task.submittedAt + 25),
       attempts: 1,
+      copies: 0,
+      attempt: 1,
       node: nodeId(1),
       token: fencingToken(9),
       result: end.result === undefined ? NO_BYTES : new TextEncoder().encode(JSON.stringify(end.result)),
@@ -257,6 +262,7 @@ export class FakeNode implements NodePort {
       incarnation: incarnation(4),
       token: fencingToken(9),
       attempt: 1,
+      isCopy: false,
       placedAt: SUBMITTED_AT,
       startedAt: SUBMITTED_AT,
       stopReason: undefined
@@ -314,8 +320,10 @@ function liveTask(id: TaskId, group: TaskId, spec: TaskSpec): Task {
     readyAt: SUBMITTED_AT,
     attempts: 0,
     uncounted: 0,
+    copies: 0,
     lastToken: fencingToken(0),
     placement: undefined,
+    copy: undefined,
     lastError: undefined,
     lastFailedOn: undefined,
     rowFlags: 0,

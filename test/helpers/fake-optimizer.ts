@@ -1,0 +1,199 @@
+/** An optimizer in memory behind the port of the HTTP server: says fixed things, and notes what it was told. */
+import type {
+  ComparisonRequest,
+  GroupOutlook,
+  OptimizerPort,
+  PredictionDetail,
+  TaskOutlook
+} from '../../api/ports.ts'
+import { AppError } from '../../base/errors.ts'
+import { formatTaskId, nodeId } from '../../base/ids.ts'
+import type { Alarm, Eta, Suggestion } from '../../base/wire/forecast.ts'
+import type {
+  ModelCalibration,
+  ModelMode,
+  ModelStatus,
+  ModelView,
+  PolicyComparison,
+  PolicyView
+} from '../../base/wire/optimizer.ts'
+import type { Task } from '../../scheduler/types.ts'
+
+const AT = 1_700_000_000_000
+const ETA: Eta = {
+  startAt: { p50At: AT + 1000, p90At: AT + 2000 },
+  finishAt: { p50At: AT + 3000, p90At: AT + 9000 },
+  forecastAt: AT
+}
+
+export class FakeOptimizer implements OptimizerPort {
+  current = 'least-loaded'
+  mode: ModelMode = 'auto'
+  serving: number | undefined = 2
+  readonly comparisons: ComparisonRequest[] = []
+  /** Thrown by the next outlook. */
+  failNext: Error | undefined
+
+  policy = (): PolicyView => ({
+    current: this.current,
+    running: this.current,
+    since: AT,
+    available: [
+      { name: 'fifo', about: 'order of readiness' },
+      { name: 'least-loaded', about: 'priority, then readiness' },
+      { name: 'learned', about: 'predicted run times' }
+    ],
+    decisions: { count: 10, p50Us: 2.5, p99Us: 11 },
+    fallbacks: 0
+  })
+
+  setPolicy = (name: string): Promise<void> => {
+    this.current = name
+    return Promise.resolve()
+  }
+
+  compare = (request: ComparisonRequest): Promise<PolicyComparison> => {
+    this.comparisons.push(request)
+    return Promise.resolve({
+      base: this.current,
+      tasks: request.tasks,
+      nodes: 3,
+      fromAt: AT,
+      toAt: AT + 60_000,
+      load: 0.7,
+      policies: request.policies.map((policy) => ({
+        policy,
+        meanJctMs: 1500,
+        p95JctMs: 4000,
+        boundedSlowdown: 1.5,
+        gain: { mean: 0.1, ci95: { low: 0.02, high: 0.18 } }
+      }))
+    })
+  }
+
+  models = (): ModelView[] =>
+    [3, 2, 1].map((version) => ({
+      version,
+      state: version === this.serving ? 'serving' : version === 3 ? 'shadow' : 'retired',
+      publishedAt: AT,
+      changedAt: AT,
+      trainedOn: 100 * version,
+      sizeBytes: 30_000,
+      evaluation: { logLoss: 2.5 },
+      reason: 'better by 4 %'
+    }))
+
+  modelStatus = (): ModelStatus => {
+    const serving = this.models().find(({ state }) => state === 'serving')
+    const shadow = this.models().find(({ state }) => state === 'shadow')
+    return {
+      mode: this.mode,
+      node: nodeId(2),
+      leading: true,
+      ...(serving === undefined ? {} : { serving }),
+      ...(shadow === undefined ? {} : { shadow }),
+      trainer: { state: 'training', backend: 'wasm', cpuShare: 0.04, rows: 900, steps: 12, restarts: 0 },
+      predictions: { count: 500, maeLn: 0.8, coverage90: 0.91, coverage99: 0.99 },
+      experts: { statistics: 0.6, network: 0.4 },
+      driftingClasses: 1,
+      memoryBytes: 1_000_000,
+      alarms: []
+    }
+  }
+
+  calibration = (): ModelCalibration => ({
+    count: 500,
+    maeLn: 0.8,
+    coverage90: 0.91,
+    coverage99: 0.99,
+    reliability: [{ level: 0.5, observed: 0.52 }],
+    tenants: [
+      {
+        tenant: 'default',
+        count: 500,
+        coverage90: 0.91,
+        coverage99: 0.99,
+        pit: [50, 50, 50, 50, 50, 50, 50, 50, 50, 50]
+      }
+    ]
+  })
+
+  promote = (version: number): Promise<void> => {
+    if (version > 3) return Promise.reject(new AppError('MODEL_NOT_FOUND', `there is no model ${version}`))
+    this.serving = version
+    return Promise.resolve()
+  }
+
+  rollBack = (): Promise<void> => {
+    if (this.serving === undefined)
+      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'no model serves'))
+    this.serving = undefined
+    return Promise.resolve()
+  }
+
+  setModelMode = (mode: ModelMode): Promise<void> => {
+    this.mode = mode
+    return Promise.resolve()
+  }
+
+  outlook = (task: Task): Promise<TaskOutlook> => {
+    const error = this.failNext
+    this.failNext = undefined
+    if (error !== undefined) return Promise.reject(error)
+    return Promise.resolve({
+      predicted: {
+        medianMs: 2000,
+        p90Ms: 5000,
+        p99Ms: 9000,
+        failureProbability: 0.01,
+        memoryP95Bytes: 1_000_000,
+        by: 'model 2'
+      },
+      eta: ETA,
+      alarms: task.spec.deadlineAt > 0 ? [this.#deadlineAlarm(task)] : []
+    })
+  }
+
+  groupOutlook = (): Promise<GroupOutlook> =>
+    Promise.resolve({ eta: { finishAt: ETA.finishAt, forecastAt: AT }, alarms: [] })
+
+  expectedMs = (): number => 20
+
+  explain = (): PredictionDetail => ({
+    quantiles: [
+      { q: 0.5, ms: 2000 },
+      { q: 0.9, ms: 5000 }
+    ],
+    experts: [{ name: 'statistics', weight: 1, medianMs: 2000 }],
+    contributions: [{ feature: 'name', factor: 1.4 }],
+    nodes: [{ node: nodeId(1), medianMs: 1900 }]
+  })
+
+  alarms = (): Promise<Alarm[]> =>
+    Promise.resolve([{ kind: 'model', message: 'model 3 was rejected: not a number', since: AT }])
+
+  suggestions = (name: string | undefined): Suggestion[] =>
+    name === 'rare'
+      ? []
+      : [
+          {
+            name: 'resize',
+            tenant: 'default',
+            samples: 100,
+            memory: { requestedBytes: 0, p95Bytes: 10_000_000, suggestedBytes: 12_582_912, samples: 100 },
+            timeout: { currentMs: 0, p99Ms: 4000, suggestedMs: 12_000, samples: 100 }
+          }
+        ]
+
+  #deadlineAlarm(task: Task): Alarm {
+    return {
+      kind: 'deadline',
+      message: 'its deadline is earlier than its predicted p90 finish',
+      id: formatTaskId(task.id),
+      name: task.spec.name,
+      since: AT,
+      deadlineAt: task.spec.deadlineAt,
+      finishP90At: ETA.finishAt.p90At
+    }
+  }
+}
