@@ -15,6 +15,13 @@ export function parseCount(text: string): number {
   return parseInteger(text, 0, 10_000)
 }
 
+/** A share in (0, 1]. */
+export function parseShare(text: string): number {
+  const value = Number(text)
+  if (/^[\d.]+$/.test(text) && value > 0 && value <= 1) return value
+  throw new InvalidArgumentError(`got "${text}", expected a share above 0, up to 1`)
+}
+
 export function parseLabels(
   text: string,
   former: Readonly<Record<string, string>>

@@ -1,40 +1,140 @@
 /** The node's figures as Prometheus text. Read from the runtime when scraped; nothing is counted twice. */
 import { Counter, Gauge, Registry } from 'prom-client'
+import type { Learning } from '../optimizer/learning.ts'
 import type { NodeMetrics, NodeRuntime } from '../../runtime/node-runtime.ts'
 
 export interface NodeMetricsPage {
   render(): Promise<{ readonly contentType: string; readonly text: string }>
 }
 
-/** Name, help and how to read each figure. Names end in their unit; `_total` only rises. */
-const FIGURES: readonly (readonly [
-  string,
-  string,
-  (runtime: NodeRuntime, metrics: NodeMetrics) => number
-])[] = [
-  ['dtss_raft_term', 'Current Raft term', (r) => r.raftStatus().hardState.term],
-  ['dtss_raft_commit_index', 'Highest committed log index', (r) => r.committed],
-  ['dtss_raft_applied_index', 'Highest applied log index', (r) => r.appliedIndex],
-  ['dtss_raft_is_leader', '1 while this node leads', (r) => (r.reigning ? 1 : 0)],
-  ['dtss_raft_turns_total', 'Raft turns run', (_, m) => m.turns],
-  ['dtss_raft_longest_turn_seconds', 'Longest raft turn since the start', (_, m) => m.longestTurnMs / 1000],
-  ['dtss_raft_dropped_frames_total', 'Frames that did not decode', (_, m) => m.droppedFrames],
-  ['dtss_wal_syncs_total', 'Writes that waited for the disk', (_, m) => m.wal.syncs],
-  ['dtss_wal_written_bytes_total', 'Bytes handed to the disk', (_, m) => m.wal.bytesWritten],
-  ['dtss_wal_sync_p99_seconds', 'p99 of the last 1,024 log writes', (_, m) => m.wal.syncMs.p99 / 1000],
-  ['dtss_wal_segments', 'Segments of the log', (_, m) => m.wal.segments],
-  ['dtss_tasks_live', 'Tasks that have not ended', (r) => r.state.tasks.size],
-  ['dtss_tasks_ready', 'Tasks that wait for a slot', (r) => r.state.ready.size],
-  ['dtss_tasks_kept', 'Ended tasks that have not retired', (r) => r.state.tombstones.size],
-  ['dtss_attempts_running', 'Attempts running on this node', (_, m) => m.running],
-  ['dtss_proposals_outstanding', 'Proposals that wait for their outcome', (_, m) => m.outstanding]
+/** What one scrape reads. */
+interface Sources {
+  readonly runtime: NodeRuntime
+  readonly metrics: NodeMetrics
+  readonly learning: Learning
+  readonly estimator: ReturnType<Learning['estimator']['status']>
+}
+
+type Figure = readonly [name: string, help: string, read: (sources: Sources) => number]
+
+/** Names end in their unit; `_total` only rises. */
+const FIGURES: readonly Figure[] = [
+  ['dtss_raft_term', 'Current Raft term', ({ runtime: r }) => r.raftStatus().hardState.term],
+  ['dtss_raft_commit_index', 'Highest committed log index', ({ runtime: r }) => r.committed],
+  ['dtss_raft_applied_index', 'Highest applied log index', ({ runtime: r }) => r.appliedIndex],
+  ['dtss_raft_is_leader', '1 while this node leads', ({ runtime: r }) => (r.reigning ? 1 : 0)],
+  ['dtss_raft_turns_total', 'Raft turns run', ({ metrics: m }) => m.turns],
+  [
+    'dtss_raft_longest_turn_seconds',
+    'Longest raft turn since the start',
+    ({ metrics: m }) => m.longestTurnMs / 1000
+  ],
+  ['dtss_raft_dropped_frames_total', 'Frames that did not decode', ({ metrics: m }) => m.droppedFrames],
+  ['dtss_wal_syncs_total', 'Writes that waited for the disk', ({ metrics: m }) => m.wal.syncs],
+  ['dtss_wal_written_bytes_total', 'Bytes handed to the disk', ({ metrics: m }) => m.wal.bytesWritten],
+  [
+    'dtss_wal_sync_p99_seconds',
+    'p99 of the last 1,024 log writes',
+    ({ metrics: m }) => m.wal.syncMs.p99 / 1000
+  ],
+  ['dtss_wal_segments', 'Segments of the log', ({ metrics: m }) => m.wal.segments],
+  ['dtss_tasks_live', 'Tasks that have not ended', ({ runtime: r }) => r.state.tasks.size],
+  ['dtss_tasks_ready', 'Tasks that wait for a slot', ({ runtime: r }) => r.state.ready.size],
+  ['dtss_tasks_kept', 'Ended tasks that have not retired', ({ runtime: r }) => r.state.tombstones.size],
+  ['dtss_attempts_running', 'Attempts running on this node', ({ metrics: m }) => m.running],
+  ['dtss_proposals_outstanding', 'Proposals that wait for their outcome', ({ metrics: m }) => m.outstanding],
+  [
+    'dtss_policy_decisions',
+    'Latest decisions that are measured',
+    ({ runtime: r }) => r.policyStatus.decisions.count
+  ],
+  [
+    'dtss_policy_decision_p50_seconds',
+    'p50 of the latest decisions of this leader',
+    ({ runtime: r }) => r.policyStatus.decisions.p50Us / 1e6
+  ],
+  [
+    'dtss_policy_decision_p99_seconds',
+    'p99 of the latest decisions of this leader',
+    ({ runtime: r }) => r.policyStatus.decisions.p99Us / 1e6
+  ],
+  [
+    'dtss_policy_failures_total',
+    'Policies that failed and were replaced',
+    ({ runtime: r }) => r.policyStatus.failures
+  ],
+  [
+    'dtss_predictions_scored_total',
+    'Predictions that were compared with what came',
+    ({ estimator: e }) => e.predictions
+  ],
+  ['dtss_prediction_error_ln', 'Mean absolute error of ln(run time), rolling', ({ estimator: e }) => e.maeLn],
+  [
+    'dtss_prediction_coverage_p90',
+    'Share of run times at or below the predicted p90',
+    ({ estimator: e }) => e.coverage90
+  ],
+  [
+    'dtss_prediction_coverage_p99',
+    'Share of run times at or below the predicted p99',
+    ({ estimator: e }) => e.coverage99
+  ],
+  [
+    'dtss_prediction_drifting_classes',
+    'Classes whose run times have shifted',
+    ({ estimator: e }) => e.driftingClasses
+  ],
+  [
+    'dtss_model_serving_version',
+    'Version of the model that predicts; 0 for none',
+    ({ learning: l }) => l.book.serving?.version ?? 0
+  ],
+  [
+    'dtss_model_shadow_version',
+    'Version of the model on trial; 0 for none',
+    ({ learning: l }) => l.book.shadow?.version ?? 0
+  ],
+  [
+    'dtss_model_shadow_scored',
+    'Attempts that the shadow was scored on',
+    ({ learning: l }) => l.guard.shadowScored
+  ],
+  [
+    'dtss_model_promotions_total',
+    'Models that this node promoted as a leader',
+    ({ learning: l }) => l.guard.counts.promote
+  ],
+  [
+    'dtss_model_rejections_total',
+    'Models that this node rejected as a leader',
+    ({ learning: l }) => l.guard.counts.reject
+  ],
+  [
+    'dtss_model_rollbacks_total',
+    'Models that this node rolled back as a leader',
+    ({ learning: l }) => l.guard.counts['roll-back']
+  ],
+  ['dtss_model_alarms', 'Alarms about models and the policy', ({ learning: l }) => l.alarms().length],
+  ['dtss_trainer_running', '1 while this node trains', ({ learning: l }) => (l.trainer.running ? 1 : 0)],
+  [
+    'dtss_trainer_cpu_share',
+    'Of one core, over the last minute',
+    ({ learning: l }) => l.trainer.progress?.cpuShare ?? 0
+  ],
+  [
+    'dtss_trainer_steps',
+    'Steps of the training under way',
+    ({ learning: l }) => l.trainer.progress?.steps ?? 0
+  ],
+  ['dtss_trainer_rows', 'Training rows that this node keeps', ({ learning: l }) => l.rows],
+  ['dtss_trainer_failures_total', 'Training threads that failed', ({ learning: l }) => l.trainer.restarts]
 ]
 
-export function createMetrics(runtime: NodeRuntime): NodeMetricsPage {
+export function createMetrics(runtime: NodeRuntime, learning: Learning): NodeMetricsPage {
   const registry = new Registry()
   const registers = [registry]
   // Read once a scrape: percentiles are worked out anew each time.
-  let current = runtime.metrics()
+  let current = sourcesOf(runtime, learning)
   for (const [name, help, read] of FIGURES) {
     if (name.endsWith('_total')) {
       new Counter({
@@ -43,7 +143,7 @@ export function createMetrics(runtime: NodeRuntime): NodeMetricsPage {
         registers,
         collect() {
           this.reset()
-          this.inc(read(runtime, current))
+          this.inc(read(current))
         }
       })
     } else {
@@ -52,15 +152,19 @@ export function createMetrics(runtime: NodeRuntime): NodeMetricsPage {
         help,
         registers,
         collect() {
-          this.set(read(runtime, current))
+          this.set(read(current))
         }
       })
     }
   }
   return {
     render: async () => {
-      current = runtime.metrics()
+      current = sourcesOf(runtime, learning)
       return { contentType: registry.contentType, text: await registry.metrics() }
     }
   }
+}
+
+function sourcesOf(runtime: NodeRuntime, learning: Learning): Sources {
+  return { runtime, learning, metrics: runtime.metrics(), estimator: learning.estimator.status() }
 }

@@ -9,6 +9,7 @@ import type {
   LogChunk,
   LogQuery,
   NodePort,
+  OptimizerPort,
   SubmitReceipt,
   SubmitRequest,
   TaskContents,
@@ -39,9 +40,10 @@ export interface NodePortInput {
   readonly runtime: NodeRuntime
   readonly clusterId: string
   readonly metrics: NodeMetricsPage
+  readonly optimizer: OptimizerPort
 }
 
-export function createNodePort({ runtime, clusterId, metrics }: NodePortInput): NodePort {
+export function createNodePort({ runtime, clusterId, metrics, optimizer }: NodePortInput): NodePort {
   const task = (id: TaskId): TaskRecord | Promise<TaskRecord> => findTask(runtime, id)
   return {
     nodeId: runtime.nodeId,
@@ -61,6 +63,7 @@ export function createNodePort({ runtime, clusterId, metrics }: NodePortInput): 
     tasks: (query: TaskQuery): Promise<TaskRecordPage> => listTasks(runtime, query),
     logs: (id, query: LogQuery): AsyncIterable<LogChunk> => followLogs(runtime, id, query),
     explain: (id) => explain(runtime.state, id),
+    optimizer,
     cluster: (): Promise<ClusterInfo> => clusterInfo(runtime, clusterId),
     nodes: (): readonly NodeInfo[] => nodeInfos(runtime),
     leave: (id) => leave(runtime, id),

@@ -19,6 +19,7 @@ import { createDisk } from '../disk/disk.ts'
 import { createLevelStores } from '../store/level-store.ts'
 import { createAttemptHost } from '../supervisor/attempt-host.ts'
 import type { PoolOptions } from '../supervisor/options.ts'
+import { Learning, type LearningSettings } from '../optimizer/learning.ts'
 import { createClock } from '../system/clock.ts'
 import { createEntropy } from '../system/entropy.ts'
 import { createTimers } from '../system/timers.ts'
@@ -26,6 +27,7 @@ import { createLibp2pTransport, generatePeerKey } from '../transport/libp2p-tran
 import { newClusterId, readIdentity, writeIdentity, type Identity } from './identity.ts'
 import { createMetrics } from './metrics.ts'
 import { createNodePort } from './node-port.ts'
+import { createOptimizerPort } from './optimizer-port.ts'
 
 export interface StartOptions {
   readonly dataFolder: string
@@ -46,6 +48,7 @@ export interface StartOptions {
   readonly timing: Timing
   readonly allowedHosts?: readonly string[]
   readonly pool?: PoolOptions
+  readonly learning?: LearningSettings
   readonly version: string
   readonly logger: Logger
   /** Something failed that the node must not survive. */
@@ -95,18 +98,27 @@ async function startOver(
   initialPeers: readonly PeerAddress[]
 ): Promise<RunningNode> {
   let failed = false
+  const learning = new Learning({
+    logger: options.logger,
+    now: () => performance.now(),
+    seed: () => ports.entropy.uint32(),
+    ...options.learning
+  })
   const runtime = await NodeRuntime.open({
     ports,
     config: runtimeConfig(options, identity, ports.transport),
     folder: options.dataFolder,
     initialPeers,
+    policies: learning.policies,
+    ...learning.hooks(),
     onFatal: (error) => {
       failed = true
       options.onFatal(error)
     }
   })
   try {
-    const { app, url } = await serve(options, ports, identity, runtime)
+    await learning.attach(runtime)
+    const { app, url } = await serve(options, ports, identity, { runtime, learning })
     const addresses = ports.transport.addresses()
     return {
       nodeId: identity.nodeId,
@@ -115,11 +127,13 @@ async function startOver(
       runtime,
       stop: async (timeoutMs = STOP_TIMEOUT_MS) => {
         await app.close()
+        await learning.close()
         if (!failed) await runtime.stop(timeoutMs)
         await ports.disk.close()
       }
     }
   } catch (error) {
+    await learning.close()
     await runtime.abandon()
     throw error
   }
@@ -130,9 +144,14 @@ async function serve(
   options: StartOptions,
   ports: RuntimePorts,
   identity: Identity,
-  runtime: NodeRuntime
+  { runtime, learning }: { readonly runtime: NodeRuntime; readonly learning: Learning }
 ): Promise<{ readonly app: Awaited<ReturnType<typeof createServer>>; readonly url: string }> {
-  const port = createNodePort({ runtime, clusterId: identity.clusterId, metrics: createMetrics(runtime) })
+  const port = createNodePort({
+    runtime,
+    clusterId: identity.clusterId,
+    metrics: createMetrics(runtime, learning),
+    optimizer: createOptimizerPort(runtime, learning)
+  })
   const app = await createServer({
     port,
     log: options.logger,

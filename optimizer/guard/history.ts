@@ -6,6 +6,8 @@
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { TimestampMs } from '../../base/units.ts'
+import { timestampMs } from '../../base/units.ts'
+import type { AttemptFeedback, TaskView } from '../../scheduler/policy.ts'
 import type { HistoryRow, Labels, Resources } from '../../scheduler/types.ts'
 
 /** An ended task that ran. */
@@ -24,6 +26,7 @@ export interface FinishedTask {
   readonly limitMs: number
   readonly idempotent: boolean
   readonly needs: readonly TaskId[]
+  readonly submittedAt: TimestampMs
   /** When it could have been placed at the earliest, but for its needs. */
   readonly arrivedAt: TimestampMs
   readonly readyAt: TimestampMs
@@ -54,6 +57,7 @@ export function finishedTask(row: HistoryRow): FinishedTask | undefined {
     limitMs: spec.startToCloseMs,
     idempotent: spec.idempotent,
     needs: spec.needs.map((need) => need.id),
+    submittedAt: row.submittedAt,
     arrivedAt: spec.notBefore > row.submittedAt ? spec.notBefore : row.submittedAt,
     readyAt: row.readyAt,
     finishedAt: row.finishedAt,
@@ -61,6 +65,42 @@ export function finishedTask(row: HistoryRow): FinishedTask | undefined {
     runMs,
     peakMemoryBytes: row.peakMemoryBytes,
     succeeded: status === 'succeeded'
+  }
+}
+
+/** What an estimator would have been told when the task's last attempt ended. */
+export function feedbackOf(task: FinishedTask): AttemptFeedback {
+  return {
+    task: viewOf(task),
+    node: task.node,
+    end: task.succeeded ? 'succeeded' : 'failed',
+    runMs: task.runMs,
+    peakMemoryBytes: task.peakMemoryBytes
+  }
+}
+
+function viewOf(task: FinishedTask): TaskView {
+  return {
+    id: task.id,
+    group: task.group,
+    name: task.name,
+    tenant: task.tenant,
+    executor: task.executor,
+    handler: task.handler,
+    priority: task.priority,
+    resources: task.resources,
+    nodeSelector: task.nodeSelector,
+    inputBytes: task.inputBytes,
+    limitMs: task.limitMs,
+    submittedAt: task.submittedAt,
+    readyAt: task.readyAt,
+    attempts: 1,
+    idempotent: task.idempotent,
+    deadlineAt: timestampMs(0),
+    lastFailedOn: undefined,
+    lastErrorCode: undefined,
+    needs: task.needs,
+    dependents: []
   }
 }
 

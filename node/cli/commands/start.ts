@@ -6,7 +6,14 @@ import { DEFAULT_PORT } from '../../../base/wire/headers.ts'
 import { DEFAULT_TIMING, LAN_TIMING } from '../../../runtime/config.ts'
 import type { RunningNode } from '../../wiring/start-node.ts'
 import { EXIT, print, printJson, type CliContext } from '../context.ts'
-import { defaultSlots, parseCount, parseLabels, parsePort, parseResources } from '../start-options.ts'
+import {
+  defaultSlots,
+  parseCount,
+  parseLabels,
+  parsePort,
+  parseResources,
+  parseShare
+} from '../start-options.ts'
 import { packageVersion } from '../version.ts'
 
 interface Options {
@@ -24,6 +31,9 @@ interface Options {
   readonly label: Readonly<Record<string, string>>
   readonly resource: Readonly<Record<string, number>>
   readonly timing: string
+  readonly train: boolean
+  readonly trainAfter?: number
+  readonly trainCpu?: number
   readonly allowHost: readonly string[]
   readonly logLevel: string
   readonly json?: boolean
@@ -55,6 +65,9 @@ export function define(command: Command, context: CliContext): void {
     .option('--label <key=value>', 'label for node selectors (repeatable)', parseLabels, {})
     .option('--resource <name=amount>', 'resource offered to tasks (repeatable)', parseResources, {})
     .option('--timing <profile>', 'default | lan (one machine or rack: faster failover)', 'default')
+    .option('--no-train', 'never train a model here, also while leading')
+    .option('--train-after <n>', 'ended attempts before a leader begins to train (default: 256)', parseCount)
+    .option('--train-cpu <share>', 'share of a core that training may use (default: 0.1)', parseShare)
     .option('--allow-host <name>', 'further name that the HTTP API answers to (repeatable)', collect, [])
     .option('--log-level <level>', 'debug | info | warn | error | silent', 'info')
     .option('--json', 'print one JSON object when the node is up')
@@ -86,6 +99,11 @@ async function run(options: Options, context: CliContext): Promise<void> {
     timing: timingOf(options.timing),
     allowedHosts: options.allowHost,
     ...(options.poolProcesses === undefined ? {} : { pool: { warm: options.poolProcesses } }),
+    learning: {
+      trains: options.train,
+      ...(options.trainAfter === undefined ? {} : { trainAfter: options.trainAfter }),
+      ...(options.trainCpu === undefined ? {} : { cpuShare: options.trainCpu })
+    },
     version: packageVersion(),
     logger: createLogger({ level: levelOf(options.logLevel), fields: { data: options.data } }),
     onFatal: (error) => {

@@ -35,6 +35,7 @@ export function finished(id: number, changes: Partial<FinishedTask> = {}): Finis
     limitMs: 0,
     idempotent: false,
     needs: [],
+    submittedAt: at,
     arrivedAt: at,
     readyAt: at,
     finishedAt: timestampMs(at + 100),

@@ -1,0 +1,17 @@
+/** What the optimizer of a node remembers at most, and how it paces itself. */
+import { second } from '../../base/units.ts'
+
+/** Ended tasks that are kept for replays: about 400 bytes each. */
+export const HISTORY_TASKS = 6_000
+/** Newest tasks that are replayed when a model is judged; older ones in the history fit speeds and begin estimators. */
+export const REPLAYED_TASKS = 2_000
+/** Training rows that every node keeps, so that a new leader can go on: about 300 bytes each. */
+export const KEPT_ROWS = 8_000
+/** History rows that a node reads when it starts. */
+export const WARM_UP_ROWS = 20_000
+/** Longest stretch of reading history, or of passing it on, within one turn of the event loop. */
+export const SLICE_MS = 4
+/** Between two looks at what is due. */
+export const BEAT_MS = 250
+/** Longest wait for the log to take a model or a verdict. */
+export const PROPOSE_MS = 10 * second

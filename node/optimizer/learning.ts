@@ -1,0 +1,358 @@
+/**
+ * Learning on one node, put together: who hears of what, and when which part acts.
+ *
+ * Every node observes, so that every node can predict and any can lead. The leader trains (`trainer.ts`) and judges
+ * (`model-guard.ts`); what it decides goes through the log, and every node, itself included, does what the log says
+ * (`model-book.ts`).
+ *
+ * 1. Nothing of this can fail the node: a lost thread, a bad model or a refused proposal is logged and counted, and
+ *    statistics predict.
+ * 2. TensorFlow.js is loaded in the training thread alone, so on leaders that train and nowhere else.
+ */
+import { toAppError } from '../../base/errors.ts'
+import { LIMITS } from '../../base/limits.ts'
+import { second } from '../../base/units.ts'
+import { Advisor } from '../../optimizer/advice/advisor.ts'
+import { createLearnedEstimator, type LearnedEstimator } from './predictor.ts'
+import type { TrainingRow } from './predictor.ts'
+import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
+import type { Verdict } from '../../optimizer/guard/promotion.ts'
+import type { NodeRuntime } from '../../runtime/node-runtime.ts'
+import type { Logger } from '../../runtime/ports/log.ts'
+import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
+import type { PolicyFactory } from '../../scheduler/policy.ts'
+import type { ModelMode } from '../../scheduler/types.ts'
+import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PROPOSE_MS, REPLAYED_TASKS, WARM_UP_ROWS } from './bounds.ts'
+import { ModelBook } from './model-book.ts'
+import { ModelGuard, type ModelDecision } from './model-guard.ts'
+import { policiesOn } from './policies.ts'
+import type { JudgeRequest, ReplayRequest, TrainedModel } from './protocol.ts'
+import { Trainer } from './trainer.ts'
+import { warmUp } from './warm-up.ts'
+import { nodeFacts, tellEvents, tellFinished, tellRunning, type Watchers } from './watching.ts'
+
+export interface LearningSettings {
+  /** Whether this node trains when it leads. Default true. */
+  readonly trains?: boolean
+  /** Attempts that must have ended before a leader begins to train. Default 256. */
+  readonly trainAfter?: number
+  /** Share of one core that training may use, in (0, 1]. Default 0.1. */
+  readonly cpuShare?: number
+}
+
+export interface LearningOptions extends LearningSettings {
+  readonly logger: Logger
+  readonly seed: () => number
+  /** A monotonic clock, in milliseconds. */
+  readonly now: () => number
+}
+
+const TRAIN_AFTER = 256
+const CPU_SHARE = 0.1
+/** Reading history holds up the start of a node no longer than this. */
+const WARM_UP_READ_MS = 1 * second
+
+type Hooks = Pick<RuntimeOptions, 'beforeEvents' | 'onReign' | 'onReplaced' | 'onPolicyFailure'>
+
+export class Learning {
+  readonly estimator: LearnedEstimator
+  /** For the runtime: what a leader may use. */
+  readonly policies: ReadonlyMap<string, PolicyFactory>
+  readonly history = new History(HISTORY_TASKS)
+  readonly book: ModelBook
+  readonly guard: ModelGuard
+  readonly trainer: Trainer
+  readonly #options: LearningOptions
+  readonly #rows: TrainingRow[] = []
+  #newTasks: FinishedTask[] = []
+  #runtime: NodeRuntime | undefined
+  #advisor: Advisor | undefined
+  #timer: NodeJS.Timeout | undefined
+  #reigns = false
+  #stopped = false
+  #warmedUp = 0
+  #lastFinishedAt = 0
+  /** A model was asked for, or is being proposed. */
+  #awaitsModel = false
+  #policyAlarm: string | undefined
+
+  constructor(options: LearningOptions) {
+    this.#options = options
+    const { logger, now, seed, cpuShare = CPU_SHARE } = options
+    this.estimator = createLearnedEstimator()
+    this.policies = policiesOn(this.estimator)
+    this.book = new ModelBook(logger, (model) => {
+      this.estimator.useModel(model)
+    })
+    this.guard = new ModelGuard({
+      judge: (request) => this.#judge(request),
+      decide: (decision) => this.#decide(decision)
+    })
+    this.trainer = new Trainer({
+      logger,
+      now,
+      cpuShare,
+      seed,
+      onModel: (model) => {
+        void this.#publish(model)
+      }
+    })
+  }
+
+  /** What the runtime is opened with. */
+  hooks(): Hooks {
+    return {
+      beforeEvents: (events) => {
+        const runtime = this.#runtime
+        if (runtime === undefined) return
+        tellEvents(this.#watchers(), events, runtime.state)
+        if (events.some(({ type }) => type === 'model-changed')) this.book.sync(runtime.state)
+        if (events.some(({ type }) => type === 'settings-changed')) this.#policyAlarm = undefined
+      },
+      onReign: (reigning) => {
+        this.#reigns = reigning
+        this.guard.forget()
+        this.#awaitsModel = false
+        if (!reigning) {
+          this.#policyAlarm = undefined
+          void this.trainer.end()
+        }
+      },
+      onReplaced: () => {
+        void this.#replaced()
+      },
+      onPolicyFailure: ({ policy, fault, message }) => {
+        this.#policyAlarm = `policy ${policy} ${fault}: ${message}; least-loaded places instead`
+      }
+    }
+  }
+
+  /** The runtime is open and not started: reads what it has, and begins to beat. */
+  async attach(runtime: NodeRuntime): Promise<void> {
+    this.#runtime = runtime
+    const { now, logger } = this.#options
+    const began = now()
+    await this.#catchUp(runtime)
+    const { heapUsed, rss } = process.memoryUsage()
+    logger.info(
+      { tasks: this.#warmedUp, ms: Math.round(now() - began), heapUsed, rss },
+      'learned from the history of this node'
+    )
+    this.#timer = setInterval(() => {
+      this.beat()
+    }, BEAT_MS)
+    this.#timer.unref()
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await this.trainer.end()
+  }
+
+  /** Made anew when the state was replaced. Throws before `attach`. */
+  get advisor(): Advisor {
+    if (this.#advisor === undefined) throw new Error('the node is not open')
+    return this.#advisor
+  }
+
+  /** Who predicts now: `statistics`, or `model 7`. */
+  get predictedBy(): string {
+    const { serving } = this.book
+    return serving?.model === undefined ? 'statistics' : `model ${serving.version}`
+  }
+
+  get reigns(): boolean {
+    return this.#reigns
+  }
+
+  get mode(): ModelMode {
+    return this.#runtime?.state.settings.modelMode ?? 'auto'
+  }
+
+  /** Rows that a trainer would begin with. */
+  get rows(): number {
+    return this.#rows.length
+  }
+
+  /** `waiting`: for a reign or for more attempts. */
+  get trainerState(): 'off' | 'waiting' | 'frozen' | 'starting' | 'training' | 'failed' {
+    if (this.#options.trains === false) return 'off'
+    if (this.mode === 'frozen') return 'frozen'
+    if (this.trainer.failed) return 'failed'
+    if (!this.trainer.running) return 'waiting'
+    return this.trainer.progress === undefined ? 'starting' : 'training'
+  }
+
+  /** What is wrong with models or with the policy. */
+  alarms(): { readonly kind: 'model' | 'policy'; readonly message: string }[] {
+    const { serving, shadow } = this.book
+    const problems = [serving, shadow].flatMap((used) =>
+      used === undefined || used.model !== undefined
+        ? []
+        : [`model ${used.version} does not decode: ${used.problem}`]
+    )
+    const found = this.guard.alarms.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`)
+    if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
+    return [
+      ...[...problems, ...found].map((message) => ({ kind: 'model' as const, message })),
+      ...(this.#policyAlarm === undefined ? [] : [{ kind: 'policy' as const, message: this.#policyAlarm }])
+    ]
+  }
+
+  /** Looks at what is due; otherwise called by a timer. */
+  beat(): void {
+    const runtime = this.#runtime
+    if (runtime === undefined || this.#stopped) return
+    const rows = this.estimator.drainSamples()
+    this.#keep(rows)
+    const acts = this.#reigns && this.mode === 'auto'
+    if (this.#reigns) this.guard.observe(rows, this.book.serving, this.book.shadow, acts)
+    const tasks = this.#newTasks
+    this.#newTasks = []
+    if (!acts || this.#options.trains === false) {
+      if (this.trainer.running) void this.trainer.end()
+      return
+    }
+    if (this.trainer.running) this.trainer.feed(rows, tasks)
+    else this.#beginTraining(runtime)
+    if (this.trainer.running && this.book.shadow === undefined && !this.#awaitsModel) {
+      this.#awaitsModel = true
+      this.trainer.wantModel()
+    }
+  }
+
+  #beginTraining(runtime: NodeRuntime): void {
+    const { trainAfter = TRAIN_AFTER } = this.#options
+    if (this.#rows.length < trainAfter) return
+    const used = this.book.shadow ?? this.book.serving
+    const weights =
+      used?.model === undefined ? undefined : runtime.state.models.get(used.version)?.weights.slice()
+    if (this.trainer.begin(weights, this.#rows, this.history.newest(HISTORY_TASKS))) this.#awaitsModel = false
+  }
+
+  #keep(rows: readonly TrainingRow[]): void {
+    this.#rows.push(...rows)
+    // In one step now and then, since shifting costs as much as the array is long.
+    if (this.#rows.length > KEPT_ROWS * 1.25) this.#rows.splice(0, this.#rows.length - KEPT_ROWS)
+  }
+
+  #watchers(): Watchers {
+    return {
+      estimator: this.estimator,
+      history: this.history,
+      advisor: this.#advisor,
+      onFinished: (task) => {
+        this.#lastFinishedAt = Math.max(this.#lastFinishedAt, task.finishedAt)
+        if (this.trainer.running) this.#newTasks.push(task)
+      }
+    }
+  }
+
+  async #replaced(): Promise<void> {
+    try {
+      if (this.#runtime !== undefined) await this.#catchUp(this.#runtime)
+    } catch (error) {
+      this.#options.logger.warn({ error: toAppError(error).message }, 'history was not read')
+    }
+  }
+
+  async #catchUp(runtime: NodeRuntime): Promise<void> {
+    const { now, seed } = this.#options
+    this.#advisor = new Advisor({
+      state: runtime.state,
+      estimator: this.estimator,
+      predictedBy: () => this.predictedBy,
+      seed: seed()
+    })
+    this.book.sync(runtime.state)
+    const watchers = this.#watchers()
+    this.#warmedUp += await warmUp(
+      {
+        store: runtime.store,
+        rows: WARM_UP_ROWS,
+        after: this.#lastFinishedAt,
+        now,
+        readMs: WARM_UP_READ_MS,
+        stopped: () => this.#stopped
+      },
+      (task) => {
+        tellFinished(watchers, task)
+        watchers.onFinished(task)
+      }
+    )
+    tellRunning(this.estimator, runtime.state)
+  }
+
+  async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {
+    return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay: this.#modelReplay() })
+  }
+
+  /** The policy in use, with what serves and with the shadow. */
+  #modelReplay(): ReplayRequest | undefined {
+    const runtime = this.#runtime
+    const { shadow, serving } = this.book
+    if (runtime === undefined || shadow === undefined) return undefined
+    const { state } = runtime
+    const policy = state.settings.policy
+    const weightsOf = (version: number | undefined): Uint8Array | undefined =>
+      version === undefined ? undefined : state.models.get(version)?.weights
+    return {
+      type: 'replay',
+      count: Math.min(REPLAYED_TASKS, Math.ceil(this.history.size / 2)),
+      nodes: nodeFacts(state),
+      contenders: [
+        {
+          name: 'serving',
+          policy,
+          weights: serving?.model === undefined ? undefined : weightsOf(serving.version)
+        },
+        { name: 'shadow', policy, weights: weightsOf(shadow.version) }
+      ]
+    }
+  }
+
+  async #publish({ weights, trainedOn, evaluation }: TrainedModel): Promise<void> {
+    const runtime = this.#runtime
+    if (runtime === undefined || !this.#reigns || this.mode !== 'auto') return
+    try {
+      const value = await runtime.propose(
+        {
+          type: 'publish-model',
+          weights,
+          trainedOn,
+          evaluation: new TextEncoder().encode(JSON.stringify(evaluation))
+        },
+        PROPOSE_MS
+      )
+      this.#options.logger.info(
+        { ...(value.type === 'model' ? { version: value.version } : {}), trainedOn },
+        'model published'
+      )
+    } catch (error) {
+      this.#options.logger.warn({ error: toAppError(error).message }, 'a model was not published')
+    } finally {
+      this.#awaitsModel = false
+    }
+  }
+
+  async #decide({ version, verdict, expected, reason }: ModelDecision): Promise<void> {
+    const { logger } = this.#options
+    try {
+      await this.#runtime?.propose(
+        {
+          type: 'judge-model',
+          version,
+          verdict,
+          expected,
+          toPrevious: true,
+          reason: reason.slice(0, LIMITS.modelReasonLength)
+        },
+        PROPOSE_MS
+      )
+      logger.info({ version, verdict, reason }, 'model judged')
+    } catch (error) {
+      logger.warn({ version, verdict, error: toAppError(error).message }, 'a verdict was not taken')
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * What a leader does about models: scores the shadow and the serving one on attempts that end, has the shadow judged at each
+ * look, takes back a serving model that does not earn its place. Decisions are the guard's (`optimizer/guard/`); here they are
+ * gathered for and carried out.
+ *
+ * 1. One judgement is under way at a time. A verdict names the state that it expects, so one that comes too late changes
+ *    nothing.
+ * 2. Losses begin anew with each shadow, with each serving model and with each reign.
+ * 3. Nothing is promoted within `REST` scored attempts after a promotion or a roll-back.
+ */
+import type { TrainingRow } from './predictor.ts'
+import { LOOKS, nextLook, type Verdict } from '../../optimizer/guard/promotion.ts'
+import { ModelWatch, REST } from '../../optimizer/guard/watch.ts'
+import type { UsedModel } from './model-book.ts'
+import type { JudgeRequest } from './protocol.ts'
+import { scoreModel, scoreStatistics } from './predictor.ts'
+
+/** A change of a model's state that the leader should propose. */
+export interface ModelDecision {
+  readonly version: number
+  readonly verdict: 'promote' | 'reject' | 'roll-back'
+  readonly expected: 'shadow' | 'serving'
+  readonly reason: string
+}
+
+export interface ModelGuardOptions {
+  /** Judges a shadow, off the main thread; the request lacks the replay, which the owner adds. Undefined: it cannot now. */
+  readonly judge: (request: Omit<JudgeRequest, 'type' | 'replay'>) => Promise<Verdict | undefined>
+  /** Resolves when the log has answered, whatever it was. */
+  readonly decide: (decision: ModelDecision) => Promise<void>
+}
+
+/** Losses of the shadow and of what it would replace, over the same attempts. */
+interface Trial {
+  readonly version: number
+  readonly incumbent: number[]
+  readonly challenger: number[]
+  /** Scored attempts at the last look. */
+  judgedAt: number
+}
+
+export class ModelGuard {
+  readonly #options: ModelGuardOptions
+  #trial: Trial | undefined
+  #watch: { readonly version: number; readonly watch: ModelWatch } | undefined
+  #busy = false
+  /** Scored attempts until the next promotion may come. */
+  #rest = 0
+  readonly #counts = { promote: 0, reject: 0, 'roll-back': 0 }
+
+  constructor(options: ModelGuardOptions) {
+    this.#options = options
+  }
+
+  /** Decisions since the node's start. */
+  get counts(): Readonly<Record<ModelDecision['verdict'], number>> {
+    return this.#counts
+  }
+
+  /** What the watch over the serving model finds odd. */
+  get alarms(): readonly string[] {
+    return this.#watch?.watch.assessment.alarms ?? []
+  }
+
+  /** Attempts that the shadow was scored on. */
+  get shadowScored(): number {
+    return this.#trial?.challenger.length ?? 0
+  }
+
+  /** A reign is over: what was scored on the way has gaps from here on. */
+  forget(): void {
+    this.#trial = undefined
+    this.#watch = undefined
+  }
+
+  /** Attempts ended. `acts`: whether decisions are the guard's to make now. */
+  observe(
+    rows: readonly TrainingRow[],
+    serving: UsedModel | undefined,
+    shadow: UsedModel | undefined,
+    acts: boolean
+  ): void {
+    this.#follow(serving, shadow)
+    if (acts && serving !== undefined && serving.model === undefined)
+      this.#decide({
+        version: serving.version,
+        verdict: 'roll-back',
+        expected: 'serving',
+        reason: serving.problem
+      })
+    if (acts && shadow !== undefined && shadow.model === undefined)
+      this.#decide({ version: shadow.version, verdict: 'reject', expected: 'shadow', reason: shadow.problem })
+    for (const row of rows) this.#score(row, serving, shadow, acts)
+    if (acts) this.#look()
+  }
+
+  #follow(serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
+    if (serving?.version !== this.#watch?.version) {
+      this.#watch = serving === undefined ? undefined : { version: serving.version, watch: new ModelWatch() }
+      // What the shadow is compared with has changed.
+      this.#trial = undefined
+    }
+    if (shadow?.version !== this.#trial?.version)
+      this.#trial =
+        shadow === undefined
+          ? undefined
+          : { version: shadow.version, incumbent: [], challenger: [], judgedAt: 0 }
+  }
+
+  #score(
+    row: TrainingRow,
+    serving: UsedModel | undefined,
+    shadow: UsedModel | undefined,
+    acts: boolean
+  ): void {
+    if (this.#rest > 0) this.#rest--
+    const statistics = scoreStatistics(row)
+    const current = serving?.model === undefined ? undefined : scoreModel(serving.model, row)
+    const trial = this.#trial
+    if (trial !== undefined && shadow?.model !== undefined && trial.challenger.length < (LOOKS.at(-1) ?? 0)) {
+      trial.incumbent.push((current ?? statistics).loss)
+      trial.challenger.push(scoreModel(shadow.model, row).loss)
+    }
+    if (serving === undefined || current === undefined || this.#watch === undefined) return
+    const found = this.#watch.watch.add({
+      model: current.loss,
+      statistics: statistics.loss,
+      pit: current.pit
+    })
+    if (found?.rollBack === undefined || !acts) return
+    this.#decide({
+      version: serving.version,
+      verdict: 'roll-back',
+      expected: 'serving',
+      reason: found.rollBack
+    })
+  }
+
+  #look(): void {
+    const trial = this.#trial
+    if (trial === undefined || this.#busy || this.#rest > 0) return
+    const due = nextLook(trial.judgedAt)
+    if (due === undefined || trial.challenger.length < due) return
+    const at = LOOKS.findLast((look) => look <= trial.challenger.length) ?? due
+    const incumbent = Float64Array.from(trial.incumbent.slice(0, at))
+    const challenger = Float64Array.from(trial.challenger.slice(0, at))
+    this.#busy = true
+    this.#options
+      .judge({ incumbent, challenger, last: nextLook(at) === undefined })
+      .then((verdict) => {
+        this.#busy = false
+        if (verdict === undefined || this.#trial !== trial) return
+        trial.judgedAt = at
+        if (verdict.verdict === 'wait') return
+        this.#decide({
+          version: trial.version,
+          verdict: verdict.verdict,
+          expected: 'shadow',
+          reason: verdict.reason
+        })
+      })
+      .catch(() => {
+        // The thread failed: its owner knows, and the look comes again.
+        this.#busy = false
+      })
+  }
+
+  #decide(decision: ModelDecision): void {
+    if (this.#busy) return
+    this.#busy = true
+    this.#counts[decision.verdict]++
+    if (decision.verdict !== 'reject') this.#rest = REST
+    void this.#options.decide(decision).finally(() => {
+      this.#busy = false
+    })
+  }
+}

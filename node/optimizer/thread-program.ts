@@ -1,0 +1,71 @@
+/**
+ * What the optimizer thread does with the messages of its node: keeps its own copy of the history, answers requests, and
+ * trains when told to. TensorFlow.js is loaded then and not before.
+ *
+ * 1. Requests are answered one at a time, each in one step; training goes on in between.
+ * 2. An error in training ends the thread, and its owner learns of it; an error in a request is an answer.
+ */
+import { AppError, toAppError } from '../../base/errors.ts'
+import type { TrainingRow } from './predictor.ts'
+import { History } from '../../optimizer/guard/history.ts'
+import type { Verdict } from '../../optimizer/guard/promotion.ts'
+import { HISTORY_TASKS } from './bounds.ts'
+import type { FromThread, ReplayAnswer, Request, ToThread } from './protocol.ts'
+import type { Training } from './training.ts'
+
+/** The program; `send` tells the node. */
+export function createThreadProgram(send: (message: FromThread) => void): (message: ToThread) => void {
+  const history = new History(HISTORY_TASKS)
+  const early: TrainingRow[] = []
+  let training: Training | undefined
+  let wanted = false
+  const begin = async (options: Extract<ToThread, { type: 'train' }>): Promise<void> => {
+    const { startTraining } = await import('./training.ts')
+    training = await startTraining(options, send)
+    training.add(early.splice(0))
+    if (wanted) training.wantModel()
+  }
+  return (message) => {
+    switch (message.type) {
+      case 'ping':
+        send({ type: 'pong' })
+        return
+      case 'history':
+        for (const task of message.tasks) history.add(task)
+        return
+      case 'rows':
+        if (training === undefined) early.push(...message.rows)
+        else training.add(message.rows)
+        return
+      case 'want-model':
+        wanted = true
+        training?.wantModel()
+        return
+      case 'train':
+        begin(message).catch(die)
+        return
+      case 'request':
+        void answer(history, message.request).then(
+          (value) => {
+            send({ type: 'answer', id: message.id, value })
+          },
+          (error: unknown) => {
+            const { code, message: text } = toAppError(error)
+            send({ type: 'refused', id: message.id, code, message: text })
+          }
+        )
+    }
+  }
+}
+
+async function answer(history: History, request: Request): Promise<ReplayAnswer | Verdict> {
+  const { answerJudge, answerReplay } = await import('./replays.ts')
+  return request.type === 'replay' ? answerReplay(history, request) : answerJudge(history, request)
+}
+
+/** Throws outside of any promise, so that the thread ends with this error. */
+function die(error: unknown): void {
+  setImmediate(() => {
+    throw error instanceof Error ? error : new AppError('INTERNAL', String(error))
+  })
+}

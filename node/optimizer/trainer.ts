@@ -1,0 +1,130 @@
+/**
+ * The leader's training thread: begun when there is enough to learn from, ended with the reign, begun again (later each
+ * time) when it fails. A cluster whose thread keeps failing goes on with statistics.
+ */
+import type { Logger } from '../../runtime/ports/log.ts'
+import { second } from '../../base/units.ts'
+import type { TrainingRow } from './predictor.ts'
+import type { FinishedTask } from '../../optimizer/guard/history.ts'
+import { OptimizerThread, type OptimizerThreadOptions } from './optimizer-thread.ts'
+import type { AnswerTo, Request, ToThread, TrainedModel, TrainingProgress } from './protocol.ts'
+
+export interface TrainerOptions {
+  readonly logger: Logger
+  readonly now: () => number
+  readonly cpuShare: number
+  readonly seed: () => number
+  /** A model that is worth looking at. */
+  readonly onModel: (model: TrainedModel) => void
+  /** For tests. */
+  readonly thread?: (options: OptimizerThreadOptions) => Pick<OptimizerThread, 'post' | 'ask' | 'end'>
+}
+
+/** Failures after which a reign trains no more. */
+const MOST_FAILURES = 5
+/** Wait after the first failure; doubles with each. */
+const FIRST_WAIT_MS = 10 * second
+/** Rows and tasks in one message, so that passing on a long history is many short turns. */
+const BATCH = 200
+
+export class Trainer {
+  readonly #options: TrainerOptions
+  #thread: Pick<OptimizerThread, 'post' | 'ask' | 'end'> | undefined
+  #progress: TrainingProgress | undefined
+  #failures = 0
+  #restarts = 0
+  #notBefore = 0
+  /** What the thread has not been told yet, oldest first. */
+  #rows: TrainingRow[] = []
+  #tasks: FinishedTask[] = []
+
+  constructor(options: TrainerOptions) {
+    this.#options = options
+  }
+
+  get running(): boolean {
+    return this.#thread !== undefined
+  }
+
+  /** Whether this reign has given up. */
+  get failed(): boolean {
+    return this.#failures >= MOST_FAILURES
+  }
+
+  /** Undefined until training has begun. */
+  get progress(): TrainingProgress | undefined {
+    return this.#progress
+  }
+
+  /** Times that a thread failed since the node's start. */
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  /** Begins, unless it runs, has failed too often, or waits after a failure. */
+  begin(
+    weights: Uint8Array | undefined,
+    rows: readonly TrainingRow[],
+    history: readonly FinishedTask[]
+  ): boolean {
+    const { logger, now, cpuShare, seed, onModel, thread = spawn } = this.#options
+    if (this.running || this.failed || now() < this.#notBefore) return false
+    this.#rows = [...rows]
+    this.#tasks = [...history]
+    this.#thread = thread({
+      onMessage: (message) => {
+        if (message.type === 'progress') this.#progress = message
+        else if (message.type === 'model') onModel(message)
+      },
+      onFailed: (reason) => {
+        this.#thread = undefined
+        this.#failures++
+        this.#restarts++
+        this.#notBefore = now() + FIRST_WAIT_MS * 2 ** (this.#failures - 1)
+        logger.warn({ reason, failures: this.#failures }, 'training failed; statistics predict alone')
+      }
+    })
+    logger.info({ rows: rows.length, goesOn: weights !== undefined }, 'training begins')
+    this.#thread.post({ type: 'train', seed: seed(), cpuShare, weights })
+    return true
+  }
+
+  /** Passes on what is new, and some of what is left of the beginning. */
+  feed(rows: readonly TrainingRow[], tasks: readonly FinishedTask[]): void {
+    if (!this.running) return
+    this.#rows.push(...rows)
+    this.#tasks.push(...tasks)
+    if (this.#tasks.length > 0) this.#post({ type: 'history', tasks: this.#tasks.splice(0, BATCH) })
+    if (this.#rows.length > 0) this.#post({ type: 'rows', rows: this.#rows.splice(0, BATCH) })
+  }
+
+  /** Asks for a model; it comes by `onModel`, once. */
+  wantModel(): void {
+    this.#post({ type: 'want-model' })
+  }
+
+  /** Rejects with OVERLOADED when there is no thread or it fails meanwhile. */
+  async ask<R extends Request>(request: R): Promise<AnswerTo<R> | undefined> {
+    return await this.#thread?.ask(request)
+  }
+
+  /** The reign is over, or models are frozen. */
+  async end(): Promise<void> {
+    const thread = this.#thread
+    this.#thread = undefined
+    this.#progress = undefined
+    this.#failures = 0
+    this.#notBefore = 0
+    this.#rows = []
+    this.#tasks = []
+    await thread?.end()
+  }
+
+  #post(message: ToThread): void {
+    this.#thread?.post(message)
+  }
+}
+
+function spawn(options: OptimizerThreadOptions): OptimizerThread {
+  return new OptimizerThread(options)
+}

@@ -1,0 +1,84 @@
+/**
+ * What a node's estimator, its history and its advice hear of the log. Every node hears the same, so every one can predict,
+ * and a new leader need not learn anew.
+ *
+ * 1. Events are told before the leader's policy hears of them, so that it asks an estimator that already knows.
+ * 2. Each costs a few microseconds; nothing here waits.
+ */
+import type { Advisor } from '../../optimizer/advice/advisor.ts'
+import type { Estimator } from '../../optimizer/estimate.ts'
+import { feedbackOf, finishedTask, type FinishedTask, type History } from '../../optimizer/guard/history.ts'
+import type { SchedulerEvent } from '../../scheduler/events.ts'
+import { PlannedNode } from '../../scheduler/planner/node-view.ts'
+import { viewOfTask } from '../../scheduler/planner/task-view.ts'
+import type { SchedulerState } from '../../scheduler/state.ts'
+import type { NodeFacts } from '../../optimizer/guard/replay.ts'
+
+export interface Watchers {
+  readonly estimator: Estimator
+  readonly history: History
+  readonly advisor: Advisor | undefined
+  /** Told of each ended task after all others. */
+  readonly onFinished: (task: FinishedTask) => void
+}
+
+/** Tells of an applied entry's events. */
+export function tellEvents(
+  { estimator, history, advisor, onFinished }: Watchers,
+  events: readonly SchedulerEvent[],
+  state: SchedulerState
+): void {
+  for (const event of events) {
+    if (event.type === 'task-placed') {
+      const node = state.nodes.get(event.placement.node)
+      if (node !== undefined)
+        estimator.placed?.(viewOfTask(event.task), new PlannedNode(node), event.placement.placedAt)
+    } else if (event.type === 'attempt-ended') {
+      const feedback = {
+        task: viewOfTask(event.task),
+        node: event.placement.node,
+        end: event.end,
+        runMs: event.runMs,
+        peakMemoryBytes: event.peakMemoryBytes
+      }
+      estimator.observe(feedback)
+      advisor?.attemptEnded(feedback)
+    } else if (event.type === 'task-ended') {
+      advisor?.taskEnded(event.row)
+      const task = finishedTask(event.row)
+      if (task === undefined) continue
+      history.add(task)
+      onFinished(task)
+    }
+  }
+}
+
+/** Tells of a task that ended before this node looked. */
+export function tellFinished({ estimator, history, advisor }: Watchers, task: FinishedTask): void {
+  const feedback = feedbackOf(task)
+  estimator.observe(feedback)
+  advisor?.attemptEnded(feedback)
+  history.add(task)
+}
+
+/** Tells of the attempts that run now: a node that starts, or was given another state, did not see them begin. */
+export function tellRunning(estimator: Estimator, state: SchedulerState): void {
+  for (const node of state.nodes.values()) {
+    const view = new PlannedNode(node)
+    for (const id of node.placements) {
+      const task = state.tasks.get(id)
+      if (task?.placement !== undefined) estimator.placed?.(viewOfTask(task), view, task.placement.placedAt)
+    }
+  }
+}
+
+/** The nodes that may be given work, as a replay needs them. */
+export function nodeFacts(state: SchedulerState): NodeFacts[] {
+  return [...state.nodes.values()]
+    .filter((node) => node.open && node.status !== 'leaving')
+    .map((node) => {
+      const { labels, zone, slots, resources, executors, handlers } = node.offer
+      const { id, profile } = new PlannedNode(node)
+      return { id, profile, labels, zone, slots, resources, executors, handlers: Object.keys(handlers) }
+    })
+}

@@ -1,0 +1,243 @@
+/** What learns, predicts and chooses on this node, as the HTTP server sees it: `OptimizerPort` over `node/optimizer/`. */
+import type { ComparisonRequest, OptimizerPort, PredictionDetail } from '../../api/ports.ts'
+import { AppError } from '../../base/errors.ts'
+import { second } from '../../base/units.ts'
+import type {
+  ModelCalibration,
+  ModelStatus,
+  ModelView,
+  PolicyComparison,
+  PolicyView
+} from '../../base/wire/optimizer.ts'
+import type { NodeRuntime } from '../../runtime/node-runtime.ts'
+import type { Draft } from '../../runtime/proposals/forwarder.ts'
+import { acceptsPlacements, obstacle } from '../../scheduler/eligibility.ts'
+import { PlannedNode } from '../../scheduler/planner/node-view.ts'
+import { viewOfTask } from '../../scheduler/planner/task-view.ts'
+import type { ModelRecord, ModelState, Task } from '../../scheduler/types.ts'
+import type { Advisor } from '../../optimizer/advice/advisor.ts'
+import { createAdvice, type Advice } from '../advice/advice.ts'
+import { compareOnHistory } from '../optimizer/comparison.ts'
+import { HISTORY_TASKS } from '../optimizer/bounds.ts'
+import type { Learning } from '../optimizer/learning.ts'
+import { OFFERED_POLICIES } from '../optimizer/policies.ts'
+import { nodeFacts } from '../optimizer/watching.ts'
+
+const PROPOSAL_TIMEOUT_MS = 15 * second
+/** Of the history, at most so much is replayed; the rest is what estimators and speeds begin with. */
+const MOST_REPLAYED = 0.75
+/** Quantiles that `explain` shows. */
+const SHOWN_QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99] as const
+
+export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): OptimizerPort {
+  const advice = currentAdvice(runtime, learning)
+  const propose = async (draft: Draft): Promise<void> => {
+    await runtime.propose(draft, PROPOSAL_TIMEOUT_MS)
+  }
+  let comparing = false
+  return {
+    outlook: (task) => advice().outlook(task),
+    groupOutlook: (group) => advice().groupOutlook(group),
+    expectedMs: (task) => advice().expectedMs(task),
+    alarms: () => advice().alarms(),
+    suggestions: (name) => advice().suggestions(name),
+    policy: () => policyView(runtime),
+    setPolicy: (name) => propose({ type: 'set-settings', settings: { policy: name } }),
+    compare: async (request) => {
+      if (comparing) throw new AppError('OVERLOADED', 'another comparison is under way on this node')
+      comparing = true
+      try {
+        return await comparison(runtime, learning, request)
+      } finally {
+        comparing = false
+      }
+    },
+    models: () => [...runtime.state.models.values()].map(modelView).sort((a, b) => b.version - a.version),
+    modelStatus: () => modelStatus(runtime, learning),
+    calibration: () => calibration(learning),
+    promote: (version, reason) =>
+      propose({ type: 'judge-model', version, verdict: 'promote', toPrevious: false, reason }),
+    rollBack: async (reason) => {
+      const serving = modelIn(runtime, 'serving')
+      if (serving === undefined) throw new AppError('MODEL_NOT_FOUND', 'no model serves')
+      await propose({
+        type: 'judge-model',
+        version: serving.version,
+        verdict: 'roll-back',
+        expected: 'serving',
+        toPrevious: true,
+        reason
+      })
+    },
+    setModelMode: (mode) => propose({ type: 'set-settings', settings: { modelMode: mode } }),
+    explain: (task) => explain(runtime, learning, task)
+  }
+}
+
+/** A snapshot replaces the state and with it the advisor; what was forecast of the old one is of no use then. */
+function currentAdvice(runtime: NodeRuntime, learning: Learning): () => Advice {
+  let made: { readonly advisor: Advisor; readonly advice: Advice } | undefined
+  return () => {
+    const { advisor } = learning
+    if (made?.advisor !== advisor) {
+      const advice = createAdvice({
+        advisor,
+        state: runtime.state,
+        now: () => Date.now(),
+        elapsed: () => performance.now(),
+        soon: (callback) => {
+          setImmediate(callback)
+        },
+        ownAlarms: () => learning.alarms()
+      })
+      made = { advisor, advice }
+    }
+    return made.advice
+  }
+}
+
+function policyView(runtime: NodeRuntime): PolicyView {
+  const { running, failures, decisions } = runtime.policyStatus
+  return {
+    current: runtime.state.settings.policy,
+    ...(running === undefined ? {} : { running }),
+    available: OFFERED_POLICIES.map(({ name, about }) => ({ name, about })),
+    ...(decisions.count === 0 ? {} : { decisions: { ...decisions } }),
+    fallbacks: failures
+  }
+}
+
+async function comparison(
+  runtime: NodeRuntime,
+  learning: Learning,
+  { policies, tasks, signal }: ComparisonRequest
+): Promise<PolicyComparison> {
+  const { state } = runtime
+  const base = state.settings.policy
+  const nodes = nodeFacts(state)
+  const serving = learning.book.serving?.version
+  const answer = await compareOnHistory({
+    history: learning.history.newest(HISTORY_TASKS),
+    // Older ones are needed for the speeds of nodes.
+    tasks: Math.min(tasks, Math.ceil(learning.history.size * MOST_REPLAYED)),
+    nodes,
+    base,
+    policies,
+    weights: serving === undefined ? undefined : state.models.get(serving)?.weights,
+    signal
+  })
+  const [failure] = answer.failures
+  if (failure !== undefined)
+    throw new AppError('INTERNAL', `policy ${failure.name} failed in the replay: ${failure.message}`)
+  return {
+    base,
+    tasks: answer.tasks,
+    nodes: nodes.length,
+    fromAt: answer.fromAt,
+    toAt: answer.toAt,
+    load: answer.load,
+    policies: answer.results.map(({ name, meanJctMs, p95JctMs, boundedSlowdown, jct }) => ({
+      policy: name,
+      meanJctMs,
+      p95JctMs,
+      boundedSlowdown,
+      // A difference is of completion times; a gain is what is saved of them.
+      gain: {
+        mean: 0 - jct.relative,
+        ci95: { low: 0 - jct.relativeInterval.high, high: 0 - jct.relativeInterval.low }
+      }
+    }))
+  }
+}
+
+function modelView(model: ModelRecord): ModelView {
+  const { version, state, publishedAt, changedAt, trainedOn, weights, reason } = model
+  const evaluation = parsed(model.evaluation)
+  return {
+    version,
+    state,
+    publishedAt,
+    changedAt,
+    trainedOn,
+    sizeBytes: weights.length,
+    ...(evaluation === undefined ? {} : { evaluation }),
+    reason
+  }
+}
+
+/** What a trainer wrote is opaque to the log, so it may be anything. */
+function parsed(evaluation: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(evaluation))
+  } catch {
+    return undefined
+  }
+}
+
+function modelIn(runtime: NodeRuntime, state: ModelState): ModelRecord | undefined {
+  for (const model of runtime.state.models.values()) if (model.state === state) return model
+  return undefined
+}
+
+function modelStatus(runtime: NodeRuntime, learning: Learning): ModelStatus {
+  const { trainer } = learning
+  const status = learning.estimator.status()
+  const serving = modelIn(runtime, 'serving')
+  const shadow = modelIn(runtime, 'shadow')
+  const { backend, steps = 0, cpuShare = 0 } = trainer.progress ?? {}
+  return {
+    mode: learning.mode,
+    node: runtime.nodeId,
+    leading: runtime.reigning,
+    ...(serving === undefined ? {} : { serving: modelView(serving) }),
+    ...(shadow === undefined ? {} : { shadow: modelView(shadow) }),
+    trainer: {
+      state: learning.trainerState,
+      ...(backend === undefined ? {} : { backend }),
+      cpuShare,
+      rows: learning.rows,
+      steps,
+      restarts: trainer.restarts
+    },
+    predictions: accuracyOf(status),
+    experts: { ...status.experts },
+    driftingClasses: status.driftingClasses,
+    memoryBytes: process.memoryUsage().rss,
+    alarms: learning.alarms()
+  }
+}
+
+function accuracyOf(status: ReturnType<Learning['estimator']['status']>): ModelStatus['predictions'] {
+  const { predictions, maeLn, coverage90, coverage99 } = status
+  return { count: predictions, maeLn, coverage90, coverage99 }
+}
+
+function calibration(learning: Learning): ModelCalibration {
+  const status = learning.estimator.status()
+  return {
+    ...accuracyOf(status),
+    reliability: status.reliability.map(([level, observed]) => ({ level, observed })),
+    tenants: status.tenants.map((tenant) => ({ ...tenant, pit: [...tenant.pit] }))
+  }
+}
+
+function explain(runtime: NodeRuntime, learning: Learning, task: Task): PredictionDetail {
+  const { estimator } = learning
+  const view = viewOfTask(task)
+  const { experts, contributions } = estimator.explain(view)
+  const nodes = [...runtime.state.nodes.values()].filter(
+    (node) => acceptsPlacements(node) && obstacle(task.spec, node.offer) === undefined
+  )
+  // A prediction is valid until the next one.
+  const typical = estimator.predict(view)
+  const quantiles = SHOWN_QUANTILES.map((q) => ({ q, ms: typical.quantileMs(q) }))
+  return {
+    quantiles,
+    experts,
+    contributions,
+    nodes: nodes.map((node) => ({
+      node: node.id,
+      medianMs: estimator.predict(view, new PlannedNode(node)).medianMs
+    }))
+  }
+}
