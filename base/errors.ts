@@ -32,6 +32,7 @@ export const ERRORS = {
   STALE_TOKEN: [409, false, 'The fencing token is not the current one'],
   STALE_INCARNATION: [409, false, 'The incarnation is not the current one'],
   TASK_NOT_READY: [409, false, 'The task is not ready to be placed'],
+  COPY_NOT_ALLOWED: [409, false, 'The task may not have a second attempt'],
   NO_CAPACITY: [409, true, 'The node has no free slot or resource for the task'],
   INELIGIBLE_NODE: [409, false, 'The node may not run the task'],
   MODEL_NOT_FOUND: [404, false, 'There is no model with this version'],

@@ -27,6 +27,7 @@ export const REMOVED = 4
 
 export interface ChangeLog {
   tasks: Task[]
+  lingering: Task[]
   tombstones: Tombstone[]
   nodes: ClusterNode[]
   sessions: Session[]
@@ -45,6 +46,7 @@ export interface ChangeLog {
 export function createChangeLog(): ChangeLog {
   return {
     tasks: [],
+    lingering: [],
     tombstones: [],
     nodes: [],
     sessions: [],

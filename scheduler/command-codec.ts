@@ -7,11 +7,11 @@ import { unreachable } from '../base/invariant.ts'
 import { durationMs, timestampMs } from '../base/units.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { malformed } from './bytes.ts'
-import type { Command, CommandType, SetSettingsCommand, SubmitCommand } from './commands.ts'
+import type { AskedStop, Command, CommandType, SetSettingsCommand, SubmitCommand } from './commands.ts'
 import { readJudge, readPublish, writeJudge, writePublish } from './model-codec.ts'
 import type { BodyReader, BodyWriter } from './spec-codec.ts'
 import { assemble, readNeeds, writeNeeds } from './spec-codec.ts'
-import type { Settings, StopReason, TaskSpec } from './types.ts'
+import type { Settings, TaskSpec } from './types.ts'
 import {
   MODEL_MODES,
   readKeyOfRequest,
@@ -51,10 +51,11 @@ export const COMMAND_TYPES = [
   'retire',
   'expire-keys',
   'publish-model',
-  'judge-model'
+  'judge-model',
+  'place-copy'
 ] as const satisfies readonly CommandType[]
 
-const STOP_REASONS = ['cancel', 'timeout', 'drain', 'replace'] as const satisfies readonly StopReason[]
+const ASKED_STOPS = ['cancel', 'timeout', 'drain', 'replace'] as const satisfies readonly AskedStop[]
 const END_REASONS = ['lost', 'stopped'] as const
 
 const NUMBERS = new Map<CommandType, number>(COMMAND_TYPES.map((type, index) => [type, index]))
@@ -74,6 +75,12 @@ export function writeCommand(out: ByteWriter, bodies: BodyWriter, command: Comma
       out.uint(command.node)
       out.uint(command.incarnation)
       return
+    case 'place-copy':
+      out.uint(command.taskId)
+      out.uint(command.node)
+      out.uint(command.incarnation)
+      out.uint(command.of)
+      return
     case 'start':
       out.uint(command.taskId)
       out.uint(command.token)
@@ -86,7 +93,7 @@ export function writeCommand(out: ByteWriter, bodies: BodyWriter, command: Comma
     case 'stop':
       out.uint(command.taskId)
       out.uint(command.token)
-      writeName(out, STOP_REASONS, command.reason)
+      writeName(out, ASKED_STOPS, command.reason)
       return
     case 'wake':
     case 'expire-keys':
@@ -163,6 +170,14 @@ export function readCommand(from: ByteReader, bodies: BodyReader): Command {
         node: nodeId(from.uint()),
         incarnation: incarnation(from.uint())
       }
+    case 'place-copy':
+      return {
+        type,
+        taskId: taskId(from.uint()),
+        node: nodeId(from.uint()),
+        incarnation: incarnation(from.uint()),
+        of: fencingToken(from.uint())
+      }
     case 'start':
       return {
         type,
@@ -177,7 +192,7 @@ export function readCommand(from: ByteReader, bodies: BodyReader): Command {
         type,
         taskId: taskId(from.uint()),
         token: fencingToken(from.uint()),
-        reason: readName(from, STOP_REASONS)
+        reason: readName(from, ASKED_STOPS)
       }
     case 'wake':
     case 'expire-keys':

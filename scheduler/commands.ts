@@ -51,6 +51,16 @@ export interface PlaceCommand {
   readonly incarnation: Incarnation
 }
 
+/** Gives a task whose attempt is live a second one, on another node. Refused unless the attempt is the one meant. */
+export interface PlaceCopyCommand {
+  readonly type: 'place-copy'
+  readonly taskId: TaskId
+  readonly node: NodeId
+  readonly incarnation: Incarnation
+  /** Token of the attempt that is copied. */
+  readonly of: FencingToken
+}
+
 /** Records that an attempt has been running for longer than the lazy-start threshold. */
 export interface StartCommand {
   readonly type: 'start'
@@ -81,12 +91,15 @@ export interface CompleteCommand {
   readonly retryDelayMs: DurationMs
 }
 
+/** Superseded attempts are told so by the success of their sibling, not by command. */
+export type AskedStop = Exclude<StopReason, 'superseded'>
+
 /** Tells an attempt to stop; it stays live until its node reports. */
 export interface StopCommand {
   readonly type: 'stop'
   readonly taskId: TaskId
   readonly token: FencingToken
-  readonly reason: StopReason
+  readonly reason: AskedStop
 }
 
 /**
@@ -206,6 +219,7 @@ export type Command =
   | SubmitCommand
   | CancelCommand
   | PlaceCommand
+  | PlaceCopyCommand
   | StartCommand
   | CompleteCommand
   | StopCommand

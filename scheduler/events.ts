@@ -7,7 +7,8 @@ import type { HistoryRow, Outcome, Placement, StopReason, Task } from './types.t
 import type { ErrorCode } from '../base/errors.ts'
 import type { CommandType, Origin } from './commands.ts'
 
-export type AttemptEnd = 'succeeded' | 'failed' | 'stopped' | 'not-started' | 'lost'
+/** `superseded`: it succeeded after its sibling had, so its run time counts and its result does not. */
+export type AttemptEnd = 'succeeded' | 'failed' | 'stopped' | 'not-started' | 'lost' | 'superseded'
 
 /** Events carry the live `Task`: read it at once, do not keep it. */
 export type SchedulerEvent =
@@ -23,7 +24,10 @@ export type SchedulerEvent =
       readonly placement: Placement
       readonly reason: StopReason
     }
-  /** An attempt is over, whatever becomes of its task. Comes before `task-ready` or `task-ended` of the same task. */
+  /**
+   * An attempt is over, whatever becomes of its task. Comes before `task-ready` or `task-ended` of the same task, except
+   * for one that was still to stop when its sibling ended the task.
+   */
   | {
       readonly type: 'attempt-ended'
       readonly task: Task

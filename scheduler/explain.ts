@@ -25,7 +25,7 @@ export type Explanation =
   | { readonly type: 'no-capacity'; readonly nodes: readonly NodeReason[] }
   /** Some node has room: the next plan may take it. */
   | { readonly type: 'in-line'; readonly nodes: readonly NodeReason[]; readonly readyTasks: number }
-  | { readonly type: 'placed'; readonly placement: Placement }
+  | { readonly type: 'placed'; readonly placement: Placement; readonly copy: Placement | undefined }
   | { readonly type: 'stopping'; readonly placement: Placement; readonly reason: StopReason | undefined }
 
 const SHOWN_NEEDS = 20
@@ -38,9 +38,9 @@ export function explain(
 ): Explanation | undefined {
   const task = state.tasks.get(id)
   if (task === undefined) return undefined
-  const { placement } = task
+  const { placement, copy } = task
   if (placement !== undefined) {
-    if (task.status !== 'stopping') return { type: 'placed', placement }
+    if (task.status !== 'stopping') return { type: 'placed', placement, copy }
     return { type: 'stopping', placement, reason: placement.stopReason }
   }
   if (task.status === 'ready') return explainReady(state, task, excluded)

@@ -23,6 +23,8 @@ const digits = (value: number): string => value.toString().padStart(16, '0')
 export const COUNTERS_KEY = 'sc'
 export const SETTINGS_KEY = 'ss'
 export const taskKey = (id: TaskId): string => `st${digits(id)}`
+/** The rest of an ended task: an attempt that still stops. */
+export const lingeringKey = (id: TaskId): string => `sl${digits(id)}`
 export const tombstoneKey = (id: TaskId): string => `se${digits(id)}`
 export const nodeKey = (id: NodeId): string => `sn${digits(id)}`
 export const sessionKey = (node: NodeId, incarnation: Incarnation): string =>

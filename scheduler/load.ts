@@ -25,7 +25,7 @@ import {
 import { corrupt, expectVersion } from './record-version.ts'
 import type { SchedulerState } from './state.ts'
 import { NO_DEPENDENTS, SPREAD_DONE, createState } from './state.ts'
-import type { RowMark, Task, Tombstone } from './types.ts'
+import type { Placement, RowMark, Task, Tombstone } from './types.ts'
 
 /**
  * The state that hot rows (`HOT_ROWS`) describe; none at all describe the empty state. Throws STATE_CORRUPT naming the row, or
@@ -57,6 +57,7 @@ export function loadState(rows: Iterable<Row>): SchedulerState {
   linkTasks(state)
   linkKeys(state)
   queueTasks(state)
+  holdCapacity(state)
   queueTombstones(state)
   return state
 }
@@ -74,6 +75,11 @@ function readRow(state: SchedulerState, key: string, from: ByteReader): RowMark 
     case 'st': {
       const task = readTask(from)
       state.tasks.set(task.id, task)
+      return task
+    }
+    case 'sl': {
+      const task = readTask(from)
+      state.lingering.set(task.id, task)
       return task
     }
     case 'se': {
@@ -138,11 +144,9 @@ function linkKeys(state: SchedulerState): void {
 }
 
 function queueTasks(state: SchedulerState): void {
-  const placed: { readonly task: Task; readonly token: number }[] = []
   for (const task of state.tasks.values()) {
-    if (task.placement !== undefined) {
-      placed.push({ task, token: task.placement.token })
-    } else if (task.status === 'ready') {
+    if (task.placement !== undefined) continue
+    if (task.status === 'ready') {
       state.ready.add(task.id)
       const { scheduleToStartMs } = task.spec
       if (scheduleToStartMs > 0) state.expiring.push(task.id, task.readyAt + scheduleToStartMs)
@@ -150,9 +154,19 @@ function queueTasks(state: SchedulerState): void {
       state.delayed.push(task.id, task.notBefore)
     }
   }
-  placed.sort((a, b) => a.token - b.token)
-  for (const { task } of placed) {
-    const node = task.placement === undefined ? undefined : state.nodes.get(task.placement.node)
+}
+
+/** Slots and resources that live attempts hold. */
+function holdCapacity(state: SchedulerState): void {
+  const held: { readonly task: Task; readonly placement: Placement }[] = []
+  for (const task of [...state.tasks.values(), ...state.lingering.values()]) {
+    for (const placement of [task.placement, task.copy]) {
+      if (placement !== undefined) held.push({ task, placement })
+    }
+  }
+  held.sort((a, b) => a.placement.token - b.placement.token)
+  for (const { task, placement } of held) {
+    const node = state.nodes.get(placement.node)
     if (node === undefined) throw new AppError('STATE_CORRUPT', `t-${task.id} is placed on no node`)
     node.placements.add(task.id)
     const { resources } = task.spec

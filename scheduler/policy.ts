@@ -34,15 +34,20 @@ export interface TaskView {
   readonly readyAt: TimestampMs
   /** Attempts begun so far. */
   readonly attempts: number
+  /** Whether it may be copied while it runs: declared so, and not at-most-once. */
   readonly idempotent: boolean
+  /** When its user wants it to have ended, in state time; 0 for no such wish. */
+  readonly deadlineAt: TimestampMs
+  /** The node of the last failed attempt, and why it failed: `NODE_LOST` and the like blame the node, others the task. */
   readonly lastFailedOn: NodeId | undefined
+  readonly lastErrorCode: string | undefined
   readonly needs: readonly TaskId[]
   readonly dependents: readonly TaskId[]
   /** Tasks submitted together form a group (a DAG, an array); the id of its first task. */
   readonly group: TaskId
 }
 
-/** A live attempt as policies see it. */
+/** A live attempt as policies see it. A task that was copied has two. */
 export interface RunningView {
   readonly taskId: TaskId
   readonly node: NodeId
@@ -81,6 +86,10 @@ export interface ClusterView {
   fits(task: TaskView, node: NodeView): boolean
 }
 
+/**
+ * Where a ready task is to run, or where an idempotent running one is to be copied: a second attempt on another node, of
+ * which the first success counts. A task has at most one copy at a time.
+ */
 export interface PlacementChoice {
   readonly taskId: TaskId
   readonly node: NodeId
@@ -105,7 +114,7 @@ export interface Policy {
   onReady(task: TaskView, view: ClusterView): void
   /** A task is no longer ready because it was placed (by this policy) or withdrawn. */
   onGone(taskId: TaskId, view: ClusterView): void
-  /** An attempt is over; its slot is free in the view. */
+  /** An attempt is over; its slot is free in the view. Of one that lost against its sibling it may come after `onFinished`. */
   onEnded?(feedback: AttemptFeedback, view: ClusterView): void
   /** A task will not run again. */
   onFinished?(taskId: TaskId, view: ClusterView): void

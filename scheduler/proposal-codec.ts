@@ -103,6 +103,7 @@ function readForwarded(from: ByteReader, bodies: BodyReader): Proposal {
       return command
     case 'submit':
     case 'place':
+    case 'place-copy':
     case 'complete':
     case 'wake':
     case 'expire':

@@ -20,7 +20,6 @@ import type {
   Placement,
   Session,
   Settings,
-  StopReason,
   StoredSpec,
   Task,
   TaskStatus,
@@ -29,6 +28,7 @@ import type {
 } from './types.ts'
 import {
   MODEL_MODES,
+  STOP_REASONS,
   readError,
   readName,
   readOffer,
@@ -46,7 +46,6 @@ const LIVE = ['pending', 'ready', 'placed', 'running', 'stopping'] as const sati
 const TERMINAL = ['succeeded', 'failed', 'cancelled', 'skipped'] as const satisfies readonly TerminalStatus[]
 const ANY_STATUS: readonly TaskStatus[] = [...LIVE, ...TERMINAL]
 const NODE = ['joining', 'active', 'lost', 'leaving'] as const satisfies readonly NodeStatus[]
-const STOP_REASONS = ['cancel', 'timeout', 'drain', 'replace'] as const satisfies readonly StopReason[]
 const OUTCOME_VALUES = ['none', 'submitted', 'cancelled', 'node', 'model'] as const
 
 /** Marks of an object that was just read from its row, before `loadState` fills them in. */
@@ -83,6 +82,7 @@ function writePlacement(out: ByteWriter, placement: Placement): void {
   out.uint(placement.incarnation)
   out.uint(placement.token)
   out.uint(placement.attempt)
+  out.bool(placement.isCopy)
   out.uint(placement.placedAt)
   out.uint(placement.startedAt)
   writeOptional(out, placement.stopReason, (to, reason) => {
@@ -96,6 +96,7 @@ function readPlacement(from: ByteReader): Placement {
     incarnation: incarnation(from.uint()),
     token: fencingToken(from.uint()),
     attempt: from.uint(),
+    isCopy: from.bool(),
     placedAt: timestampMs(from.uint()),
     startedAt: timestampMs(from.uint()),
     stopReason: readOptional(from, (reader) => readName(reader, STOP_REASONS))
@@ -111,9 +112,11 @@ export function writeTask(out: ByteWriter, task: Task): void {
   out.uint(task.readyAt)
   out.uint(task.attempts)
   out.uint(task.uncounted)
+  out.uint(task.copies)
   out.uint(task.lastToken)
   out.uint(task.lastFailedOn ?? 0)
   writeOptional(out, task.placement, writePlacement)
+  writeOptional(out, task.copy, writePlacement)
   writeOptional(out, task.lastError, writeError)
   writeSpec(out, task.id, task.spec)
 }
@@ -127,9 +130,11 @@ export function readTask(from: ByteReader): Task {
   const readyAt = timestampMs(from.uint())
   const attempts = from.uint()
   const uncounted = from.uint()
+  const copies = from.uint()
   const lastToken = fencingToken(from.uint())
   const lastFailedOn = from.uint()
   const placement = readOptional(from, readPlacement)
+  const copy = readOptional(from, readPlacement)
   const lastError = readOptional(from, readError)
   return {
     ...unmarked,
@@ -145,8 +150,10 @@ export function readTask(from: ByteReader): Task {
     readyAt,
     attempts,
     uncounted,
+    copies,
     lastToken,
     placement,
+    copy,
     lastError,
     lastFailedOn: lastFailedOn === 0 ? undefined : nodeId(lastFailedOn)
   }
@@ -345,6 +352,8 @@ export function writeHistory(out: ByteWriter, row: HistoryRow): void {
   out.uint(row.startedAt)
   out.uint(row.finishedAt)
   out.uint(row.attempts)
+  out.uint(row.copies)
+  out.uint(row.attempt)
   out.uint(row.node ?? 0)
   out.uint(row.token ?? 0)
   out.uint(row.runMs)
@@ -365,6 +374,8 @@ export function readHistory(from: ByteReader): HistoryRow {
   const startedAt = timestampMs(from.uint())
   const finishedAt = timestampMs(from.uint())
   const attempts = from.uint()
+  const copies = from.uint()
+  const attempt = from.uint()
   const node = from.uint()
   const token = from.uint()
   const runMs = durationMs(from.uint())
@@ -381,6 +392,8 @@ export function readHistory(from: ByteReader): HistoryRow {
     startedAt,
     finishedAt,
     attempts,
+    copies,
+    attempt,
     node: node === 0 ? undefined : nodeId(node),
     token: token === 0 ? undefined : fencingToken(token),
     result,

@@ -18,6 +18,7 @@ import {
   historyIndexKey,
   historyKey,
   idempotencyKey,
+  lingeringKey,
   modelKey,
   nodeKey,
   sessionKey,
@@ -65,6 +66,7 @@ interface RowKind<T> {
 }
 
 const TASK: RowKind<Task> = { key: (task) => taskKey(task.id), write: writeTask }
+const LINGERING: RowKind<Task> = { key: (task) => lingeringKey(task.id), write: writeTask }
 const TOMBSTONE: RowKind<Tombstone> = { key: (item) => tombstoneKey(item.id), write: writeTombstone }
 const NODE: RowKind<ClusterNode> = { key: (node) => nodeKey(node.id), write: writeNode }
 const SESSION: RowKind<Session> = {
@@ -103,6 +105,7 @@ export function drainChanges(state: SchedulerState): StateChanges {
   const drain: Drain = { deletes: changes.coldDeletes, puts: [], checksum: changes.checksum }
   changes.coldDeletes = []
   changes.tasks = drainKind(drain, changes.tasks, TASK)
+  changes.lingering = drainKind(drain, changes.lingering, LINGERING)
   changes.tombstones = drainKind(drain, changes.tombstones, TOMBSTONE)
   changes.nodes = drainKind(drain, changes.nodes, NODE)
   changes.sessions = drainKind(drain, changes.sessions, SESSION)
@@ -162,6 +165,7 @@ export function recomputeChecksum(state: SchedulerState): string {
     sum.addRow(kind.key(item), encode(item, kind.write))
   }
   for (const task of state.tasks.values()) add(task, TASK)
+  for (const task of state.lingering.values()) add(task, LINGERING)
   for (const tombstone of state.tombstones.values()) add(tombstone, TOMBSTONE)
   for (const node of state.nodes.values()) add(node, NODE)
   for (const sessions of state.sessions.values()) for (const session of sessions) add(session, SESSION)

@@ -5,6 +5,7 @@
 import type { Rng } from '../base/prng.ts'
 import type { DurationMs } from '../base/units.ts'
 import { durationMs } from '../base/units.ts'
+import { placementWith } from './attempts.ts'
 import type { AttemptReport } from './commands.ts'
 import type { RetryPolicy, Task } from './types.ts'
 
@@ -19,7 +20,8 @@ export function retryDelay(policy: RetryPolicy, failures: number, rng: Rng): Dur
 export function delayAfter(report: AttemptReport, task: Task | undefined, rng: Rng): DurationMs {
   if (task === undefined || report.outcome === 'succeeded') return durationMs(0)
   const { retry } = task.spec
-  const uncounted = report.outcome === 'not-started' || task.placement?.stopReason === 'drain'
+  const uncounted =
+    report.outcome === 'not-started' || placementWith(task, report.token)?.stopReason === 'drain'
   if (uncounted) return task.uncounted === 0 ? durationMs(0) : retryDelay(retry, task.uncounted, rng)
   return retryDelay(retry, task.attempts - task.uncounted, rng)
 }

@@ -42,6 +42,11 @@ export interface SchedulerState {
   settings: Settings
   /** Tasks that have not ended, by rising id. */
   readonly tasks: Map<TaskId, Task>
+  /**
+   * Ended tasks one of whose two attempts still stops, with that one as their `placement`: it holds its slot until its node
+   * reports. What else these records say of the task is as it was.
+   */
+  readonly lingering: Map<TaskId, Task>
   readonly tombstones: Map<TaskId, Tombstone>
   readonly nodes: Map<NodeId, ClusterNode>
   /** At most two a node: its highest incarnations seen, the lower first. */
@@ -104,6 +109,7 @@ export function createState(): SchedulerState {
     nextModelVersion: 1,
     settings: DEFAULT_SETTINGS,
     tasks,
+    lingering: new Map(),
     tombstones: new Map(),
     nodes: new Map(),
     sessions: new Map(),

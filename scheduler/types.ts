@@ -96,17 +96,19 @@ export interface RowMark {
 
 /**
  * Why an attempt was told to stop. `cancel` and `replace` end the task as cancelled, `timeout` fails the attempt,
- * `drain` gives the task to another node without counting the attempt.
+ * `drain` gives the task to another node without counting the attempt, `superseded` follows the success of its sibling.
  */
-export type StopReason = 'cancel' | 'timeout' | 'drain' | 'replace'
+export type StopReason = 'cancel' | 'timeout' | 'drain' | 'replace' | 'superseded'
 
-/** The one live attempt of a task. */
+/** A live attempt of a task. */
 export interface Placement {
   readonly node: NodeId
   readonly incarnation: Incarnation
   readonly token: FencingToken
   /** From 1. */
   readonly attempt: number
+  /** Placed beside another one that was live. */
+  readonly isCopy: boolean
   readonly placedAt: TimestampMs
   /** When the node says that it started; 0 while unknown (short attempts report it with their completion). */
   startedAt: TimestampMs
@@ -141,12 +143,16 @@ export interface Task extends RowMark {
   readyAt: TimestampMs
   /** Attempts begun so far; the number of the last one. */
   attempts: number
-  /** Those of them that do not count against `retry.maxAttempts`: drained, or reported as not started. */
+  /** Those of them that do not count against `retry.maxAttempts`: copies, drained, or reported as not started. */
   uncounted: number
+  /** Those of them that were placed as copies. */
+  copies: number
   /** Token of the last placement; 0 before the first. */
   lastToken: FencingToken
   placement: Placement | undefined
-  /** The error of the last failed attempt. */
+  /** A second live attempt, on another node; for idempotent tasks only. The first success of the two counts. */
+  copy: Placement | undefined
+  /** The error of the last failed attempt; a final one outlasts those that come after it. */
   lastError: TaskError | undefined
   /** The node of the last failed attempt, which the next placement avoids when it can. */
   lastFailedOn: NodeId | undefined
@@ -157,7 +163,7 @@ export interface Tombstone extends RowMark {
   readonly id: TaskId
   readonly status: TerminalStatus
   readonly finishedAt: TimestampMs
-  /** Token of its last placement; 0 when it never had one. */
+  /** Token of the attempt that ended it, else of its last placement; 0 when it never had one. */
   readonly token: FencingToken
   /** Which blobs it has in the store. Bits: 1 input, 2 result. */
   readonly blobs: number
@@ -182,6 +188,10 @@ export interface HistoryRow {
   readonly startedAt: TimestampMs
   readonly finishedAt: TimestampMs
   readonly attempts: number
+  /** Those of them that were copies. */
+  readonly copies: number
+  /** The number of the attempt that decided its end, and is meant below; 0 when none did. */
+  readonly attempt: number
   /** Where its last attempt ran; undefined when it never ran. */
   readonly node: NodeId | undefined
   readonly token: FencingToken | undefined
@@ -224,7 +234,7 @@ export interface ClusterNode extends RowMark {
   open: boolean
   offer: NodeOffer
   readonly joinedAt: TimestampMs
-  /** Live placements on this node, by rising token. Derived; not part of the record. */
+  /** Tasks with a live attempt on this node, by its rising token. Derived; not part of the record. */
   placements: Set<TaskId>
   /** Sum of the resources of its live placements. Derived. */
   used: Record<string, number>

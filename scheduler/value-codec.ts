@@ -7,9 +7,16 @@ import { durationMs, timestampMs } from '../base/units.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { malformed } from './bytes.ts'
 import type { AttemptReport, IdempotencyKey, Origin } from './commands.ts'
-import type { Labels, ModelMode, NodeOffer, Resources, TaskError } from './types.ts'
+import type { Labels, ModelMode, NodeOffer, Resources, StopReason, TaskError } from './types.ts'
 
 /** Position is the number on disk: append only. */
+export const STOP_REASONS = [
+  'cancel',
+  'timeout',
+  'drain',
+  'replace',
+  'superseded'
+] as const satisfies readonly StopReason[]
 export const MODEL_MODES = ['auto', 'frozen'] as const satisfies readonly ModelMode[]
 
 /** Writes one of a closed list of names as its position, which is therefore part of the format. */

@@ -34,7 +34,9 @@ export class LiveTask implements TaskView {
   readonly spec: SimTask
   readyAt: TimestampMs
   attempts = 0
+  readonly deadlineAt = timestampMs(0)
   lastFailedOn: NodeId | undefined = undefined
+  readonly lastErrorCode = undefined
   status: SimStatus = 'pending'
   /** Attempts that run now: more than one only for speculative copies. */
   live = 0

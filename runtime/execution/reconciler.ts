@@ -10,6 +10,7 @@
  * X3. A report leaves the outbox only when this node has applied the end of its attempt, however that came about.
  */
 import type { FencingToken, Incarnation, NodeId, TaskId } from '../../base/ids.ts'
+import { placementOn, placementWith, taskOfAttempts } from '../../scheduler/attempts.ts'
 import type { AttemptReport } from '../../scheduler/commands.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import type { Proposal } from '../../scheduler/proposals.ts'
@@ -107,8 +108,8 @@ export class Reconciler {
     const node = this.#state.nodes.get(this.#input.nodeId)
     const granted = new Set<FencingToken>()
     for (const taskId of node?.placements ?? []) {
-      const task = this.#state.tasks.get(taskId)
-      const placement = task?.placement
+      const task = taskOfAttempts(this.#state, taskId)
+      const placement = placementOn(task, this.#input.nodeId)
       if (task === undefined || placement === undefined) continue
       granted.add(placement.token)
       this.#placed(task, placement)
@@ -148,7 +149,7 @@ export class Reconciler {
       const attempt = this.#attempts.get(token)
       const task = attempt && this.#state.tasks.get(attempt.taskId)
       if (attempt?.phase !== 'waiting') continue
-      if (task?.placement?.token === token) this.#prepare(task, attempt)
+      if (task !== undefined && placementWith(task, token) !== undefined) this.#prepare(task, attempt)
       else this.#attempts.delete(token)
     }
   }

@@ -16,10 +16,10 @@ import type { Incarnation, NodeId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type { Rng } from '../../base/prng.ts'
 import { encodeBatch } from '../../scheduler/codec.ts'
-import type { Command, PlaceCommand } from '../../scheduler/commands.ts'
+import type { Command } from '../../scheduler/commands.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { dueCommands, nextDueAt } from '../../scheduler/planner/duties.ts'
-import { createPlanner, type Planner } from '../../scheduler/planner/planner.ts'
+import { createPlanner, type PlannedCommand, type Planner } from '../../scheduler/planner/planner.ts'
 import type { Policy, PolicyFactory } from '../../scheduler/policy.ts'
 import { policyFactory } from '../../scheduler/policies/index.ts'
 import { createIdAllocator, toCommand, type IdAllocator, type Proposal } from '../../scheduler/proposals.ts'
@@ -249,7 +249,7 @@ export class Leader {
     return 'ok'
   }
 
-  #plan(reign: Reign, now: ReturnType<StampClock['now']>): PlaceCommand[] {
+  #plan(reign: Reign, now: ReturnType<StampClock['now']>): PlannedCommand[] {
     const { planner, guard } = reign
     const { clock } = this.#input
     const before = clock.monotonicNow()

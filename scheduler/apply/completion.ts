@@ -13,6 +13,10 @@
  * counts the attempt; at-most-once tasks are not retried, and fail as MAYBE_RAN where their own failure is not known.
  * (1) not counted; at-most-once: failed, MAYBE_RAN. (2) not counted, at-most-once included. At most LIMITS.taskAttempts
  * attempts of a task go uncounted, so nothing runs for ever.
+ *
+ * Of two attempts of a task the first success ends it; the other one is told to stop, and what it did after is refused as
+ * superseded. While one of two lives, the end of the other is recorded and has no further consequence; the last one to end
+ * decides, except that a final error of the first stands. Copies go uncounted.
  */
 import { LIMITS } from '../../base/limits.ts'
 import type { DurationMs } from '../../base/units.ts'
@@ -21,7 +25,7 @@ import { TASK_ERRORS, finalError, retryableError } from '../task-errors.ts'
 import type { Placement, Task, TaskError } from '../types.ts'
 import type { ApplyContext } from './context.ts'
 import { fence } from './fencing.ts'
-import { endTask, releasePlacement, requeue } from './transitions.ts'
+import { endLingering, endTask, linger, releasePlacement, requeue } from './transitions.ts'
 
 /** Judges a node's report. Used for completions and for the outbox of an announcement. */
 export function applyReport(ctx: ApplyContext, report: AttemptReport, retryDelayMs: DurationMs): void {
@@ -29,11 +33,14 @@ export function applyReport(ctx: ApplyContext, report: AttemptReport, retryDelay
   if (live === undefined) return
   const { task, placement } = live
   const end: Ending = { ctx, task, placement, report, retryDelayMs }
-  if (report.outcome === 'succeeded') {
+  if (ctx.state.lingering.has(task.id)) {
+    const { outcome } = report
+    endLingering(ctx, task, placement, outcome === 'succeeded' ? 'superseded' : outcome, report)
+  } else if (report.outcome === 'succeeded') {
     succeed(end, report)
   } else if (isCancelled(placement)) {
     releasePlacement(ctx, task, placement, report.outcome, report)
-    endTask(ctx, task, 'cancelled', undefined, { placement, report })
+    cancelled(end)
   } else if (report.outcome === 'not-started') {
     releasePlacement(ctx, task, placement, 'not-started', report)
     task.lastFailedOn = placement.node
@@ -57,10 +64,14 @@ export function loseAttempt(
   placement: Placement,
   retryDelayMs: DurationMs
 ): void {
+  if (ctx.state.lingering.has(task.id)) {
+    endLingering(ctx, task, placement, 'lost')
+    return
+  }
   const end: Ending = { ctx, task, placement, report: undefined, retryDelayMs }
   releasePlacement(ctx, task, placement, 'lost')
   if (isCancelled(placement)) {
-    endTask(ctx, task, 'cancelled', undefined, { placement, report: undefined })
+    cancelled(end)
     return
   }
   const what = `incarnation ${placement.incarnation} of node ${placement.node} ended`
@@ -79,6 +90,11 @@ function isCancelled(placement: Placement): boolean {
   return placement.stopReason === 'cancel' || placement.stopReason === 'replace'
 }
 
+/** Both attempts of a task are cancelled together; the last one to end ends the task. */
+function cancelled({ ctx, task, placement, report }: Ending): void {
+  if (task.placement === undefined) endTask(ctx, task, 'cancelled', undefined, { placement, report })
+}
+
 function succeed(end: Ending, report: AttemptReport): void {
   const { ctx, task, placement } = end
   const size = report.result.length
@@ -89,6 +105,7 @@ function succeed(end: Ending, report: AttemptReport): void {
     return
   }
   releasePlacement(ctx, task, placement, 'succeeded', report)
+  if (task.placement !== undefined) linger(ctx, task, task.placement)
   endTask(ctx, task, 'succeeded', undefined, { placement, report })
 }
 
@@ -108,27 +125,39 @@ function stopped(end: Ending, report: AttemptReport): void {
 
 /** Puts the task back in line without counting its attempt. */
 function putBack(end: Ending, error: TaskError): void {
-  const { ctx, task } = end
-  if (task.uncounted >= LIMITS.taskAttempts) {
-    fail(end, error, false)
-    return
+  const { task, placement } = end
+  if (!placement.isCopy) {
+    if (task.uncounted >= LIMITS.taskAttempts) {
+      fail(end, error, false)
+      return
+    }
+    task.uncounted++
   }
-  task.uncounted++
-  task.lastError = error
-  requeue(ctx, task, end.retryDelayMs)
+  goOn(end, error)
 }
 
 /** Counts the attempt as failed. `unknown`: how far the attempt got is not known. */
 function fail(end: Ending, error: TaskError, unknown: boolean): void {
   const { ctx, task, placement, report } = end
-  const { delivery, retry } = task.spec
   task.lastFailedOn = placement.node
-  task.lastError = error
-  if (delivery === 'at-most-once') {
+  if (task.spec.delivery === 'at-most-once') {
+    task.lastError = error
     const final = unknown ? finalError(TASK_ERRORS.MAYBE_RAN, error.message) : error
     endTask(ctx, task, 'failed', final, { placement, report })
-  } else if (!error.retryable || task.attempts - task.uncounted >= retry.maxAttempts) {
-    endTask(ctx, task, 'failed', error, { placement, report })
+  } else {
+    goOn(end, error)
+  }
+}
+
+/** An attempt is over without success and counted: another one follows, or the end, unless its sibling lives. */
+function goOn(end: Ending, error: TaskError): void {
+  const { ctx, task, placement, report } = end
+  const last = task.lastError
+  const decisive = last?.retryable === false ? last : error
+  task.lastError = decisive
+  if (task.placement !== undefined) return
+  if (!decisive.retryable || task.attempts - task.uncounted >= task.spec.retry.maxAttempts) {
+    endTask(ctx, task, 'failed', decisive, { placement, report })
   } else {
     requeue(ctx, task, end.retryDelayMs)
   }

@@ -1,7 +1,8 @@
 /**
- * The check that every effect of an attempt passes: its token must be the one of the task's live placement.
+ * The check that every effect of an attempt passes: its token must be the one of a live attempt of the task.
  */
 import type { FencingToken, TaskId } from '../../base/ids.ts'
+import { placementWith, taskOfAttempts } from '../attempts.ts'
 import type { Placement, Task } from '../types.ts'
 import type { ApplyContext } from './context.ts'
 
@@ -11,10 +12,10 @@ export function fence(
   taskId: TaskId,
   token: FencingToken
 ): { task: Task; placement: Placement } | undefined {
-  const task = ctx.state.tasks.get(taskId)
-  const placement = task?.placement
-  if (task !== undefined && placement?.token === token) return { task, placement }
-  const last = task?.lastToken ?? ctx.state.tombstones.get(taskId)?.token
+  const task = taskOfAttempts(ctx.state, taskId)
+  const placement = placementWith(task, token)
+  if (task !== undefined && placement !== undefined) return { task, placement }
+  const last = ctx.state.tombstones.get(taskId)?.token ?? task?.lastToken
   ctx.events.push({ type: 'report-refused', taskId, token, stale: token !== last })
   return undefined
 }

@@ -21,7 +21,7 @@ import { refuse } from './context.ts'
 import { applyJudge, applyPublish } from './models.ts'
 import { applyAnnounce, applyEndIncarnation, applyLeave, applyRegister, applyRemove } from './nodes.ts'
 import { once } from './outcomes.ts'
-import { applyPlace, applyStart } from './placement.ts'
+import { applyPlace, applyPlaceCopy, applyStart } from './placement.ts'
 import { applyExpireKeys, applyRetire } from './retention.ts'
 import { applySettings } from './settings.ts'
 import { applyCancel, applyExpire, applyStop } from './stopping.ts'
@@ -55,6 +55,9 @@ function applyCommand(ctx: ApplyContext, command: Command): void {
       return
     case 'place':
       applyPlace(ctx, command)
+      return
+    case 'place-copy':
+      applyPlaceCopy(ctx, command)
       return
     case 'start':
       applyStart(ctx, command)

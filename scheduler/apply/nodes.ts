@@ -10,6 +10,7 @@ import type { Incarnation, NodeId } from '../../base/ids.ts'
 import { incarnation, nodeId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type { DurationMs } from '../../base/units.ts'
+import { placementOn, taskOfAttempts } from '../attempts.ts'
 import { remove, touch } from '../changes.ts'
 import type {
   AnnounceCommand,
@@ -145,8 +146,8 @@ function endAttempts(
 ): void {
   for (const id of node.placements) {
     if (ctx.budget <= 0) return
-    const task = ctx.state.tasks.get(id)
-    const placement = task?.placement
+    const task = taskOfAttempts(ctx.state, id)
+    const placement = placementOn(task, node.id)
     if (task === undefined || placement === undefined) continue
     if (placement.incarnation > last) return
     ctx.budget--

@@ -1,7 +1,10 @@
 /**
  * `cancel`, `stop` and `expire`: how a task is told to end. A live attempt is only told; it ends when its node says so,
  * and keeps its slot until then. The first reason stays, except that a cancellation overrides the others.
+ *
+ * `cancel` and `replace` mean the task and so both of its attempts, when it has two; the other reasons mean one attempt.
  */
+import { statusOf } from '../attempts.ts'
 import { touch } from '../changes.ts'
 import type { CancelCommand, ExpireCommand, StopCommand } from '../commands.ts'
 import type { SchedulerState } from '../state.ts'
@@ -20,7 +23,7 @@ export function applyCancel(ctx: ApplyContext, { taskId }: CancelCommand): Outco
     endTask(ctx, task, 'cancelled', undefined)
     return accepted({ type: 'cancelled', status: 'cancelled' })
   }
-  tellToStop(ctx, task, task.placement, 'cancel')
+  tellAll(ctx, task, 'cancel')
   return accepted({ type: 'cancelled', status: 'stopping' })
 }
 
@@ -35,7 +38,16 @@ function cancelEnded(state: SchedulerState, taskId: CancelCommand['taskId']): Ou
 
 export function applyStop(ctx: ApplyContext, command: StopCommand): void {
   const live = fence(ctx, command.taskId, command.token)
-  if (live !== undefined) tellToStop(ctx, live.task, live.placement, command.reason)
+  // What outlives its task was told to stop when the task ended.
+  if (live === undefined || ctx.state.lingering.has(live.task.id)) return
+  const { reason } = command
+  if (reason === 'cancel' || reason === 'replace') tellAll(ctx, live.task, reason)
+  else tellToStop(ctx, live.task, live.placement, reason)
+}
+
+function tellAll(ctx: ApplyContext, task: Task, reason: StopReason): void {
+  if (task.placement !== undefined) tellToStop(ctx, task, task.placement, reason)
+  if (task.copy !== undefined) tellToStop(ctx, task, task.copy, reason)
 }
 
 function tellToStop(ctx: ApplyContext, task: Task, placement: Placement, reason: StopReason): void {
@@ -43,7 +55,7 @@ function tellToStop(ctx: ApplyContext, task: Task, placement: Placement, reason:
   const settled = placement.stopReason === 'cancel' || placement.stopReason === 'replace'
   if (settled || (placement.stopReason !== undefined && !overrides)) return
   placement.stopReason = reason
-  task.status = 'stopping'
+  task.status = statusOf(task)
   touch(ctx.state.changes.tasks, task)
   ctx.events.push({ type: 'task-stopping', task, placement, reason })
 }

@@ -161,8 +161,10 @@ function bear(
     readyAt: timestampMs(0),
     attempts: 0,
     uncounted: 0,
+    copies: 0,
     lastToken: fencingToken(0),
     placement: undefined,
+    copy: undefined,
     lastError: undefined,
     lastFailedOn: undefined
   }

@@ -1,15 +1,17 @@
 /**
  * The moves of a task that several commands share: getting ready, leaving its node, ending, and telling its dependents.
  *
- * 1. `endTask` is the only way to a terminal status and `releasePlacement` the only way off a node.
+ * 1. `endTask` is the only way to a terminal status; `releasePlacement` and, for an attempt that outlives its task,
+ *    `endLingering` are the only ways off a node.
  * 2. The end of a task reaches its dependents through `spread`, by rising id and within the command's budget; what is
  *    left over stays in `state.spreading` for a later command. No recursion.
  * 3. A tombstone is queued for retirement exactly when nothing pins it and all dependents know.
  */
-import type { TaskId } from '../../base/ids.ts'
+import type { FencingToken, TaskId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import type { DurationMs } from '../../base/units.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
+import { statusOf } from '../attempts.ts'
 import { remove, touch } from '../changes.ts'
 import type { AttemptReport } from '../commands.ts'
 import type { AttemptEnd } from '../events.ts'
@@ -44,7 +46,7 @@ export function requeue(ctx: ApplyContext, task: Task, delayMs: DurationMs): voi
   makeReady(ctx, task)
 }
 
-/** Takes a live attempt off its node: slot and resources are free from here on. */
+/** Takes a live attempt off its node: slot and resources are free from here on. A sibling of it goes on. */
 export function releasePlacement(
   ctx: ApplyContext,
   task: Task,
@@ -52,14 +54,63 @@ export function releasePlacement(
   end: AttemptEnd,
   report?: AttemptReport
 ): void {
+  if (task.placement === placement) task.placement = task.copy
+  task.copy = undefined
+  if (task.placement !== undefined) task.status = statusOf(task)
+  touch(ctx.state.changes.tasks, task)
+  free(ctx, task, placement, end, report)
+}
+
+/** Leaves the attempt behind that lives on when its sibling ends the task: told to stop, and holding its slot until it has. */
+export function linger(ctx: ApplyContext, task: Task, placement: Placement): void {
+  const { state } = ctx
+  const rest: Task = {
+    ...task,
+    rowFlags: 0,
+    hashA: 0,
+    hashB: 0,
+    status: 'stopping',
+    waitingOn: 0,
+    dependents: NO_DEPENDENTS,
+    pins: 0,
+    placement,
+    copy: undefined
+  }
+  task.placement = undefined
+  state.lingering.set(task.id, rest)
+  touch(state.changes.lingering, rest)
+  if (placement.stopReason !== undefined) return
+  placement.stopReason = 'superseded'
+  ctx.events.push({ type: 'task-stopping', task: rest, placement, reason: 'superseded' })
+}
+
+/** Ends an attempt that outlived its task. */
+export function endLingering(
+  ctx: ApplyContext,
+  task: Task,
+  placement: Placement,
+  end: AttemptEnd,
+  report?: AttemptReport
+): void {
+  const { state } = ctx
+  state.lingering.delete(task.id)
+  remove(state.changes.lingering, task)
+  free(ctx, task, placement, end, report)
+}
+
+function free(
+  ctx: ApplyContext,
+  task: Task,
+  placement: Placement,
+  end: AttemptEnd,
+  report: AttemptReport | undefined
+): void {
   const node = ctx.state.nodes.get(placement.node)
   if (node !== undefined) {
     node.placements.delete(task.id)
     const { resources } = task.spec
     for (const name in resources) node.used[name] = (node.used[name] ?? 0) - (resources[name] ?? 0)
   }
-  task.placement = undefined
-  touch(ctx.state.changes.tasks, task)
   ctx.events.push({
     type: 'attempt-ended',
     task,
@@ -92,7 +143,8 @@ export function endTask(
   state.tasks.delete(task.id)
   remove(state.changes.tasks, task)
   const result = keepResult(state, task.id, status === 'succeeded' ? last?.report?.result : undefined)
-  bury(state, task, status, result)
+  const token = last?.placement.token ?? task.lastToken
+  bury(state, task, status, token, result)
   const row = {
     id: task.id,
     group: task.group,
@@ -103,8 +155,10 @@ export function endTask(
     startedAt: last?.report?.startedAt ?? last?.placement.startedAt ?? timestampMs(0),
     finishedAt: state.time,
     attempts: task.attempts,
+    copies: task.copies,
+    attempt: last?.placement.attempt ?? 0,
     node: last?.placement.node ?? task.lastFailedOn,
-    token: task.lastToken === 0 ? undefined : task.lastToken,
+    token: token === 0 ? undefined : token,
     result,
     error,
     runMs: last?.report?.runMs ?? durationMs(0),
@@ -122,7 +176,13 @@ function keepResult(state: SchedulerState, id: TaskId, result: Uint8Array | unde
   return { sizeBytes: result.length }
 }
 
-function bury(state: SchedulerState, task: Task, status: TerminalStatus, result: Blob): void {
+function bury(
+  state: SchedulerState,
+  task: Task,
+  status: TerminalStatus,
+  token: FencingToken,
+  result: Blob
+): void {
   // Whether a dependent lives is the same on all nodes; how many dead ones the list still names is not.
   const tells = task.dependents.some((id) => state.tasks.has(id))
   const tombstone: Tombstone = {
@@ -132,7 +192,7 @@ function bury(state: SchedulerState, task: Task, status: TerminalStatus, result:
     id: task.id,
     status,
     finishedAt: state.time,
-    token: task.lastToken,
+    token,
     blobs: ('sizeBytes' in task.spec.input ? 1 : 0) | ('sizeBytes' in result ? 2 : 0),
     order: state.nextOrder++,
     spreadTo: tells ? 0 : SPREAD_DONE,

@@ -5,6 +5,7 @@
 import { taskId } from '../../base/ids.ts'
 import type { TimestampMs } from '../../base/units.ts'
 import { durationMs, timestampMs } from '../../base/units.ts'
+import { placementOn, taskOfAttempts } from '../attempts.ts'
 import type { Command, EndIncarnationCommand } from '../commands.ts'
 import type { SchedulerState } from '../state.ts'
 import type { ClusterNode } from '../types.ts'
@@ -66,7 +67,7 @@ function nextRetirementAt(state: SchedulerState): number | undefined {
 function restOfIncarnation(state: SchedulerState, node: ClusterNode): EndIncarnationCommand | undefined {
   const first = node.placements.values().next()
   if (first.done === true) return undefined
-  const incarnation = state.tasks.get(first.value)?.placement?.incarnation
+  const incarnation = placementOn(taskOfAttempts(state, first.value), node.id)?.incarnation
   if (incarnation === undefined || (node.open && incarnation === node.incarnation)) return undefined
   return {
     type: 'end-incarnation',

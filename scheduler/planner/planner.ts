@@ -2,12 +2,13 @@
  * The leader's planner: asks the policy for placements on the projected view and tells it what changes.
  *
  * 1. The policy hears of each ready task once until it is gone, whether it came from state or from a submission in flight.
- * 2. A choice that does not hold in the view is a fault of the policy: counted, and the round ends there.
+ * 2. A choice that does not hold in the view is a fault of the policy: counted, and the round ends there. One that was
+ *    overtaken by what is in flight (a copy of an attempt that just ended) ends the round and is no fault.
  * 3. `apply` has the last word: when a batch settles, whatever it refused is offered again.
  */
 import type { TaskId } from '../../base/ids.ts'
 import type { TimestampMs } from '../../base/units.ts'
-import type { Command, PlaceCommand } from '../commands.ts'
+import type { Command, PlaceCommand, PlaceCopyCommand } from '../commands.ts'
 import type { SchedulerEvent } from '../events.ts'
 import type { ClusterView, Policy, TaskView } from '../policy.ts'
 import type { SchedulerState } from '../state.ts'
@@ -15,6 +16,9 @@ import type { ClusterNode } from '../types.ts'
 import type { Corrections } from './projection.ts'
 import { Projection, noCorrections } from './projection.ts'
 import { viewOfTask } from './task-view.ts'
+
+/** What a planner makes of a policy's choices. */
+export type PlannedCommand = PlaceCommand | PlaceCopyCommand
 
 export interface PlannerOptions {
   readonly state: SchedulerState
@@ -33,7 +37,7 @@ export interface Planner {
   /** Adds commands to the open batch. */
   project(commands: readonly Command[]): void
   /** The next placements, added to the open batch. */
-  plan(now: TimestampMs, limit: number): PlaceCommand[]
+  plan(now: TimestampMs, limit: number): PlannedCommand[]
   /** Closes the open batch and names it. */
   seal(): number
   /** The sealed batch was applied (or lost, then without events): state speaks for itself from here on. */
@@ -84,20 +88,21 @@ class LeaderPlanner implements Planner {
     }
   }
 
-  plan(now: TimestampMs, limit: number): PlaceCommand[] {
+  plan(now: TimestampMs, limit: number): PlannedCommand[] {
     if (now > this.projection.now) this.projection.now = now
     if (this.projection.refreshNodes()) this.policy.onNodesChanged?.(this.projection)
-    const commands: PlaceCommand[] = []
+    const commands: PlannedCommand[] = []
     while (commands.length < limit) {
       const choice = this.policy.next(this.projection)
       if (choice === undefined) break
-      const command = this.projection.addPlacement(this.open, choice.taskId, choice.node)
+      const command = this.projection.addChoice(this.open, choice.taskId, choice.node)
+      if (command === 'too-late') break
       if (command === undefined) {
         this.faults++
         break
       }
       commands.push(command)
-      this.policy.onGone(choice.taskId, this.projection)
+      if (command.type === 'place') this.policy.onGone(choice.taskId, this.projection)
     }
     return commands
   }

@@ -1,13 +1,15 @@
 /**
  * The applied state plus a leader's commands in flight, as a `ClusterView`.
  *
- * Owns which tasks are ready *in the plan*: ready in state or at birth, and not placed in flight. Each in-flight command is
+ * Owns which tasks are ready *in the plan*: ready in state or at birth, and not placed in flight; and which of the running
+ * ones may be copied: with one live attempt, of which nothing is in flight. Each in-flight command is
  * a correction that belongs to a batch; when the batch settles its corrections go, and state speaks.
  */
-import type { NodeId, TaskId } from '../../base/ids.ts'
+import type { FencingToken, NodeId, TaskId } from '../../base/ids.ts'
 import { taskId } from '../../base/ids.ts'
 import type { TimestampMs } from '../../base/units.ts'
-import type { CompleteCommand, PlaceCommand, SubmitCommand } from '../commands.ts'
+import { mayBeCopied, placementOn, placementWith, taskOfAttempts } from '../attempts.ts'
+import type { CompleteCommand, PlaceCommand, PlaceCopyCommand, SubmitCommand } from '../commands.ts'
 import { acceptsPlacements, obstacle } from '../eligibility.ts'
 import type { ClusterView, NodeView, RunningView, TaskView } from '../policy.ts'
 import { SPREAD_DONE } from '../state.ts'
@@ -22,15 +24,22 @@ interface Shift {
   readonly resources: Resources
 }
 
+interface Freed {
+  readonly token: FencingToken
+  readonly node: PlannedNode
+  readonly resources: Resources
+}
+
 /** Corrections of one batch. */
 export interface Corrections {
   readonly born: TaskId[]
   readonly placed: Shift[]
-  readonly freed: Shift[]
+  readonly copied: Shift[]
+  readonly freed: Freed[]
 }
 
 export function noCorrections(): Corrections {
-  return { born: [], placed: [], freed: [] }
+  return { born: [], placed: [], copied: [], freed: [] }
 }
 
 export class Projection implements ClusterView {
@@ -43,7 +52,9 @@ export class Projection implements ClusterView {
   private available: PlannedNode[] = []
   private readonly unborn = new Map<TaskId, TaskView>()
   private readonly placing = new Map<TaskId, RunningView>()
-  private readonly ending = new Set<TaskId>()
+  private readonly copying = new Map<TaskId, RunningView>()
+  /** Tokens of attempts whose completion is in flight. */
+  private readonly ending = new Set<FencingToken>()
 
   constructor(state: SchedulerState, excluded: (node: ClusterNode) => boolean) {
     this.state = state
@@ -67,12 +78,13 @@ export class Projection implements ClusterView {
   *running(): Iterable<RunningView> {
     for (const node of this.state.nodes.values()) {
       for (const id of node.placements) {
-        const placement = this.state.tasks.get(id)?.placement
-        if (placement === undefined || this.ending.has(id)) continue
+        const placement = placementOn(this.state.tasks.get(id), node.id)
+        if (placement === undefined || this.ending.has(placement.token)) continue
         yield { taskId: id, node: node.id, placedAt: placement.placedAt }
       }
     }
     yield* this.placing.values()
+    yield* this.copying.values()
   }
 
   *ready(): Iterable<TaskView> {
@@ -97,6 +109,7 @@ export class Projection implements ClusterView {
     this.planned.clear()
     this.unborn.clear()
     this.placing.clear()
+    this.copying.clear()
     this.ending.clear()
     this.offered.clear()
     this.available = []
@@ -153,38 +166,69 @@ export class Projection implements ClusterView {
 
   /** Projects a completion: its slot is free in the same entry. */
   addComplete(into: Corrections, { report }: CompleteCommand): void {
-    const task = this.state.tasks.get(report.taskId)
-    const placement = task?.placement
-    if (task === undefined || placement?.token !== report.token || this.ending.has(task.id)) return
+    const { token } = report
+    const task = taskOfAttempts(this.state, report.taskId)
+    const placement = placementWith(task, token)
+    if (task === undefined || placement === undefined || this.ending.has(token)) return
     const node = this.planned.get(placement.node)
     if (node === undefined) return
-    this.ending.add(task.id)
+    this.ending.add(token)
     node.shift(task.spec.resources, -1)
-    into.freed.push({ taskId: task.id, node, resources: task.spec.resources })
+    into.freed.push({ token, node, resources: task.spec.resources })
   }
 
-  /** Projects a choice, or returns undefined when it does not hold in the plan. */
-  addPlacement(into: Corrections, id: TaskId, onto: NodeId): PlaceCommand | undefined {
+  /**
+   * Projects a choice: a ready task's placement, or a copy of a running one. `too-late`: it would have held before what is
+   * in flight; undefined: it does not hold in the plan.
+   */
+  addChoice(
+    into: Corrections,
+    id: TaskId,
+    onto: NodeId
+  ): PlaceCommand | PlaceCopyCommand | 'too-late' | undefined {
     const task = this.task(id)
     const node = this.node(onto)
-    if (task === undefined || node === undefined || !this.offered.has(id)) return undefined
-    if (!this.eligible(task, node) || !this.fits(task, node)) return undefined
     const planned = this.planned.get(onto)
-    if (planned === undefined) return undefined
+    if (task === undefined || node === undefined || planned === undefined) return undefined
+    if (!this.eligible(task, node) || !this.fits(task, node)) return undefined
+    const { incarnation } = planned.node
+    const view = { taskId: id, node: onto, placedAt: this.now }
+    if (this.offered.has(id)) {
+      this.offered.delete(id)
+      this.placing.set(id, view)
+      planned.shift(task.resources, 1)
+      into.placed.push({ taskId: id, node: planned, resources: task.resources })
+      return { type: 'place', taskId: id, node: onto, incarnation }
+    }
+    const of = this.copyable(id, onto)
+    if (of === undefined || of === 'too-late') return of
+    this.copying.set(id, view)
     planned.shift(task.resources, 1)
-    this.offered.delete(id)
-    this.placing.set(id, { taskId: id, node: onto, placedAt: this.now })
-    into.placed.push({ taskId: id, node: planned, resources: task.resources })
-    return { type: 'place', taskId: id, node: onto, incarnation: planned.node.incarnation }
+    into.copied.push({ taskId: id, node: planned, resources: task.resources })
+    return { type: 'place-copy', taskId: id, node: onto, incarnation, of }
+  }
+
+  /** Token of the attempt that a copy on `onto` would double. */
+  private copyable(id: TaskId, onto: NodeId): FencingToken | 'too-late' | undefined {
+    if (this.placing.has(id) || this.copying.has(id)) return 'too-late'
+    const task = this.state.tasks.get(id)
+    const placement = task?.placement
+    if (task === undefined || placement === undefined || placement.node === onto) return undefined
+    if (this.ending.has(placement.token)) return 'too-late'
+    return mayBeCopied(task) ? placement.token : undefined
   }
 
   /** Takes a batch's corrections back. Returns tasks that are ready after all, and tasks that are offered but not ready. */
   settle(batch: Corrections): { readonly regained: TaskId[]; readonly vanished: TaskId[] } {
     const regained: TaskId[] = []
     const vanished: TaskId[] = []
-    for (const { taskId: id, node, resources } of batch.freed) {
+    for (const { token, node, resources } of batch.freed) {
       node.shift(resources, 1)
-      this.ending.delete(id)
+      this.ending.delete(token)
+    }
+    for (const { taskId: id, node, resources } of batch.copied) {
+      node.shift(resources, -1)
+      this.copying.delete(id)
     }
     for (const { taskId: id, node, resources } of batch.placed) {
       node.shift(resources, -1)

@@ -8,7 +8,7 @@ import type { Labels, Resources, StoredSpec, Task } from '../types.ts'
 /** What of a task is not in its spec. */
 type Facts = Pick<
   Task,
-  'id' | 'group' | 'submittedAt' | 'readyAt' | 'attempts' | 'lastFailedOn' | 'dependents'
+  'id' | 'group' | 'submittedAt' | 'readyAt' | 'attempts' | 'lastFailedOn' | 'lastError' | 'dependents'
 >
 
 /** One class for tasks in state and tasks in flight, so that policies meet one shape. */
@@ -71,7 +71,13 @@ class SpecTaskView implements TaskView {
     return this.spec.startToCloseMs
   }
   get idempotent(): boolean {
-    return this.spec.idempotent
+    return this.spec.idempotent && this.spec.delivery === 'at-least-once'
+  }
+  get deadlineAt(): TimestampMs {
+    return this.spec.deadlineAt
+  }
+  get lastErrorCode(): string | undefined {
+    return this.facts.lastError?.code
   }
   get needs(): readonly TaskId[] {
     return this.spec.needs.map((need) => need.id)
@@ -92,6 +98,7 @@ export function viewOfUnborn(id: TaskId, group: TaskId, spec: StoredSpec, now: T
     readyAt: now,
     attempts: 0,
     lastFailedOn: undefined,
+    lastError: undefined,
     dependents: NO_DEPENDENTS
   }
   return new SpecTaskView(facts, spec)

@@ -1,10 +1,11 @@
 /**
- * An independent check of the task machine's invariants (T2, T3, T5, T6 and the bookkeeping below them), by plain scans
+ * An independent check of the task machine's invariants (T2, T3, T5, T6, copies, and the bookkeeping below them), by plain scans
  * over the whole state. Shares no code with `apply`.
  */
 import type { TaskId } from '../../base/ids.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
+import type { Placement, Resources } from '../../scheduler/types.ts'
 
 /** Checks that hold over a history need memory: one checker per state. */
 export class InvariantChecker {
@@ -12,11 +13,16 @@ export class InvariantChecker {
   private lastTime = 0
   private readonly ended = new Map<TaskId, string>()
   private readonly placements = new Map<TaskId, number>()
+  /** Attempts that are live by the events, and tasks that one of them succeeded. */
+  private readonly live = new Map<number, TaskId>()
+  private readonly told = new Set<number>()
+  private readonly succeeded = new Set<TaskId>()
 
   /** Call after each entry. Throws with what is wrong. */
   check(state: SchedulerState, events: readonly SchedulerEvent[]): void {
     this.checkEvents(state, events)
     this.checkTasks(state)
+    this.checkLive(state)
     checkNodes(state)
     checkPins(state)
     assert(state.lastToken >= this.lastToken, 'tokens never fall')
@@ -34,7 +40,10 @@ export class InvariantChecker {
         assert(token <= state.lastToken, 'T2: a token comes from the counter')
         assert(!this.ended.has(event.task.id), `T3: t-${event.task.id} was placed after its end`)
         this.placements.set(event.task.id, token)
+        this.live.set(token, event.task.id)
       }
+      if (event.type === 'task-stopping') this.told.add(event.placement.token)
+      if (event.type === 'attempt-ended') this.checkEnd(event)
       if (event.type === 'task-ended') {
         assert(!this.ended.has(event.row.id), `T3: t-${event.row.id} ended twice`)
         this.ended.set(event.row.id, event.row.status)
@@ -47,14 +56,43 @@ export class InvariantChecker {
     }
   }
 
+  private checkEnd({ task, placement, end }: Extract<SchedulerEvent, { type: 'attempt-ended' }>): void {
+    assert(this.live.delete(placement.token), `token ${placement.token} of t-${task.id} ended twice`)
+    if (end === 'superseded') assert(this.succeeded.has(task.id), `t-${task.id} was superseded by nothing`)
+    if (end !== 'succeeded') return
+    assert(!this.succeeded.has(task.id), `two attempts of t-${task.id} took effect`)
+    this.succeeded.add(task.id)
+  }
+
+  /** State knows every live attempt, and what outlives its task was told to stop. */
+  private checkLive(state: SchedulerState): void {
+    const held = attemptsOf(state)
+    assert(held.length === this.live.size, `${held.length} attempts in state, ${this.live.size} by events`)
+    for (const { id, placement } of held) {
+      assert(this.live.get(placement.token) === id, `token ${placement.token} of t-${id} is live`)
+      if (state.tasks.has(id)) continue
+      assert(this.ended.get(id) === 'succeeded', `t-${id} left an attempt behind without a success`)
+      assert(this.told.has(placement.token), `token ${placement.token} outlives t-${id} untold`)
+      assert(placement.stopReason !== undefined, `token ${placement.token} outlives t-${id} unmarked`)
+    }
+  }
+
   private checkTasks(state: SchedulerState): void {
     for (const task of state.tasks.values()) {
-      const { spec, placement, status } = task
+      const { spec, placement, copy, status } = task
       const name = `t-${task.id} (${status})`
       const holds = status === 'placed' || status === 'running' || status === 'stopping'
       assert(holds === (placement !== undefined), `${name}: a placement goes with its status`)
       assert((status === 'ready') === state.ready.has(task.id), `${name}: the ready index`)
-      assert((status === 'stopping') === (placement?.stopReason !== undefined), `${name}: its stop reason`)
+      const attempts = [placement, copy].filter((attempt) => attempt !== undefined)
+      const isStopping = holds && attempts.every(({ stopReason }) => stopReason !== undefined)
+      assert((status === 'stopping') === isStopping, `${name}: its stop reason`)
+      if (copy !== undefined) {
+        assert(placement !== undefined && placement.node !== copy.node, `${name}: a copy runs elsewhere`)
+        assert(copy.isCopy && spec.idempotent, `${name}: only what is idempotent is copied`)
+        assert(spec.delivery === 'at-least-once', `${name}: at most once, and copied`)
+      }
+      assert(task.copies <= task.uncounted, `${name}: copies go uncounted`)
       const counted = task.attempts - task.uncounted
       assert(counted <= spec.retry.maxAttempts, `T6 ${name}: ${counted} attempts count`)
       assert(spec.delivery === 'at-least-once' || counted <= 1, `${name}: at most once`)
@@ -71,26 +109,25 @@ export class InvariantChecker {
 function checkNodes(state: SchedulerState): void {
   const held = new Map<number, number>()
   const tokens = new Set<number>()
-  for (const task of state.tasks.values()) {
-    const { placement } = task
-    if (placement === undefined) continue
+  const attempts = attemptsOf(state)
+  for (const { id, placement, lastToken } of attempts) {
     held.set(placement.node, (held.get(placement.node) ?? 0) + 1)
     assert(!tokens.has(placement.token), `T2: token ${placement.token} is held twice`)
     tokens.add(placement.token)
     const node = state.nodes.get(placement.node)
-    assert(node?.placements.has(task.id) === true, `t-${task.id} is on its node's list`)
-    assert(placement.token === task.lastToken, `T2: t-${task.id} runs under its last token`)
+    assert(node?.placements.has(id) === true, `t-${id} is on its node's list`)
+    assert(placement.token <= lastToken, `T2: t-${id} runs under a token of its own`)
   }
   for (const node of state.nodes.values()) {
     assert(node.placements.size === (held.get(node.id) ?? 0), `node ${node.id} holds what tasks say`)
     const used: Record<string, number> = {}
     let last = 0
     for (const id of node.placements) {
-      const task = state.tasks.get(id)
-      const token = task?.placement?.token ?? 0
+      const attempt = attempts.find((other) => other.id === id && other.placement.node === node.id)
+      const token = attempt?.placement.token ?? 0
       assert(token > last, `placements of node ${node.id} stand by rising token`)
       last = token
-      for (const [name, amount] of Object.entries(task?.spec.resources ?? {})) {
+      for (const [name, amount] of Object.entries(attempt?.resources ?? {})) {
         used[name] = (used[name] ?? 0) + amount
       }
     }
@@ -98,6 +135,26 @@ function checkNodes(state: SchedulerState): void {
       assert((used[name] ?? 0) === (node.used[name] ?? 0), `node ${node.id}: sum of ${name}`)
     }
   }
+}
+
+interface HeldAttempt {
+  readonly id: TaskId
+  readonly placement: Placement
+  readonly lastToken: number
+  readonly resources: Resources
+}
+
+function attemptsOf(state: SchedulerState): HeldAttempt[] {
+  const attempts: HeldAttempt[] = []
+  for (const { id, placement, copy, lastToken, spec } of [
+    ...state.tasks.values(),
+    ...state.lingering.values()
+  ]) {
+    for (const held of [placement, copy]) {
+      if (held !== undefined) attempts.push({ id, placement: held, lastToken, resources: spec.resources })
+    }
+  }
+  return attempts
 }
 
 function checkPins(state: SchedulerState): void {

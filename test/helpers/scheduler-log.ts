@@ -40,6 +40,7 @@ type Draw = (rng: Rng, state: SchedulerState) => Command
 const DRAWS: readonly (readonly [weight: number, draw: Draw])[] = [
   [10, drawSubmit],
   [16, drawPlace],
+  [7, drawCopy],
   [14, drawComplete],
   [4, drawStart],
   [5, drawStop],
@@ -155,7 +156,9 @@ function drawSpec(rng: Rng, state: SchedulerState, id: number): TaskSpec {
     },
     scheduleToStartMs: durationMs(rng.nextInt(6) === 0 ? 1_500 : 0),
     delivery: rng.nextInt(5) === 0 ? 'at-most-once' : 'at-least-once',
-    notBefore: timestampMs(rng.nextInt(8) === 0 ? state.time + rng.nextInt(3_000) : 0)
+    idempotent: rng.nextInt(2) === 0,
+    notBefore: timestampMs(rng.nextInt(8) === 0 ? state.time + rng.nextInt(3_000) : 0),
+    deadlineAt: timestampMs(rng.nextInt(8) === 0 ? state.time + rng.nextInt(3_000) : 0)
   }
 }
 
@@ -171,14 +174,33 @@ function drawPlace(rng: Rng, state: SchedulerState): Command {
   }
 }
 
-function liveAttempt(rng: Rng, state: SchedulerState): Task | undefined {
+/** Mostly of something that may be copied, onto a node that is open. */
+function drawCopy(rng: Rng, state: SchedulerState): Command {
   const held = [...state.tasks.values()].filter((task) => task.placement !== undefined)
   held.sort((a, b) => a.id - b.id)
+  const fit = held.filter((task) => task.spec.idempotent && task.spec.delivery === 'at-least-once')
+  const task = pick(rng, rng.nextInt(8) === 0 ? held : fit)
+  const node = openNode(rng, state)
+  return {
+    type: 'place-copy',
+    taskId: task?.id ?? anyTask(rng, state),
+    node,
+    incarnation: incarnation(state.nodes.get(node)?.incarnation ?? 1),
+    of: drawToken(rng, state, task)
+  }
+}
+
+/** Of a task that lives, or of one that left an attempt behind. */
+function liveAttempt(rng: Rng, state: SchedulerState): Task | undefined {
+  const held = [...state.tasks.values(), ...state.lingering.values()]
+    .filter((task) => task.placement !== undefined)
+    .sort((a, b) => a.id - b.id)
   return pick(rng, held)
 }
 
 function drawToken(rng: Rng, state: SchedulerState, task: Task | undefined): FencingToken {
-  const token = task?.placement?.token ?? state.lastToken
+  const attempt = task?.copy !== undefined && rng.nextInt(2) === 0 ? task.copy : task?.placement
+  const token = attempt?.token ?? state.lastToken
   return Math.max(0, token - (rng.nextInt(10) === 0 ? 1 + rng.nextInt(3) : 0)) as FencingToken
 }
 

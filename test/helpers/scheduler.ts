@@ -126,6 +126,14 @@ export class Machine {
     return event?.type === 'task-placed' ? event.placement.token : 0
   }
 
+  /** Copies a task's attempt onto a node's current incarnation; returns the token, or 0 when it was refused. */
+  copy(id: number, node: number, of = this.task(id)?.placement?.token ?? 0): number {
+    const number = this.state.nodes.get(nodeId(node))?.incarnation ?? incarnation(0)
+    const command = { taskId: taskId(id), node: nodeId(node), incarnation: number, of: of as FencingToken }
+    const [event] = this.apply({ type: 'place-copy', ...command })
+    return event?.type === 'task-placed' ? event.placement.token : 0
+  }
+
   complete(id: number, token: number, overrides: Partial<AttemptReport> = {}, delayMs = 0): SchedulerEvent[] {
     return this.apply({
       type: 'complete',

@@ -93,6 +93,7 @@ const COMMANDS: readonly Command[] = [
     reason: 'drift',
     evaluation: new Uint8Array([4])
   },
+  { type: 'place-copy', taskId: taskId(1), node: nodeId(2), incarnation: incarnation(3), of: token },
   { type: 'judge-model', version: 3, verdict: 'promote', toPrevious: false, reason: '' }
 ]
 

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import { LIMITS } from '../../../../base/limits.ts'
 import { durationMs } from '../../../../base/units.ts'
-import type { AttemptReport } from '../../../../scheduler/commands.ts'
-import type { StopReason, TaskSpec } from '../../../../scheduler/types.ts'
+import type { AskedStop, AttemptReport } from '../../../../scheduler/commands.ts'
+import type { TaskSpec } from '../../../../scheduler/types.ts'
 import { Machine, failure, report, spec, types } from '../../../helpers/scheduler.ts'
 
 type Ending = 'succeeded' | 'failed' | 'stopped' | 'not-started' | 'lost'
-type Told = 'nothing' | StopReason
+type Told = 'nothing' | AskedStop
 
 /** The table in the header of completion.ts: what becomes of a task with attempts left. */
 const TABLE: readonly (readonly [Ending, Told, status: string, uncounted: number])[] = [
