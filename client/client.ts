@@ -19,6 +19,9 @@ import type { SubmitReply, TaskRequest } from '../base/wire/task-request.ts'
 import { DtssError } from './errors.ts'
 import { followLogs, readLogs } from './logs.ts'
 import type { LogEntry, LogOptions } from './logs.ts'
+import { optimizerClient } from './optimizer.ts'
+import type { OptimizerClient } from './optimizer.ts'
+import type { CallOptions, ReadOptions } from './options.ts'
 import { Transport } from './transport.ts'
 
 export interface ClientOptions {
@@ -36,18 +39,6 @@ export interface ClientOptions {
   readonly baseDelayMs?: number
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal
-}
-
-export interface ReadOptions extends CallOptions {
-  /**
-   * `linearizable` (default): sees all that was acknowledged before the call. `stale`: what the node has applied, though
-   * never less than this client has seen.
-   */
-  readonly consistency?: 'linearizable' | 'stale'
 }
 
 export interface SubmitOptions extends CallOptions {
@@ -71,7 +62,7 @@ export interface ListOptions extends ReadOptions {
   readonly pageSize?: number
 }
 
-export interface Client {
+export interface Client extends OptimizerClient {
   /** Submits one task; its id comes when the submission is committed. */
   submit(task: TaskRequest, options?: SubmitOptions): Promise<{ id: string; replayed: boolean }>
   /** Submits up to LIMITS.batchTasks tasks as one: all or none. `ids` are in the order of `tasks`. */
@@ -115,6 +106,7 @@ export function createClient(options: ClientOptions = {}): Client {
   const submit = (body: unknown, asked: SubmitOptions = {}): Promise<SubmitReply> =>
     post(transport, body, asked)
   return {
+    ...optimizerClient(transport, read),
     submit: async (task, asked) => {
       const { ids, replayed } = await submit(task, asked)
       return { id: ids[0] ?? '', replayed }

@@ -24,7 +24,7 @@ export interface TransportOptions {
 }
 
 export interface Request {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** With its query. */
   readonly path: string
   readonly body?: string

@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { listen } from '../../../api/server.ts'
 import { taskId } from '../../../base/ids.ts'
 import { DtssError, createClient } from '../../../client/index.ts'
-import type { ClientOptions } from '../../../client/index.ts'
+import type { Client, ClientOptions } from '../../../client/index.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
 type Server = Awaited<ReturnType<typeof fakeServer>>
@@ -270,4 +270,62 @@ test('followed logs resume at another node where the first one was cut', async (
 test('following an unknown task fails at once', async () => {
   const { client } = await setUp()
   await expect(client.logs('t-9', { follow: true }).next()).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' })
+})
+
+test('the optimizer is asked and told', async () => {
+  const { client, node } = await setUp()
+  const { id } = await client.submit({ command: 'x' })
+  expect((await client.policy()).current).toBe('least-loaded')
+  expect((await client.setPolicy('learned')).current).toBe('learned')
+  await expect(client.setPolicy('none')).rejects.toMatchObject({ code: 'INVALID_REQUEST' })
+  expect((await client.comparePolicies({ policies: ['fifo'] })).policies[0]?.policy).toBe('fifo')
+  expect((await client.models()).map(({ version }) => version)).toEqual([3, 2, 1])
+  expect((await client.modelStatus()).serving?.version).toBe(2)
+  expect((await client.modelCalibration()).count).toBe(500)
+  expect((await client.promoteModel(3)).state).toBe('serving')
+  expect((await client.rollBackModel()).serving).toBeUndefined()
+  expect((await client.setModelMode('frozen')).mode).toBe('frozen')
+  expect((await client.why(id)).reason).toBe('in-line')
+  expect((await client.group(id)).tasks.total).toBe(1)
+  expect((await client.alarms()).length).toBe(1)
+  expect(await client.suggestions({ name: 'rare' })).toEqual([])
+  expect(node.optimizer.current).toBe('learned')
+})
+
+test('what may not happen twice is sent once', async () => {
+  for (const call of [
+    (client: Client) => client.promoteModel(1),
+    (client: Client) => client.rollBackModel(),
+    (client: Client) => client.comparePolicies()
+  ]) {
+    const { fake, requests } = scripted(problem('NO_LEADER', 503))
+    await expect(call(createClient({ fetch: fake, baseDelayMs: 1 }))).rejects.toMatchObject({
+      code: 'NO_LEADER'
+    })
+    expect(requests.length).toBe(1)
+  }
+})
+
+const historyLines = (...ids: readonly string[]): string =>
+  ids.map((id) => `${JSON.stringify({ id })}\n`).join('')
+
+test('history is read export after export, and goes on where one was cut', async () => {
+  const { fake, requests } = scripted(
+    () => new Response(`${historyLines('t-9', 't-8')}{"id":"t-`),
+    () => new Response(`${historyLines('t-7')}{"end":true,"tasks":1,"next":"t-7"}\n`),
+    () => new Response(`${historyLines('t-6')}{"end":true,"tasks":1}\n`)
+  )
+  const ids: string[] = []
+  for await (const task of createClient({ fetch: fake }).history()) ids.push(task.id)
+  expect(ids).toEqual(['t-9', 't-8', 't-7', 't-6'])
+  expect(requests.map(({ url }) => new URL(url).searchParams.get('cursor'))).toEqual([null, 't-8', 't-7'])
+})
+
+test('history ends at the limit', async () => {
+  const { client, node } = await setUp()
+  await client.submitMany(['a', 'b', 'c'].map((name) => ({ name, command: 'x' })))
+  for (const id of [1, 2, 3]) node.end(taskId(id), { status: 'succeeded' })
+  const ids: string[] = []
+  for await (const task of client.history({ limit: 2 })) ids.push(task.id)
+  expect(ids).toEqual(['t-3', 't-2'])
 })
