@@ -23,6 +23,21 @@ export function connectionOptions(command: Command): Command {
 
 /** A client for the nodes that the options or the environment name. */
 export function connect(context: CliContext, options: ConnectionOptions): Client {
+  return createClient({ urls: urlsOf(context, options), fetch: context.fetch, retries: 3 })
+}
+
+/**
+ * A client that asks the leader first, for what only a leader knows. Where its API cannot be reached from here, the nodes
+ * that were named answer.
+ */
+export async function connectToLeader(context: CliContext, options: ConnectionOptions): Promise<Client> {
+  const { leader } = await connect(context, options).cluster({ consistency: 'stale', signal: context.signal })
+  const urls = urlsOf(context, options)
+  const first = leader === undefined || leader.url === '' ? [] : [leader.url]
+  return createClient({ urls: [...first, ...urls], fetch: context.fetch, retries: 3 })
+}
+
+function urlsOf(context: CliContext, options: ConnectionOptions): string[] {
   const text = options.url ?? context.env['DTSS_URL'] ?? `http://127.0.0.1:${DEFAULT_PORT}`
   const urls = text.split(',').map((url) => url.trim())
   for (const url of urls) {
@@ -32,5 +47,5 @@ export function connect(context: CliContext, options: ConnectionOptions): Client
       )
     }
   }
-  return createClient({ urls, fetch: context.fetch, retries: 3 })
+  return urls
 }

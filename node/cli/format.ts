@@ -17,6 +17,30 @@ export function formatAge(at: number, now: number): string {
   return `${formatDuration(Math.max(0, now - at))} ago`
 }
 
+/** When `at` will be; clocks differ, so it may lie behind. */
+export function formatUntil(at: number, now: number): string {
+  return at >= now ? `in ${formatDuration(at - now)}` : `${formatDuration(now - at)} ago`
+}
+
+/** A share as a percentage: `4.5 %`, `99 %`, `100 %`. */
+export function formatPercent(share: number): string {
+  const percent = share * 100
+  const digits = Math.abs(percent) < 10 && !Number.isInteger(percent) ? 1 : 0
+  return `${percent.toFixed(digits)} %`
+}
+
+/** An amount of bytes in the largest unit that keeps it above 1: `12 MiB`, `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${Number.isInteger(value) || value >= 100 ? value.toFixed(0) : value.toFixed(1)} ${units[unit] ?? 'B'}`
+}
+
 /** Lines of aligned columns under headings. The last column is not padded. Cells are single lines. */
 export function formatTable(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const cells = [headings, ...rows.map((row) => row.map(singleLine))]

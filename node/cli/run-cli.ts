@@ -32,6 +32,16 @@ const COMMANDS: readonly Entry[] = [
   { name: 'list', summary: 'tasks, newest first', load: () => import('./commands/list.ts') },
   { name: 'logs', summary: 'the output of a task', load: () => import('./commands/logs.ts') },
   { name: 'cancel', summary: 'cancel a task', load: () => import('./commands/cancel.ts') },
+  { name: 'eta', summary: 'when a task will be done', load: () => import('./commands/eta.ts') },
+  { name: 'why', summary: 'why a task is where it is', load: () => import('./commands/why.ts') },
+  {
+    name: 'alarms',
+    summary: 'deadlines at risk, and what is stuck',
+    load: () => import('./commands/alarms.ts')
+  },
+  { name: 'suggest', summary: 'what tasks should ask for', load: () => import('./commands/suggest.ts') },
+  { name: 'policy', summary: 'the policy that places tasks', load: () => import('./commands/policy.ts') },
+  { name: 'model', summary: 'the model that predicts run times', load: () => import('./commands/model.ts') },
   { name: 'nodes', summary: 'the cluster and its members', load: () => import('./commands/nodes.ts') }
 ]
 

@@ -17,6 +17,7 @@ export interface TaskOptions {
   readonly attempts?: string
   readonly timeout?: string
   readonly delay?: string
+  readonly deadline?: string
   readonly tenant?: string
   readonly idempotent?: boolean
 }
@@ -40,6 +41,7 @@ export function taskOfOptions(options: TaskOptions): TaskRequest {
       : { retry: { maxAttempts: integerOf(options.attempts, '--attempts') } }),
     ...(options.timeout === undefined ? {} : { timeouts: { startToCloseMs: durationOf(options.timeout) } }),
     ...(options.delay === undefined ? {} : { delayMs: durationOf(options.delay) }),
+    ...(options.deadline === undefined ? {} : deadlineOf(options.deadline)),
     ...(tenant === undefined ? {} : { tenant }),
     ...(idempotent === undefined ? {} : { idempotent })
   }
@@ -91,6 +93,11 @@ function integerOf(text: string, option: string): number {
   if (!/^-?[0-9]{1,9}$/.test(text))
     throw new UsageError(`${option}: got ${JSON.stringify(text)}, expected an integer`)
   return Number(text)
+}
+
+/** What has a date in it is a point of time, all else a length of time from now. */
+function deadlineOf(text: string): { deadlineAt: string } | { deadlineMs: number | string } {
+  return text.includes('T') ? { deadlineAt: text } : { deadlineMs: durationOf(text) }
 }
 
 /** Digits alone are milliseconds; everything else the server reads. */

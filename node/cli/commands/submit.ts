@@ -35,6 +35,10 @@ export function define(command: Command, context: CliContext): void {
     .option('--attempts <count>', 'attempts in all')
     .option('--timeout <duration>', 'the longest run of one attempt, such as 30s or 10m')
     .option('--delay <duration>', 'do not start before so long from now')
+    .option(
+      '--deadline <when>',
+      'when it should be done: a length of time from now, or 2027-01-31T18:00Z; warns, never kills'
+    )
     .option('--tenant <name>', 'who the task is run for')
     .option('--idempotent', 'two runs do no harm')
     .option('--key <key>', 'idempotency key: the same key and tasks are submitted once')

@@ -1,0 +1,140 @@
+/** `dtss model …`: the models behind predictions, how good they are, and what an operator may do about them. */
+import type { Command } from 'commander'
+import type { Client, ModelCalibration, ModelStatus, ModelView } from '../../../client/index.ts'
+import { connect, connectToLeader, connectionOptions } from '../connection.ts'
+import type { ConnectionOptions } from '../connection.ts'
+import { UsageError, print, printJson } from '../context.ts'
+import type { CliContext } from '../context.ts'
+import { formatAge, formatPairs, formatPercent, formatTable } from '../format.ts'
+
+export function define(command: Command, context: CliContext): void {
+  const { signal } = context
+  const verb = (name: string, summary: string): Command =>
+    connectionOptions(command.command(name).description(summary))
+  const change = (name: string, summary: string, make: (client: Client) => Promise<ModelStatus>): void => {
+    verb(name, summary).action(async (options: ConnectionOptions) => {
+      const status = await make(connect(context, options))
+      if (options.json === true) printJson(context, { ok: true, status })
+      else print(context, `mode ${status.mode}, ${servingOf(status)}`)
+    })
+  }
+  verb('status', 'what learns and what predicts').action(async (options: ConnectionOptions) => {
+    const client = await connectToLeader(context, options)
+    const status = await client.modelStatus({ consistency: 'stale', signal })
+    if (options.json === true) printJson(context, { ok: true, status })
+    else for (const line of formatPairs(statusPairs(status))) print(context, line)
+  })
+  verb('history', 'the versions that are kept').action(async (options: ConnectionOptions) => {
+    const models = await connect(context, options).models({ signal })
+    if (options.json === true) {
+      printJson(context, { ok: true, models })
+      return
+    }
+    const rows = models.map((model) => historyRow(model, context.now()))
+    for (const line of formatTable(
+      ['VERSION', 'STATE', 'TRAINED ON', 'PUBLISHED', 'CHANGED', 'REASON'],
+      rows
+    ))
+      print(context, line)
+  })
+  verb('calibration', 'how far predicted quantiles can be believed').action(
+    async (options: ConnectionOptions) => {
+      const calibration = await connect(context, options).modelCalibration({ signal })
+      if (options.json === true) printJson(context, { ok: true, calibration })
+      else showCalibration(context, calibration)
+    }
+  )
+  verb('promote', 'have a version serve, whatever the guard says')
+    .argument('<version>', 'its number')
+    .action(async (text: string, options: ConnectionOptions) => {
+      const model = await connect(context, options).promoteModel(versionOf(text), { signal })
+      if (options.json === true) printJson(context, { ok: true, model })
+      else print(context, `model ${model.version} is ${model.state}`)
+    })
+  change('freeze', 'nothing changes unless an operator says so', (client) =>
+    client.setModelMode('frozen', { signal })
+  )
+  change('unfreeze', 'models are trained, promoted and rolled back by themselves', (client) =>
+    client.setModelMode('auto', { signal })
+  )
+  change('rollback', 'the model before the serving one serves again, or none', (client) =>
+    client.rollBackModel({ signal })
+  )
+}
+
+function versionOf(text: string): number {
+  if (/^[1-9][0-9]{0,14}$/.test(text)) return Number(text)
+  throw new UsageError(`version: got ${JSON.stringify(text)}, expected the number of a model`)
+}
+
+function servingOf({ serving }: ModelStatus): string {
+  return serving === undefined ? 'no model serves: statistics predict' : `model ${serving.version} serves`
+}
+
+function statusPairs(status: ModelStatus): (readonly [string, string | undefined])[] {
+  const { trainer, predictions, shadow } = status
+  const experts = Object.entries(status.experts).map(([name, weight]) => `${name} ${formatPercent(weight)}`)
+  return [
+    ['mode', status.mode],
+    ['predicting', servingOf(status)],
+    [
+      'shadow',
+      shadow === undefined ? undefined : `model ${shadow.version}, trained on ${shadow.trainedOn} attempts`
+    ],
+    ['trainer', trainer === undefined ? 'not on this node: only the leader trains' : trainerText(trainer)],
+    ['trust', experts.length === 0 ? undefined : experts.join(', ')],
+    ['judged', `${predictions.count} predictions`],
+    ['error', predictions.count === 0 ? undefined : `${predictions.maeLn.toFixed(3)} (mean |Δ ln run time|)`],
+    [
+      'coverage',
+      predictions.count === 0
+        ? undefined
+        : `p90 held ${formatPercent(predictions.coverage90)}, p99 ${formatPercent(predictions.coverage99)}`
+    ],
+    ['drifting', status.driftingClasses === 0 ? undefined : `${status.driftingClasses} classes`],
+    ...status.alarms.map(({ message }): readonly [string, string] => ['alarm', message]),
+    ['as seen by', `node ${status.node}${status.leading ? ', the leader' : ''}`]
+  ]
+}
+
+function trainerText({
+  state,
+  backend,
+  cpuShare,
+  rows,
+  steps,
+  restarts
+}: NonNullable<ModelStatus['trainer']>): string {
+  const with_ = backend === undefined ? '' : ` with ${backend}`
+  const again = restarts === 0 ? '' : `, restarted ${restarts} times`
+  return `${state}${with_}, ${formatPercent(cpuShare)} of a core, ${rows} rows, ${steps} steps${again}`
+}
+
+function historyRow(model: ModelView, now: number): string[] {
+  return [
+    String(model.version),
+    model.state,
+    String(model.trainedOn),
+    formatAge(model.publishedAt, now),
+    formatAge(model.changedAt, now),
+    model.reason
+  ]
+}
+
+function showCalibration(context: CliContext, calibration: ModelCalibration): void {
+  const levels = calibration.reliability.map(({ level, observed }) => [
+    formatPercent(level),
+    formatPercent(observed)
+  ])
+  for (const line of formatTable(['QUANTILE', 'HELD'], levels)) print(context, line)
+  print(context, '')
+  const tenants = calibration.tenants.map(({ tenant, count, coverage90, coverage99 }) => [
+    tenant,
+    String(count),
+    formatPercent(coverage90),
+    formatPercent(coverage99)
+  ])
+  for (const line of formatTable(['TENANT', 'JUDGED', 'P90 HELD', 'P99 HELD'], tenants)) print(context, line)
+  print(context, '')
+  print(context, `${calibration.count} predictions, mean |Δ ln run time| ${calibration.maeLn.toFixed(3)}`)
+}

@@ -1,0 +1,86 @@
+/** `dtss policy list | set NAME | compare [NAMES]`: which policy places tasks, and what others would have made of the same work. */
+import type { Command } from 'commander'
+import type { PolicyComparison, PolicyView } from '../../../client/index.ts'
+import { connect, connectToLeader, connectionOptions } from '../connection.ts'
+import type { ConnectionOptions } from '../connection.ts'
+import { print, printJson } from '../context.ts'
+import type { CliContext } from '../context.ts'
+import { formatAge, formatDuration, formatPercent, formatTable } from '../format.ts'
+import { parseCount } from '../start-options.ts'
+
+interface CompareOptions extends ConnectionOptions {
+  readonly tasks?: number
+}
+
+export function define(command: Command, context: CliContext): void {
+  connectionOptions(
+    command.command('list').description('the policies there are, and the one that places tasks')
+  ).action(async (options: ConnectionOptions) => {
+    const client = await connectToLeader(context, options)
+    show(context, await client.policy({ consistency: 'stale', signal: context.signal }), options)
+  })
+  connectionOptions(
+    command.command('set').description('have another policy place tasks').argument('<name>', 'its name')
+  ).action(async (name: string, options: ConnectionOptions) => {
+    const policy = await connect(context, options).setPolicy(name, { signal: context.signal })
+    if (options.json === true) printJson(context, { ok: true, policy })
+    else print(context, `policy ${policy.current}`)
+  })
+  connectionOptions(
+    command
+      .command('compare')
+      .description("replay the cluster's recent history under policies")
+      .argument('[names]', 'names with commas between (default: all)')
+      .option('--tasks <count>', 'how many of the last tasks are replayed', parseCount)
+  ).action(async (names: string | undefined, options: CompareOptions) => {
+    const comparison = await connect(context, options).comparePolicies(
+      {
+        ...(names === undefined ? {} : { policies: names.split(',') }),
+        ...(options.tasks === undefined ? {} : { tasks: options.tasks })
+      },
+      { signal: context.signal }
+    )
+    if (options.json === true) printJson(context, { ok: true, ...comparison })
+    else showComparison(context, comparison)
+  })
+}
+
+function show(context: CliContext, policy: PolicyView, options: ConnectionOptions): void {
+  if (options.json === true) {
+    printJson(context, { ok: true, policy })
+    return
+  }
+  const rows = policy.available.map(({ name, about }) => [name === policy.current ? '*' : '', name, about])
+  for (const line of formatTable(['', 'NAME', 'ABOUT'], rows)) print(context, line)
+  print(context, '')
+  const since = policy.since === undefined ? '' : `, since ${formatAge(policy.since, context.now())}`
+  const { decisions, running } = policy
+  const cost =
+    decisions === undefined || decisions.count === 0
+      ? ''
+      : `, ${decisions.count} decisions at ${decisions.p50Us.toFixed(1)} µs (p99 ${decisions.p99Us.toFixed(1)} µs)`
+  print(context, `policy ${policy.current}${since}${cost}`)
+  if (running !== undefined && running !== policy.current) {
+    print(context, `The leader runs ${running} instead: ${policy.current} failed there, or is not there.`)
+  }
+}
+
+function showComparison(context: CliContext, comparison: PolicyComparison): void {
+  const { base, tasks, nodes, load, fromAt, toAt } = comparison
+  const rows = comparison.policies.map(({ policy, meanJctMs, p95JctMs, boundedSlowdown, gain }) => [
+    policy,
+    formatDuration(meanJctMs),
+    formatDuration(p95JctMs),
+    boundedSlowdown.toFixed(2),
+    policy === base
+      ? '-'
+      : `${formatPercent(gain.mean)} [${formatPercent(gain.ci95.low)}, ${formatPercent(gain.ci95.high)}]`
+  ])
+  for (const line of formatTable(['POLICY', 'MEAN', 'P95', 'SLOWDOWN', 'SAVES'], rows)) print(context, line)
+  print(context, '')
+  print(
+    context,
+    `${tasks} tasks of ${formatDuration(toAt - fromAt)} on ${nodes} nodes, load ${load.toFixed(2)}; SAVES is the share of the mean ` +
+      `completion time against ${base}, with its 95 % interval`
+  )
+}

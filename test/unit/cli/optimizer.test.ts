@@ -1,0 +1,127 @@
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { taskId } from '../../../base/ids.ts'
+import type { CliContext } from '../../../node/cli/context.ts'
+import { runCli } from '../../../node/cli/run-cli.ts'
+import { fakeServer } from '../../helpers/fake-node.ts'
+
+let server = await fakeServer()
+beforeEach(async () => {
+  await server.app.close()
+  server = await fakeServer()
+})
+afterAll(() => server.app.close())
+
+/** `fetch` into the fake server, without a port, whatever node is asked. */
+const injected: typeof fetch = async (input, init) => {
+  const { pathname, search } = input as URL
+  const reply = await server.app.inject({
+    method: (init?.method ?? 'GET') as 'GET',
+    url: pathname + search,
+    headers: init?.headers as Record<string, string>,
+    ...(typeof init?.body === 'string' ? { payload: init.body } : {})
+  })
+  return new Response(reply.rawPayload, {
+    status: reply.statusCode,
+    headers: reply.headers as Record<string, string>
+  })
+}
+
+async function run(...argv: string[]) {
+  let out = ''
+  let err = ''
+  const context: CliContext = {
+    stdout: { write: (text) => (out += text) },
+    stderr: { write: (text) => (err += text) },
+    stdin: (async function* () {
+      yield await Promise.resolve('')
+    })(),
+    env: {},
+    signal: new AbortController().signal,
+    fetch: injected,
+    now: () => 1_700_000_000_000,
+    exitCode: 0
+  }
+  const code = await runCli(argv, context, '1.2.3')
+  const last = out.trimEnd().split('\n').at(-1) ?? ''
+  return { code, out, err, json: (): Record<string, unknown> => JSON.parse(last) as Record<string, unknown> }
+}
+
+test('policies are listed, set and compared', async () => {
+  const { out } = await run('policy', 'list')
+  expect(out).toContain('*  least-loaded')
+  expect(out).toContain('10 decisions at 2.5 µs (p99 11.0 µs)')
+  expect((await run('policy', 'set', 'learned')).out).toBe('policy learned\n')
+  expect((await run('policy', 'set', 'lerned')).code).toBe(2)
+  expect((await run('policy', 'set', 'lerned', '--json')).json()).toMatchObject({
+    ok: false,
+    error: { code: 'INVALID_REQUEST', nearest: 'learned' }
+  })
+  const compared = await run('policy', 'compare', 'fifo,learned', '--tasks', '50')
+  expect(compared.out).toMatch(/^fifo +1\.5s +4\.0s +1\.50 +10 % \[2 %, 18 %\]$/m)
+  expect((await run('policy', 'compare', '--json')).json()).toMatchObject({
+    ok: true,
+    base: 'learned',
+    load: 0.7
+  })
+  expect((await run('policy', 'get')).code).toBe(2)
+})
+
+test('the model is shown and steered', async () => {
+  const { out } = await run('model', 'status')
+  expect(out).toMatch(/^predicting +model 2 serves$/m)
+  expect(out).toMatch(/^trainer +training with wasm, 4 % of a core, 900 rows, 12 steps$/m)
+  expect((await run('model', 'history')).out).toMatch(/^3 +shadow +300 /m)
+  expect((await run('model', 'calibration')).out).toMatch(/^default +500 +91 % +99 %$/m)
+  expect((await run('model', 'promote', '3')).out).toBe('model 3 is serving\n')
+  expect(await run('model', 'promote', 'x')).toMatchObject({ code: 2 })
+  expect((await run('model', 'promote', '9', '--json')).json()).toMatchObject({
+    error: { code: 'MODEL_NOT_FOUND' }
+  })
+  expect((await run('model', 'freeze')).out).toBe('mode frozen, model 3 serves\n')
+  expect((await run('model', 'unfreeze', '--json')).json()).toMatchObject({
+    ok: true,
+    status: { mode: 'auto' }
+  })
+  expect((await run('model', 'rollback')).out).toContain('statistics predict')
+  expect((await run('model', 'rollback')).code).toBe(1)
+})
+
+test('an ETA is told with the group, a deadline with its alarm', async () => {
+  await run('submit', '--shell', 'x', '--deadline', '1s')
+  const { out } = await run('eta', 't-1')
+  expect(out).toMatch(/^finishes +in 3\.0s \(p50\), in 9\.0s \(p90\)$/m)
+  expect(out).toMatch(/^deadline +in 1\.0s$/m)
+  expect(out).toMatch(/^alarm +its deadline/m)
+  expect(out).not.toContain('group')
+  expect((await run('eta', 't-1', '--json')).json()).toMatchObject({
+    ok: true,
+    eta: { finishAt: { p50At: 1_700_000_003_000 } },
+    group: { tasks: { total: 1 } }
+  })
+})
+
+test('a deadline may be a date', async () => {
+  const at = server.node.now() + 3_600_000
+  await run('submit', '--shell', 'x', '--deadline', new Date(at).toISOString())
+  expect(server.node.submissions[0]?.tasks[0]?.deadlineAt).toBe(at)
+})
+
+test('why shows nodes, the distribution and what it is made of', async () => {
+  await run('submit', '--shell', 'x')
+  server.node.run(taskId(1))
+  const { out } = await run('why', 't-1')
+  expect(out).toMatch(/^because +attempt 1 is on node 1$/m)
+  expect(out).toMatch(/^predicted +p50 2\.0s {2}p90 5\.0s$/m)
+  expect(out).toMatch(/^1 +chosen +1\.9s$/m)
+  expect(out).toMatch(/^name +× 1\.40$/m)
+})
+
+test('alarms make the exit code 1; suggestions are a table', async () => {
+  const { code, out } = await run('alarms')
+  expect([code, out.split('\n')[1]]).toEqual([1, 'model  -     0ms ago  model 3 was rejected: not a number'])
+  expect((await run('alarms', '--json')).json()).toMatchObject({ ok: false, alarms: [{ kind: 'model' }] })
+  server.node.optimizer.alarms = () => Promise.resolve([])
+  expect(await run('alarms')).toMatchObject({ code: 0, out: 'no alarms\n' })
+  expect((await run('suggest')).out).toMatch(/^resize +default +100 +- +12 MiB +- +12\.0s$/m)
+  expect((await run('suggest', '--name', 'rare')).out).toContain('nothing to suggest yet')
+})
