@@ -41,6 +41,9 @@ export function lnOfBin(bin: number): number {
   return (bin + 0.5) * WIDTH
 }
 
+/** Relative times (shares of a limit, residuals) are kept around this ln t, in the middle of the grid. */
+export const RELATIVE_ZERO_LN = lnOfBin(FINE_BINS / 2)
+
 /** Where the bin begins, in milliseconds. */
 export function edgeMs(bin: number): number {
   return EDGES_MS[bin] ?? 0
@@ -55,6 +58,11 @@ export function quantileLn(masses: Float64Array, q: number): number {
     below += mass
   }
   return FINE_BINS * WIDTH
+}
+
+/** How many bins a shift of ln t by `ln` is. */
+export function binsOfShift(ln: number): number {
+  return Math.round(ln * FINE_PER_LN)
 }
 
 /** The share of the masses at or below ln t. */

@@ -4,6 +4,7 @@
  * Memory uses the same grid as time, counted in KiB: quarter octaves from 1 KiB to 4 TiB. It is only allocated once a peak is known.
  */
 import { FINE_BINS, quantileLn } from './bins.ts'
+import type { ExpertCell } from './expert-cell.ts'
 import { DecayedHistogram } from './histogram.ts'
 
 const KIB = 1024
@@ -15,6 +16,8 @@ export class CellStatistics {
   #memory: DecayedHistogram | undefined
   #failed = 0
   #ended = 0
+  /** What the experts of a mixture remember; absent where only statistics are kept. */
+  experts: ExpertCell | undefined
   /** Grows with every change. */
   version = 0
 

@@ -32,6 +32,10 @@ export interface TaskClass<T> {
   readonly limitMs: number
   /** From the general to the class itself. */
   readonly cells: readonly Cell<T>[]
+  /** The tenant's tasks with these resources, and those with this limit, whatever their names. */
+  readonly side: readonly Cell<T>[]
+  /** ln of the first such task's input size; undefined when it has none. */
+  readonly inputLn: number | undefined
   readonly path: string
   lastUsed: number
 }
@@ -73,16 +77,19 @@ export class ClassTree<T> {
     }
     if (this.#classes.size >= this.#capacity) this.#evict()
     const cells = cellKeys(task, path).map((key, level) => this.#cell(key, level))
+    const side = sideKeys(task).map((key) => this.#cell(key, cells.length))
     const made: TaskClass<T> = {
       key: this.#next++,
       tenant: task.tenant,
       nameKey: nameKey(task),
       limitMs: task.limitMs,
       cells,
+      side,
+      inputLn: task.inputBytes > 0 ? Math.log(task.inputBytes) : undefined,
       path,
       lastUsed: this.#clock++
     }
-    for (const cell of cells) cell.users++
+    for (const cell of [...cells, ...side]) cell.users++
     this.#classes.set(path, made)
     this.#byKey.set(made.key, made)
     return made
@@ -111,7 +118,7 @@ export class ClassTree<T> {
     for (const old of byAge.slice(0, Math.ceil(byAge.length / 10))) {
       this.#classes.delete(old.path)
       this.#byKey.delete(old.key)
-      for (const cell of old.cells) if (--cell.users === 0) this.#cells.delete(cell.key)
+      for (const cell of [...old.cells, ...old.side]) if (--cell.users === 0) this.#cells.delete(cell.key)
       this.#onEvict(old)
     }
   }
@@ -132,6 +139,10 @@ function cellKeys(task: TaskView, path: string): string[] {
     `4\n${name}\n${limitKey(task)}`,
     `5\n${path}`
   ]
+}
+
+function sideKeys(task: TaskView): string[] {
+  return [`6\n${task.tenant}\n${resourcesKey(task)}`, `7\n${task.tenant}\n${limitKey(task)}`]
 }
 
 function nameKey(task: TaskView): string {

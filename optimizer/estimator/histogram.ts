@@ -3,10 +3,12 @@
  *
  * Adding costs O(1): instead of shrinking what is there, later observations weigh more, and all is scaled down now and then.
  */
-import { binOf, FINE_BINS } from './bins.ts'
+import { binOf, binsOfShift, FINE_BINS } from './bins.ts'
 
 /** Observations grow by 1 ÷ decay; beyond this all weights are scaled back, well within what a float32 tells apart. */
 const LARGEST_SCALE = 1e12
+/** Share of an observation that goes to each of the neighbouring bins: run times repeat, but not to the digit. */
+const BESIDE = 0.1
 
 export class DecayedHistogram {
   readonly #weights = new Float32Array(FINE_BINS)
@@ -46,7 +48,9 @@ export class DecayedHistogram {
     this.#mean += share * (ln - this.#mean)
     this.#meanSquare += share * (ln * ln - this.#meanSquare)
     const bin = binOf(ms)
-    this.#weights[bin] = (this.#weights[bin] ?? 0) + this.#scale
+    this.#put(bin, 1 - 2 * BESIDE)
+    this.#put(Math.max(0, bin - 1), BESIDE)
+    this.#put(Math.min(FINE_BINS - 1, bin + 1), BESIDE)
     if (this.#scale > LARGEST_SCALE) this.#rescale()
   }
 
@@ -72,6 +76,22 @@ export class DecayedHistogram {
     for (let bin = 0; bin < FINE_BINS; bin++) {
       masses[bin] = (this.#weights[bin] ?? 0) * own + (masses[bin] ?? 0) * rest
     }
+  }
+
+  /** masses += share × this histogram, moved by `shiftLn`; what leaves the grid stays on its edge. */
+  addShifted(masses: Float64Array, shiftLn: number, share: number): void {
+    const shift = binsOfShift(shiftLn)
+    const unit = share / this.#total
+    for (let bin = 0; bin < FINE_BINS; bin++) {
+      const weight = this.#weights[bin] ?? 0
+      if (weight === 0) continue
+      const to = Math.max(0, Math.min(FINE_BINS - 1, bin + shift))
+      masses[to] = (masses[to] ?? 0) + weight * unit
+    }
+  }
+
+  #put(bin: number, share: number): void {
+    this.#weights[bin] = (this.#weights[bin] ?? 0) + share * this.#scale
   }
 
   #rescale(): void {

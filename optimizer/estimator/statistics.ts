@@ -26,6 +26,10 @@ export interface StatisticsOptions {
   readonly decay?: number
   /** How many observations the level above counts for. Default 2. */
   readonly priorWeight?: number
+  /** The decay of a class that behaves anew; `decay` where it answers undefined. */
+  readonly decayOf?: (classKey: number) => number | undefined
+  /** Told of classes that are forgotten. */
+  readonly onEvict?: (classKey: number) => void
   /** Classes that are remembered. Default 8,192, at about 2 KiB each with their share of cells. */
   readonly classes?: number
 }
@@ -33,8 +37,11 @@ export interface StatisticsOptions {
 const DECAY = 0.9
 const PRIOR_WEIGHT = 2
 const CLASSES = 8192
-/** Levels whose changes make a class's prediction stale: those of its tenant. What all tenants do moves too little, too often. */
+/** Levels whose changes make a class's prediction stale: those of its tenant, for a class with runs of its own those of its name
+ * and limit. What all tenants do moves too little, too often. */
 const FIRST_OWN_LEVEL = 2
+const FIRST_WARM_LEVEL = 4
+const WARM_COUNT = 5
 /** Below so many observations a class's mean says nothing about a node. */
 const LEAST_FOR_FACTORS = 3
 
@@ -43,7 +50,7 @@ const NONE: readonly number[] = []
 /** Before anything is known: log-normal around a minute, a factor of 30 either way. */
 const GUESS_LN = Math.log(60_000)
 const GUESS_SPREAD = Math.log(30)
-const GUESS = guess()
+export const GUESS = guess()
 const FAILURE_GUESS = 0.02
 
 /** The estimator of class statistics. */
@@ -55,18 +62,21 @@ export class Statistics implements Estimator {
   readonly name = 'statistics'
   readonly tree: ClassTree<CellStatistics>
   readonly factors = new NodeFactors()
-  readonly #running = new RunningSiblings()
+  readonly running = new RunningSiblings()
   readonly #entries = new Map<number, Entry>()
   readonly #profiles = new Map<NodeId, string>()
   /** Classes that were asked for since they were last reported, by tenant. */
   readonly #asked = new Map<string, Set<number>>()
   readonly #moved = new Set<number>()
   readonly #decay: number
+  readonly #decayOf: StatisticsOptions['decayOf']
   readonly #prior: number
   readonly #spare = new Float64Array(FINE_BINS)
   #now = 0
 
-  constructor({ decay = DECAY, priorWeight = PRIOR_WEIGHT, classes = CLASSES }: StatisticsOptions) {
+  constructor(options: StatisticsOptions) {
+    const { decay = DECAY, priorWeight = PRIOR_WEIGHT, classes = CLASSES } = options
+    this.#decayOf = options.decayOf
     this.#decay = decay
     this.#prior = priorWeight
     this.tree = new ClassTree(
@@ -76,6 +86,7 @@ export class Statistics implements Estimator {
         this.#entries.delete(evicted.key)
         this.#asked.get(evicted.tenant)?.delete(evicted.key)
         this.#moved.delete(evicted.key)
+        options.onEvict?.(evicted.key)
       }
     )
   }
@@ -87,14 +98,14 @@ export class Statistics implements Estimator {
   predict(task: TaskView, node?: NodeView): Prediction {
     const taskClass = this.tree.of(task)
     const entry = this.entryOf(taskClass)
-    this.#askedFor(taskClass)
+    if (!isWarm(taskClass)) this.#askedFor(taskClass)
     const factor =
       node === undefined ? 1 : Math.exp(this.factors.lnFactor(taskClass.nameKey, node.profile, node.id))
     return entry.prediction.refresh(factor, taskClass.limitMs, entry)
   }
 
   observe({ task, node, end, runMs, peakMemoryBytes }: AttemptFeedback): void {
-    this.#running.end(task.id)
+    this.running.end(task.id)
     if (end === 'not-started') return
     const taskClass = this.tree.of(task)
     const ran = end === 'succeeded' || end === 'failed'
@@ -115,12 +126,12 @@ export class Statistics implements Estimator {
     this.#profiles.set(node.id, node.profile)
     const taskClass = this.tree.of(task)
     const { masses } = this.entryOf(taskClass)
-    this.#running.begin(task.id, taskClass.key, now, Math.exp(quantileLn(masses, 0.5)))
+    this.running.begin(task.id, taskClass.key, now, Math.exp(quantileLn(masses, 0.5)))
   }
 
   advance(now: number): Iterable<ClassKey> {
     this.#now = Math.max(this.#now, now)
-    this.#running.advance(now, (key) => {
+    this.running.advance(now, (key) => {
       const entry = this.#entries.get(key)
       if (entry === undefined) return
       entry.stamp = -1
@@ -130,6 +141,19 @@ export class Statistics implements Estimator {
     const moved = [...this.#moved]
     this.#moved.clear()
     return moved
+  }
+
+  /** ln of the factor by which the node multiplies the class's run times, by the profile that it was last seen with. */
+  lnFactorOn(taskClass: TaskClass<CellStatistics>, node: NodeId): number {
+    return this.factors.lnFactor(taskClass.nameKey, this.#profiles.get(node) ?? '', node)
+  }
+
+  profileOf(node: NodeId): string {
+    return this.#profiles.get(node) ?? ''
+  }
+
+  get now(): number {
+    return this.#now
   }
 
   /** The class's entry, worked out anew if something changed. */
@@ -151,7 +175,7 @@ export class Statistics implements Estimator {
     const { masses } = entry
     masses.set(GUESS)
     for (const { value } of taskClass.cells) value.durations.shrink(masses, this.#prior)
-    if (this.#running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
+    if (this.running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
   }
 
   /** Each running sibling counts like a completion somewhere above its age. */
@@ -159,10 +183,10 @@ export class Statistics implements Estimator {
     const own = taskClass.cells.at(-1)?.value.durations.weight ?? 0
     const sum = this.#spare
     const known =
-      (own + this.#prior) * this.#decay ** Math.min(MOST_COUNTED, this.#running.count(taskClass.key))
+      (own + this.#prior) * this.#decay ** Math.min(MOST_COUNTED, this.running.count(taskClass.key))
     for (let bin = 0; bin < FINE_BINS; bin++) sum[bin] = (masses[bin] ?? 0) * known
     let weight = known
-    for (const since of this.#running.since(taskClass.key)) {
+    for (const since of this.running.since(taskClass.key)) {
       addCensored(sum, masses, this.#now - since, 1)
       weight++
     }
@@ -170,19 +194,21 @@ export class Statistics implements Estimator {
   }
 
   #learnRun(taskClass: TaskClass<CellStatistics>, node: NodeId, runMs: number): void {
-    const profile = this.#profiles.get(node) ?? ''
-    const lnFactor = this.factors.lnFactor(taskClass.nameKey, profile, node)
+    const lnFactor = this.lnFactorOn(taskClass, node)
     const ln = Math.log(Math.max(1, runMs))
     const own = taskClass.cells.at(-1)?.value.durations
     if (own !== undefined && own.count >= LEAST_FOR_FACTORS) {
-      this.factors.observe(taskClass.nameKey, profile, node, ln - own.meanLn, own.varianceLn)
+      this.factors.observe(taskClass.nameKey, this.profileOf(node), node, ln - own.meanLn, own.varianceLn)
     }
     const typicalMs = Math.exp(ln - lnFactor)
-    for (const { value } of taskClass.cells) value.addDuration(typicalMs, this.#decay)
+    const anew = this.#decayOf?.(taskClass.key) ?? this.#decay
+    taskClass.cells.forEach(({ value }, level) => {
+      value.addDuration(typicalMs, level < FIRST_WARM_LEVEL ? this.#decay : anew)
+    })
   }
 
   #learnCensored(taskClass: TaskClass<CellStatistics>, node: NodeId, runMs: number): void {
-    const lnFactor = this.factors.lnFactor(taskClass.nameKey, this.#profiles.get(node) ?? '', node)
+    const lnFactor = this.lnFactorOn(taskClass, node)
     const { masses } = this.entryOf(taskClass)
     const spread = this.#spare.fill(0)
     addCensored(spread, masses, runMs * Math.exp(-lnFactor), 1)
@@ -198,7 +224,7 @@ export class Statistics implements Estimator {
 }
 
 /** What is kept for a class beside its cells. */
-class Entry implements SideKnowledge {
+export class Entry implements SideKnowledge {
   readonly masses = new Float64Array(FINE_BINS)
   readonly prediction = new BinnedPrediction(this.masses)
   readonly #cells: TaskClass<CellStatistics>['cells']
@@ -229,10 +255,19 @@ class Entry implements SideKnowledge {
 /** Room for one computation at a time. */
 const MEMORY = new Float64Array(FINE_BINS)
 
+/** Whether the class has runs of its own to speak of. */
+function isWarm(taskClass: TaskClass<CellStatistics>): boolean {
+  return (taskClass.cells.at(-1)?.value.durations.count ?? 0) >= WARM_COUNT
+}
+
 /** Changes whenever one of the class's own levels does. */
-function stampOf(taskClass: TaskClass<CellStatistics>): number {
+export function stampOf(taskClass: TaskClass<CellStatistics>): number {
   let stamp = 0
-  for (let level = FIRST_OWN_LEVEL; level < taskClass.cells.length; level++) {
+  for (
+    let level = isWarm(taskClass) ? FIRST_WARM_LEVEL : FIRST_OWN_LEVEL;
+    level < taskClass.cells.length;
+    level++
+  ) {
     stamp += taskClass.cells[level]?.value.version ?? 0
   }
   return stamp

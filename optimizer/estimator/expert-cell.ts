@@ -1,0 +1,82 @@
+/**
+ * What the experts remember at a level beside its run times: with a long and a short memory, relative to limits, and against the size of
+ * the input.
+ */
+import { RELATIVE_ZERO_LN } from './bins.ts'
+import { DecayedHistogram } from './histogram.ts'
+
+const SLOW = 0.98
+/** For all tenants together: thousands of completions. */
+const SLOWEST = 0.999
+const FAST = 0.5
+const SHARE_DECAY = 0.95
+/** Observations that a slope of 0 counts for, times the usual variance of ln(input) in an octave class. */
+const SLOPE_PRIOR = 4
+const INPUT_DECAY = 0.98
+
+export class ExpertCell {
+  readonly slow = new DecayedHistogram()
+  readonly fast = new DecayedHistogram()
+  readonly #slowDecay: number
+  #limitShare: DecayedHistogram | undefined
+  #input: InputRegression | undefined
+  lastLn: number | undefined
+
+  /** `wide`: the level of all tasks. */
+  constructor(wide: boolean) {
+    this.#slowDecay = wide ? SLOWEST : SLOW
+  }
+
+  /** Run times as shares of their limits, around `RELATIVE_ZERO_LN`. */
+  get limitShare(): DecayedHistogram | undefined {
+    return this.#limitShare
+  }
+
+  get input(): InputRegression | undefined {
+    return this.#input
+  }
+
+  /** Learns a run time of ln `ln`; `limitMs` 0 and `inputBytes` 0 for none. */
+  add(ln: number, limitMs: number, inputBytes: number): void {
+    const ms = Math.exp(ln)
+    this.slow.add(ms, this.#slowDecay)
+    this.fast.add(ms, FAST)
+    this.lastLn = ln
+    if (limitMs > 0) {
+      this.#limitShare ??= new DecayedHistogram()
+      this.#limitShare.add(Math.exp(ln - Math.log(limitMs) + RELATIVE_ZERO_LN), SHARE_DECAY)
+    }
+    if (inputBytes > 0) {
+      this.#input ??= new InputRegression()
+      this.#input.add(ln, Math.log(inputBytes))
+    }
+  }
+}
+
+/** ln t = a + b ln(input), by decayed least squares with b shrunk to 0, and how far runs are from it. */
+export class InputRegression {
+  readonly residuals = new DecayedHistogram()
+  #weight = 0
+  #x = 0
+  #y = 0
+  #xx = 0
+  #xy = 0
+
+  /** The line at this input; undefined before two runs, or without an input. */
+  expectedLn(inputLn: number | undefined): number | undefined {
+    if (inputLn === undefined || this.#weight < 1.5) return undefined
+    const meanX = this.#x / this.#weight
+    const slope = (this.#xy - this.#x * (this.#y / this.#weight)) / (this.#xx - this.#x * meanX + SLOPE_PRIOR)
+    return this.#y / this.#weight + slope * (inputLn - meanX)
+  }
+
+  add(ln: number, inputLn: number): void {
+    const expected = this.expectedLn(inputLn)
+    if (expected !== undefined) this.residuals.add(Math.exp(ln - expected + RELATIVE_ZERO_LN), INPUT_DECAY)
+    this.#weight = this.#weight * INPUT_DECAY + 1
+    this.#x = this.#x * INPUT_DECAY + inputLn
+    this.#y = this.#y * INPUT_DECAY + ln
+    this.#xx = this.#xx * INPUT_DECAY + inputLn * inputLn
+    this.#xy = this.#xy * INPUT_DECAY + inputLn * ln
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The experts whose mixture is the learned prediction: distributions of the run time of a class, each from other evidence or with another
+ * memory. None is right everywhere: one user's jobs repeat, another's depend on the limit alone.
+ *
+ * 1. Experts know completions only (`expert-cell.ts` keeps what they need); each falls back to a broader one where it knows nothing.
+ * 2. Masses of all experts stand one after another in one `Float64Array`, `EXPERTS.length × FINE_BINS`.
+ * 3. Each expert keeps `LEAST` of its mass for what nobody expects, so no outcome is impossible.
+ * 4. All times are those of a typical node.
+ */
+import { binOfLn, cutAt, FINE_BINS, RELATIVE_ZERO_LN } from './bins.ts'
+import type { CellStatistics } from './cell-statistics.ts'
+import type { TaskClass } from './class-tree.ts'
+import type { DecayedHistogram } from './histogram.ts'
+
+/**
+ * Names, and the weights before anything is learned: rounded means of what a trained mixture gave them on four logs of the Parallel
+ * Workloads Archive.
+ */
+const PRIOR = [
+  ['chain', 0.14],
+  ['limit', 0.05],
+  ['tenant', 0.1],
+  ['name', 0.08],
+  ['class', 0.04],
+  ['class-fast', 0.05],
+  ['class-slow', 0.18],
+  ['tenant-fast', 0.03],
+  ['tenant-resources-fast', 0.05],
+  ['tenant-resources', 0.08],
+  ['limit-share', 0.06],
+  ['limit-share-all', 0.1],
+  ['all', 0.08],
+  ['name-fast', 0.04],
+  ['last', 0.03],
+  ['tenant-limit', 0.03],
+  ['input', 0.03]
+] as const
+
+export type ExpertName = (typeof PRIOR)[number][0]
+export const EXPERTS: readonly ExpertName[] = PRIOR.map(([name]) => name)
+/** Logits of the mixture before anything is learned. */
+export const PRIOR_LOGITS: readonly number[] = PRIOR.map(([, weight]) => Math.log(weight))
+
+/** Of each expert's mass, what is spread over everything. */
+const LEAST = 0.005
+/** A run may exceed its limit by this much before it is killed. */
+const GRACE = 1.02
+/** How much of the expert `last` stands on the last value's bin, and beside it. */
+const LAST_SHARE = 0.6
+const BESIDE_SHARE = 0.15
+
+/** Where an expert's masses begin. */
+export function offsetOf(expert: ExpertName): number {
+  return EXPERTS.indexOf(expert) * FINE_BINS
+}
+
+type ClassOfCells = TaskClass<CellStatistics>
+
+/** Works out all experts of a class, into one array that it owns. */
+export class ExpertMasses {
+  readonly all = new Float64Array(EXPERTS.length * FINE_BINS)
+  readonly #of = new Map(
+    EXPERTS.map((name, index) => [name, this.all.subarray(index * FINE_BINS, (index + 1) * FINE_BINS)])
+  )
+  readonly #guess: Float64Array
+
+  /** `guess` is what is expected before anything is known. */
+  constructor(guess: Float64Array) {
+    this.#guess = guess
+  }
+
+  of(expert: ExpertName): Float64Array {
+    return this.#of.get(expert) ?? this.#guess
+  }
+
+  /** Fills in all experts. `chain` are the masses of the class statistics. */
+  fill(taskClass: ClassOfCells, chain: Float64Array): void {
+    const [all, limit, tenant, name, nameLimit, own] = taskClass.cells.map(({ value }) => value)
+    const [resources, tenantLimit] = taskClass.side.map(({ value }) => value)
+    this.of('chain').set(chain)
+    const wide = this.#blend('all', all?.experts?.slow, 2, this.#guess)
+    this.#blend('limit', limit?.durations, 1, wide)
+    const ofTenant = this.#blend('tenant', tenant?.experts?.slow, 1, wide)
+    const ofName = this.#blend('name', name?.experts?.slow, 1, ofTenant)
+    const ofClass = this.of('class')
+    ofClass.set(ofName)
+    nameLimit?.durations.shrink(ofClass, 0.5)
+    const slow = this.of('class-slow')
+    slow.set(ofClass)
+    own?.durations.shrink(ofClass, 0.3)
+    own?.experts?.slow.shrink(slow, 0.5)
+    const fast = this.#blend('class-fast', own?.experts?.fast, 0.2, ofClass)
+    const tenantFast = this.#blend('tenant-fast', tenant?.experts?.fast, 0.2, ofTenant)
+    this.#blend('tenant-resources-fast', resources?.experts?.fast, 0.2, tenantFast)
+    this.#blend('tenant-resources', resources?.experts?.slow, 0.5, ofTenant)
+    this.#blend('tenant-limit', tenantLimit?.durations, 0.5, ofTenant)
+    this.#blend('name-fast', name?.experts?.fast, 0.2, ofName)
+    const limitLn = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : undefined
+    this.#share('limit-share', tenant?.experts?.limitShare, limitLn, ofTenant)
+    this.#share('limit-share-all', all?.experts?.limitShare, limitLn, wide)
+    const input = name?.experts?.input
+    this.#share('input', input?.residuals, input?.expectedLn(taskClass.inputLn), ofName)
+    this.#last(own?.experts?.lastLn ?? tenant?.experts?.lastLn, fast)
+    this.#finish(taskClass.limitMs)
+  }
+
+  #blend(
+    expert: ExpertName,
+    histogram: DecayedHistogram | undefined,
+    prior: number,
+    base: Float64Array
+  ): Float64Array {
+    const masses = this.of(expert)
+    masses.set(base)
+    histogram?.shrink(masses, prior)
+    return masses
+  }
+
+  /** What is known relative to a value (the limit, what the input suggests), moved to the value. */
+  #share(
+    expert: ExpertName,
+    relative: DecayedHistogram | undefined,
+    aroundLn: number | undefined,
+    base: Float64Array
+  ): void {
+    const masses = this.of(expert)
+    masses.set(base)
+    if (relative === undefined || aroundLn === undefined || relative.count === 0) return
+    const prior = 0.5 / (relative.weight + 0.5)
+    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (masses[bin] ?? 0) * prior
+    relative.addShifted(masses, aroundLn - RELATIVE_ZERO_LN, 1 - prior)
+  }
+
+  #last(lastLn: number | undefined, base: Float64Array): void {
+    const masses = this.of('last')
+    masses.set(base)
+    if (lastLn === undefined) return
+    const rest = 1 - LAST_SHARE - 2 * BESIDE_SHARE
+    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (masses[bin] ?? 0) * rest
+    const bin = binOfLn(lastLn)
+    const below = Math.max(0, bin - 1)
+    const above = Math.min(FINE_BINS - 1, bin + 1)
+    masses[bin] = (masses[bin] ?? 0) + LAST_SHARE
+    masses[below] = (masses[below] ?? 0) + BESIDE_SHARE
+    masses[above] = (masses[above] ?? 0) + BESIDE_SHARE
+  }
+
+  #finish(limitMs: number): void {
+    for (const masses of this.#of.values()) {
+      for (let bin = 0; bin < FINE_BINS; bin++) {
+        masses[bin] = (1 - LEAST) * (masses[bin] ?? 0) + LEAST * (this.#guess[bin] ?? 0)
+      }
+      if (limitMs > 0) cutAt(masses, limitMs * GRACE)
+    }
+  }
+}
