@@ -4,7 +4,7 @@ import { AppError } from '../base/errors.ts'
 import { parseTaskId } from '../base/ids.ts'
 import type { TaskId } from '../base/ids.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { KnownTaskRecord, NodePort, OptimizerPort, TaskOutlook, TaskRecord } from './ports.ts'
+import type { KnownTaskRecord, NodePort, TaskOutlook, TaskRecord } from './ports.ts'
 import type { Task } from '../scheduler/types.ts'
 import { shown } from './validation.ts'
 
@@ -71,12 +71,6 @@ export function settle(port: NodePort, query: ReadQuery): Promise<void> | undefi
   })
 }
 
-/** What learns and predicts on this node. */
-export function optimizerOf(port: NodePort): OptimizerPort {
-  if (port.optimizer !== undefined) return port.optimizer
-  throw new AppError('OVERLOADED', 'this node does not predict')
-}
-
 /** What is expected of a live task. Advice that fails is logged and left out: it must not cost anybody the task itself. */
 export async function outlookOf(
   { port, log }: RouteContext,
@@ -84,7 +78,7 @@ export async function outlookOf(
   requestId: string
 ): Promise<TaskOutlook | undefined> {
   try {
-    return await port.optimizer?.outlook(task)
+    return await port.optimizer.outlook(task)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     log.error({ requestId, error: { message } }, 'a task was shown without its outlook')

@@ -180,7 +180,7 @@ export interface NodePort {
 
   /** Why a live task is where it is; undefined for one that is not live. */
   explain(id: TaskId): Explanation | undefined
-  readonly optimizer?: OptimizerPort
+  readonly optimizer: OptimizerPort
 
   cluster(): ClusterInfo | Promise<ClusterInfo>
   nodes(): readonly NodeInfo[] | Promise<readonly NodeInfo[]>

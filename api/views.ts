@@ -89,6 +89,7 @@ export function viewOf(record: KnownTaskRecord, contents: TaskContents, outlook?
       ...present('notBefore', task.notBefore),
       ...present('placement', task.placement === undefined ? undefined : placementOf(task.placement)),
       ...present('fencingToken', task.placement?.token),
+      ...present('copy', task.copy === undefined ? undefined : placementOf(task.copy)),
       ...(outlook === undefined ? {} : { ...outlook, alarms: [...outlook.alarms] })
     }
   }
@@ -108,6 +109,7 @@ type SpecFields = Omit<
   TaskView,
   | keyof TaskSummary
   | 'placement'
+  | 'copy'
   | 'fencingToken'
   | 'waitingOn'
   | 'result'
@@ -183,6 +185,7 @@ export function historyTaskOf(row: HistoryRow): HistoryTask {
     name: spec.name,
     tenant: spec.tenant,
     executor: spec.executor,
+    ...present('handler', spec.handler === '' ? undefined : spec.handler),
     priority: spec.priority,
     resources: spec.resources,
     nodeSelector: spec.nodeSelector,
@@ -193,6 +196,7 @@ export function historyTaskOf(row: HistoryRow): HistoryTask {
     status: row.status,
     attempts: row.attempts,
     submittedAt: row.submittedAt,
+    ...present('notBefore', spec.notBefore),
     ...present('readyAt', row.readyAt),
     ...present('startedAt', row.startedAt),
     finishedAt: row.finishedAt,

@@ -3,7 +3,7 @@ import { formatTaskId } from '../base/ids.ts'
 import type { NodeId } from '../base/ids.ts'
 import type { Why } from '../base/wire/forecast.ts'
 import type { Explanation } from '../scheduler/explain.ts'
-import type { HistoryRow, Task } from '../scheduler/types.ts'
+import type { HistoryRow, Placement, Task } from '../scheduler/types.ts'
 import type { PredictionDetail, TaskOutlook } from './ports.ts'
 
 /** Of a task that has ended. */
@@ -61,10 +61,14 @@ function messageOf(explanation: Explanation): string {
     case 'in-line':
       return `a node has room; it is one of ${explanation.readyTasks} ready tasks`
     case 'placed':
-      return `attempt ${explanation.placement.attempt} is on node ${explanation.placement.node}`
+      return `attempt ${explanation.placement.attempt} is on node ${explanation.placement.node}${copyOf(explanation.copy)}`
     case 'stopping':
       return `attempt ${explanation.placement.attempt} on node ${explanation.placement.node} was told to stop (${explanation.reason ?? 'unknown'})`
   }
+}
+
+function copyOf(copy: Placement | undefined): string {
+  return copy === undefined ? '' : `, and a copy of it (attempt ${copy.attempt}) on node ${copy.node}`
 }
 
 function nodesOf(explanation: Explanation | undefined, detail: PredictionDetail): NonNullable<Why['nodes']> {

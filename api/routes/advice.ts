@@ -8,7 +8,7 @@ import {
 } from '../../base/wire/forecast.ts'
 import type { AlarmList, GroupView, SuggestionList, Why } from '../../base/wire/forecast.ts'
 import { groupViewOf, groupMembers } from '../groups.ts'
-import { knownRecord, optimizerOf, settle, taskIdOf } from '../context.ts'
+import { knownRecord, settle, taskIdOf } from '../context.ts'
 import type { ReadQuery, RouteContext } from '../context.ts'
 import { readQuery, replies, suggestionQuery, taskParams } from '../schemas.ts'
 import type { TaskParams } from '../schemas.ts'
@@ -40,7 +40,7 @@ function listRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ query }): Promise<AlarmList> => {
       await settle(port, query)
-      return { alarms: [...(await optimizerOf(port).alarms())] }
+      return { alarms: [...(await port.optimizer.alarms())] }
     }
   )
   app.get<{ Querystring: ReadQuery & { readonly name?: string } }>(
@@ -59,7 +59,7 @@ function listRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ query }): Promise<SuggestionList> => {
       await settle(port, query)
-      return { suggestions: [...optimizerOf(port).suggestions(query.name)] }
+      return { suggestions: [...port.optimizer.suggestions(query.name)] }
     }
   )
 }
@@ -83,7 +83,7 @@ function whyRoute(app: FastifyInstance, { port }: RouteContext): void {
       const id = taskIdOf(params.id)
       await settle(port, query)
       const record = knownRecord(await port.task(id), params.id)
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       const policy = optimizer.policy().current
       if (record.kind === 'ended') return whyEnded(record.row, policy)
       const outlook = await optimizer.outlook(record.task)
@@ -117,7 +117,7 @@ function groupRoute(app: FastifyInstance, { port }: RouteContext): void {
       await settle(port, query)
       const record = knownRecord(await port.task(id), params.id)
       const { group } = record.kind === 'live' ? record.task : record.row
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       const [members, outlook] = await Promise.all([groupMembers(port, group), optimizer.groupOutlook(group)])
       return groupViewOf(group, members, outlook, (task) => optimizer.expectedMs(task))
     }

@@ -17,7 +17,7 @@ import type {
   ModelStatus,
   ModelView
 } from '../../base/wire/optimizer.ts'
-import { optimizerOf, settle } from '../context.ts'
+import { settle } from '../context.ts'
 import type { ReadQuery, RouteContext } from '../context.ts'
 import { readQuery, replies } from '../schemas.ts'
 import { compileCheck, shown } from '../validation.ts'
@@ -47,7 +47,7 @@ function readRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ query }): Promise<ModelList> => {
       await settle(port, query)
-      return { models: [...optimizerOf(port).models()] }
+      return { models: [...port.optimizer.models()] }
     }
   )
   app.get<{ Querystring: ReadQuery }>(
@@ -64,7 +64,7 @@ function readRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ query }): Promise<ModelStatus> => {
       await settle(port, query)
-      return optimizerOf(port).modelStatus()
+      return port.optimizer.modelStatus()
     }
   )
   app.get<{ Querystring: ReadQuery }>(
@@ -81,7 +81,7 @@ function readRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ query }): Promise<ModelCalibration> => {
       await settle(port, query)
-      return optimizerOf(port).calibration()
+      return port.optimizer.calibration()
     }
   )
 }
@@ -99,7 +99,7 @@ function changeRoutes(app: FastifyInstance, { port }: RouteContext): void {
       }
     },
     async ({ params }): Promise<ModelView> => {
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       const version = versionOf(params.version)
       await optimizer.promote(version, BY_OPERATOR)
       const model = optimizer.models().find((other) => other.version === version)
@@ -119,7 +119,7 @@ function changeRoutes(app: FastifyInstance, { port }: RouteContext): void {
       }
     },
     async (): Promise<ModelStatus> => {
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       await optimizer.rollBack(BY_OPERATOR)
       return optimizer.modelStatus()
     }
@@ -138,7 +138,7 @@ function changeRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ body }): Promise<ModelStatus> => {
       checkMode(body)
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       await optimizer.setModelMode((body as ModelModeChange).mode)
       return optimizer.modelStatus()
     }

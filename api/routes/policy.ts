@@ -9,7 +9,7 @@ import {
 } from '../../base/wire/optimizer.ts'
 import type { CompareRequest, PolicyChange, PolicyComparison, PolicyView } from '../../base/wire/optimizer.ts'
 import { reference } from '../../base/wire/common.ts'
-import { optimizerOf, settle } from '../context.ts'
+import { settle } from '../context.ts'
 import type { ReadQuery, RouteContext } from '../context.ts'
 import type { OptimizerPort } from '../ports.ts'
 import { readQuery, replies } from '../schemas.ts'
@@ -35,7 +35,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
     },
     async ({ query }): Promise<PolicyView> => {
       await settle(port, query)
-      return optimizerOf(port).policy()
+      return port.optimizer.policy()
     }
   )
   app.put<{ Body: unknown }>(
@@ -53,7 +53,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
     async ({ body }): Promise<PolicyView> => {
       checkChange(body)
       const { name } = body as PolicyChange
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       known(optimizer, [name], 'name')
       await optimizer.setPolicy(name)
       return optimizer.policy()
@@ -77,7 +77,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
     async ({ body }, reply: FastifyReply): Promise<PolicyComparison> => {
       checkCompare(body ?? {})
       const { policies, tasks = DEFAULT_COMPARED_TASKS } = (body ?? {}) as CompareRequest
-      const optimizer = optimizerOf(port)
+      const { optimizer } = port
       if (policies !== undefined) known(optimizer, policies, 'policies')
       await port.readIndex()
       return optimizer.compare({

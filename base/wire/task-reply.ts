@@ -52,6 +52,21 @@ export const TaskSummarySchema = closed(summaryFields, {
 })
 export type TaskSummary = Static<typeof TaskSummarySchema>
 
+const PlacementSchema = closed(
+  {
+    node: NodeIdSchema,
+    incarnation: CountSchema,
+    fencingToken: CountSchema,
+    attempt: CountSchema,
+    placedAt: TimestampSchema,
+    startedAt: Type.Optional(TimestampSchema),
+    stopReason: Type.Optional(Type.String())
+  },
+  {
+    description: 'a live attempt; `copy` is a second one of an idempotent task, and the first success counts'
+  }
+)
+
 export const TaskViewSchema = closed(
   {
     ...summaryFields,
@@ -77,17 +92,8 @@ export const TaskViewSchema = closed(
     isolation: Type.String(),
     notBefore: Type.Optional(TimestampSchema),
     deadlineAt: Type.Optional(TimestampSchema),
-    placement: Type.Optional(
-      closed({
-        node: NodeIdSchema,
-        incarnation: CountSchema,
-        fencingToken: CountSchema,
-        attempt: CountSchema,
-        placedAt: TimestampSchema,
-        startedAt: Type.Optional(TimestampSchema),
-        stopReason: Type.Optional(Type.String())
-      })
-    ),
+    placement: Type.Optional(PlacementSchema),
+    copy: Type.Optional(PlacementSchema),
     fencingToken: Type.Optional(CountSchema),
     peakMemoryBytes: Type.Optional(CountSchema),
     predicted: Type.Optional(reference(PredictedSchema)),

@@ -140,7 +140,9 @@ class Result implements Forecast {
   #lastFinishes(): Map<TaskId, Float64Array> {
     const { draws, finishAt } = this.#futures
     const groups = new Map<TaskId, Float64Array>()
+    const { ids, indexOf } = this.#problem
     this.#problem.groups.forEach((group, index) => {
+      if (indexOf.get(ids[index] ?? group) !== index) return
       const last = groups.get(group) ?? new Float64Array(draws)
       for (let draw = 0; draw < draws; draw++) {
         last[draw] = Math.max(last[draw] ?? 0, finishAt[index * draws + draw] ?? Infinity)

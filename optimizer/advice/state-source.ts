@@ -31,8 +31,9 @@ function* runningOf(state: SchedulerState): Iterable<RunningTask> {
   for (const node of state.nodes.values()) {
     for (const id of node.placements) {
       const task = state.tasks.get(id)
-      const placement = task?.placement
-      if (task === undefined || placement === undefined || left-- <= 0) continue
+      if (task === undefined || left-- <= 0) continue
+      const placement = task.placement?.node === node.id ? task.placement : task.copy
+      if (placement === undefined) continue
       yield { task: viewOfTask(task), node: node.id, since: placement.startedAt || placement.placedAt }
     }
   }
