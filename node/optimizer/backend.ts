@@ -12,6 +12,8 @@ const CANDIDATES: readonly { readonly name: string; readonly load: () => Promise
 
 /** Loads a backend and makes it the current one; returns its name. Throws when none loads. */
 export async function useFastestBackend(): Promise<string> {
+  // Its import registers the gradients of all operations; without them nothing is trained.
+  await import('@tensorflow/tfjs-layers')
   const problems: string[] = []
   for (const { name, load } of CANDIDATES) {
     try {

@@ -14,9 +14,10 @@ import { LIMITS } from '../../base/limits.ts'
 import { second } from '../../base/units.ts'
 import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from './predictor.ts'
-import type { TrainingRow } from './predictor.ts'
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
+import type { Coverage } from '../../optimizer/guard/watch.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
 import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
@@ -49,6 +50,8 @@ export interface LearningOptions extends LearningSettings {
 
 const TRAIN_AFTER = 256
 const CPU_SHARE = 0.1
+/** Scored predictions before their coverage says something. */
+const FEWEST_COVERED = 128
 /** Reading history holds up the start of a node no longer than this. */
 const WARM_UP_READ_MS = 1 * second
 
@@ -86,6 +89,7 @@ export class Learning {
     })
     this.guard = new ModelGuard({
       judge: (request) => this.#judge(request),
+      coverage: () => this.#coverage(),
       decide: (decision) => this.#decide(decision)
     })
     this.trainer = new Trainer({
@@ -282,6 +286,11 @@ export class Learning {
       }
     )
     tellRunning(this.estimator, runtime.state)
+  }
+
+  #coverage(): Coverage | undefined {
+    const { predictions, coverage90, coverage99 } = this.estimator.status()
+    return predictions < FEWEST_COVERED ? undefined : [coverage90, coverage99]
   }
 
   async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {

@@ -8,13 +8,15 @@
 import type { Logger } from '../../runtime/ports/log.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { ModelRecord } from '../../scheduler/types.ts'
-import { decodeModel } from './predictor.ts'
-import type { Model } from './predictor.ts'
+import { decodeModel, type Model } from '../../optimizer/estimator/weights.ts'
+import { ModelScorer } from './scoring.ts'
 
 /** A version that is in use on this node; `model` is undefined when it does not decode. */
 export interface UsedModel {
   readonly version: number
   readonly model: Model | undefined
+  /** Present when `model` is. */
+  readonly scorer: ModelScorer | undefined
   readonly problem: string
 }
 
@@ -55,11 +57,12 @@ export class ModelBook {
     // What was decoded as a shadow serves as it is.
     if (this.#shadow?.version === version) return this.#shadow
     try {
-      return { version, model: decodeModel(weights), problem: '' }
+      const model = decodeModel(weights)
+      return { version, model, scorer: new ModelScorer(model), problem: '' }
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error)
       this.#logger.error({ version, problem }, 'a model does not decode')
-      return { version, model: undefined, problem }
+      return { version, model: undefined, scorer: undefined, problem }
     }
   }
 }

@@ -8,12 +8,12 @@
  * 2. Losses begin anew with each shadow, with each serving model and with each reign.
  * 3. Nothing is promoted within `REST` scored attempts after a promotion or a roll-back.
  */
-import type { TrainingRow } from './predictor.ts'
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { LOOKS, nextLook, type Verdict } from '../../optimizer/guard/promotion.ts'
-import { ModelWatch, REST } from '../../optimizer/guard/watch.ts'
+import { ModelWatch, REST, type Coverage } from '../../optimizer/guard/watch.ts'
 import type { UsedModel } from './model-book.ts'
 import type { JudgeRequest } from './protocol.ts'
-import { scoreModel, scoreStatistics } from './predictor.ts'
+import { lossWithoutModel } from './scoring.ts'
 
 /** A change of a model's state that the leader should propose. */
 export interface ModelDecision {
@@ -26,6 +26,8 @@ export interface ModelDecision {
 export interface ModelGuardOptions {
   /** Judges a shadow, off the main thread; the request lacks the replay, which the owner adds. Undefined: it cannot now. */
   readonly judge: (request: Omit<JudgeRequest, 'type' | 'replay'>) => Promise<Verdict | undefined>
+  /** How well what predicts now covers run times; undefined while there is too little to say. */
+  readonly coverage: () => Coverage | undefined
   /** Resolves when the log has answered, whatever it was. */
   readonly decide: (decision: ModelDecision) => Promise<void>
 }
@@ -96,7 +98,10 @@ export class ModelGuard {
 
   #follow(serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
     if (serving?.version !== this.#watch?.version) {
-      this.#watch = serving === undefined ? undefined : { version: serving.version, watch: new ModelWatch() }
+      this.#watch =
+        serving === undefined
+          ? undefined
+          : { version: serving.version, watch: new ModelWatch(this.#options.coverage) }
       // What the shadow is compared with has changed.
       this.#trial = undefined
     }
@@ -114,18 +119,21 @@ export class ModelGuard {
     acts: boolean
   ): void {
     if (this.#rest > 0) this.#rest--
-    const statistics = scoreStatistics(row)
-    const current = serving?.model === undefined ? undefined : scoreModel(serving.model, row)
+    const without = lossWithoutModel(row)
+    const current = serving?.scorer?.loss(row)
     const trial = this.#trial
-    if (trial !== undefined && shadow?.model !== undefined && trial.challenger.length < (LOOKS.at(-1) ?? 0)) {
-      trial.incumbent.push((current ?? statistics).loss)
-      trial.challenger.push(scoreModel(shadow.model, row).loss)
+    if (
+      trial !== undefined &&
+      shadow?.scorer !== undefined &&
+      trial.challenger.length < (LOOKS.at(-1) ?? 0)
+    ) {
+      trial.incumbent.push(current ?? without)
+      trial.challenger.push(shadow.scorer.loss(row))
     }
     if (serving === undefined || current === undefined || this.#watch === undefined) return
     const found = this.#watch.watch.add({
-      model: current.loss,
-      statistics: statistics.loss,
-      pit: current.pit
+      model: current,
+      statistics: without
     })
     if (found?.rollBack === undefined || !acts) return
     this.#decide({

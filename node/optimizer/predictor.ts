@@ -1,14 +1,10 @@
 /** The estimator that this node predicts with, and its models. */
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
+import type { Model } from '../../optimizer/estimator/weights.ts'
 import type { ClassKey, Estimator } from '../../optimizer/estimate.ts'
 import { createStatistics } from '../../optimizer/estimator/statistics.ts'
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
 
-export interface TrainingRow {
-  readonly features: Float32Array
-}
-export interface Model {
-  readonly weights: Float32Array
-}
 export interface LearnedEstimator extends Estimator {
   drainSamples(): TrainingRow[]
   useModel(model: Model | undefined): void
@@ -54,13 +50,4 @@ export function createLearnedEstimator(): LearnedEstimator {
       tenants: []
     })
   }
-}
-export function decodeModel(bytes: Uint8Array): Model {
-  return { weights: new Float32Array(bytes.length) }
-}
-export function scoreModel(model: Model, row: TrainingRow): { loss: number; pit: number } {
-  return { loss: model.weights.length, pit: row.features.length }
-}
-export function scoreStatistics(row: TrainingRow): { loss: number } {
-  return { loss: row.features.length }
 }

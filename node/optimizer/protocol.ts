@@ -1,6 +1,6 @@
 /** What the node and its optimizer thread say to each other. Plain data: it is cloned on the way. */
 import type { ErrorCode } from '../../base/errors.ts'
-import type { TrainingRow } from './predictor.ts'
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import type { Comparison } from '../../optimizer/guard/compare.ts'
 import type { FinishedTask } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'

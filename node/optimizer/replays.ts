@@ -12,7 +12,7 @@ import { fitNodeSpeeds } from '../../optimizer/guard/node-speeds.ts'
 import { judge, type ReplayEvidence, type Verdict } from '../../optimizer/guard/promotion.ts'
 import { createReplay } from '../../optimizer/guard/replay.ts'
 import { createLearnedEstimator } from './predictor.ts'
-import { decodeModel } from './predictor.ts'
+import { decodeModel } from '../../optimizer/estimator/weights.ts'
 import { OFFERED_POLICIES } from './policies.ts'
 import type { ContenderSpec, JudgeRequest, ReplayAnswer, ReplayRequest } from './protocol.ts'
 

@@ -6,7 +6,7 @@
  * 2. An error in training ends the thread, and its owner learns of it; an error in a request is an answer.
  */
 import { AppError, toAppError } from '../../base/errors.ts'
-import type { TrainingRow } from './predictor.ts'
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import { HISTORY_TASKS } from './bounds.ts'

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '../../runtime/ports/log.ts'
 import { second } from '../../base/units.ts'
-import type { TrainingRow } from './predictor.ts'
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import type { FinishedTask } from '../../optimizer/guard/history.ts'
 import { OptimizerThread, type OptimizerThreadOptions } from './optimizer-thread.ts'
 import type { AnswerTo, Request, ToThread, TrainedModel, TrainingProgress } from './protocol.ts'

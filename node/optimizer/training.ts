@@ -1,23 +1,117 @@
-/** Training. */
-import type { TrainingRow } from './predictor.ts'
-import type { FromThread, ToThread } from './protocol.ts'
+/**
+ * Training in the optimizer thread: rows come in, models go out, within the budget. Rows are learned from in the order in
+ * which they came, a step's worth at a time; who falls behind the cluster trains later, not more.
+ */
+import { createRng } from '../../base/prng.ts'
+import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
+import { ROWS_PER_STEP, Trainer, type Evaluation } from '../../optimizer/estimator/trainer.ts'
+import { decodeModel, encodeModel } from '../../optimizer/estimator/weights.ts'
 import { useFastestBackend } from './backend.ts'
-import { createCpuBudget, threadCpuMs } from './cpu-budget.ts'
+import { createCpuBudget, threadCpuMs, type CpuBudget } from './cpu-budget.ts'
+import type { FromThread, ToThread } from './protocol.ts'
 
 export interface Training {
   add(rows: readonly TrainingRow[]): void
+  /** A model is wanted; it is sent once it is worth it. */
   wantModel(): void
 }
+
+/** Rows between two models, so that the second can be better than the first. */
+const ROWS_PER_MODEL = 4 * ROWS_PER_STEP
+/** Below so many judged rows an evaluation says nothing; the guard judges anyway. */
+const FEWEST_JUDGED = 128
+/** Rows that wait: more than a node keeps, so the oldest go first when training cannot follow. */
+const MOST_WAITING = 16_384
+const PROGRESS_MS = 1000
+
 export async function startTraining(
   options: Extract<ToThread, { type: 'train' }>,
   send: (message: FromThread) => void
 ): Promise<Training> {
+  const { seed, cpuShare, weights } = options
   const backend = await useFastestBackend()
-  createCpuBudget(options.cpuShare, () => performance.now(), threadCpuMs())
-  return {
-    add: (rows) => {
-      send({ type: 'progress', backend, steps: 0, rows: rows.length, cpuShare: 0 })
-    },
-    wantModel: () => undefined
+  const budget = createCpuBudget(cpuShare, () => performance.now(), threadCpuMs())
+  const trainer = new Trainer({
+    rng: createRng(seed),
+    ...(weights === undefined ? {} : { weights: decodeModel(weights).weights })
+  })
+  return new BudgetedTraining(trainer, budget, backend, send)
+}
+
+class BudgetedTraining implements Training {
+  readonly #trainer: Trainer
+  readonly #budget: CpuBudget
+  readonly #backend: string
+  readonly #send: (message: FromThread) => void
+  #waiting: TrainingRow[] = []
+  #timer: NodeJS.Timeout | undefined
+  #wanted = false
+  #rowsAtModel = 0
+  #toldAt = -Infinity
+
+  constructor(trainer: Trainer, budget: CpuBudget, backend: string, send: (message: FromThread) => void) {
+    this.#trainer = trainer
+    this.#budget = budget
+    this.#backend = backend
+    this.#send = send
+    this.#tell()
   }
+
+  add(rows: readonly TrainingRow[]): void {
+    this.#waiting.push(...rows)
+    this.#waiting.splice(0, Math.max(0, this.#waiting.length - MOST_WAITING))
+    this.#timer ??= setTimeout(this.#work, 0)
+  }
+
+  wantModel(): void {
+    this.#wanted = true
+    this.#timer ??= setTimeout(this.#work, 0)
+  }
+
+  readonly #work = (): void => {
+    this.#timer = undefined
+    const waitMs = this.#budget.spend(() => {
+      for (const row of this.#waiting.splice(0, ROWS_PER_STEP)) this.#trainer.add(row)
+      this.#trainer.step()
+    })
+    if (this.#waiting.length > 0 || this.#trainer.isDue) this.#timer = setTimeout(this.#work, waitMs)
+    else this.#offer()
+    this.#tell()
+  }
+
+  /** What came has been learned from. */
+  #offer(): void {
+    if (!this.#wanted || this.#trainer.rows < this.#rowsAtModel + ROWS_PER_MODEL) return
+    const evaluation = this.#trainer.evaluation()
+    if (evaluation.rows >= FEWEST_JUDGED && evaluation.loss >= evaluation.statisticsLoss) return
+    this.#wanted = false
+    this.#rowsAtModel = this.#trainer.rows
+    this.#send({
+      type: 'model',
+      weights: encodeModel(this.#trainer.weights()),
+      trainedOn: this.#trainer.rows,
+      evaluation: { ...shown(evaluation), backend: this.#backend }
+    })
+  }
+
+  #tell(): void {
+    const now = performance.now()
+    if (now - this.#toldAt < PROGRESS_MS && this.#timer !== undefined) return
+    this.#toldAt = now
+    const { steps } = this.#trainer.evaluation()
+    this.#send({
+      type: 'progress',
+      backend: this.#backend,
+      steps,
+      rows: this.#trainer.rows,
+      cpuShare: this.#budget.share
+    })
+  }
+}
+
+/** Before enough rows are judged the losses mean nothing, and an infinite bound is no JSON. */
+function shown(evaluation: Evaluation): Readonly<Record<string, number>> {
+  const { rows, steps, trainedOn, loss, statisticsLoss, gainLow } = evaluation
+  if (rows < FEWEST_JUDGED) return { judged: rows, steps, trainedOn }
+  return { judged: rows, steps, trainedOn, loss, statisticsLoss, gainLow }
 }

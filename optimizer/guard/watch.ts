@@ -21,20 +21,20 @@ const TOLERATED_REGRET = 0.02
 /** Scored attempts after a roll-back, or after a promotion, before the next promotion. */
 export const REST = 512
 
-/** Least shares at or below p90 and p99: for the alarm to end, to begin, and for the model to stay. */
-type Floor = readonly [p90: number, p99: number]
-const CLEAR: Floor = [0.86, 0.975]
-const ALARM: Floor = [0.82, 0.96]
-const LIMIT: Floor = [0.7, 0.92]
+/** Least coverage for the alarm to end, to begin, and for the model to stay. */
+const CLEAR: Coverage = [0.86, 0.975]
+const ALARM: Coverage = [0.82, 0.96]
+const LIMIT: Coverage = [0.7, 0.92]
 
 /** One attempt, scored before anything learned from it. */
 export interface ScoredAttempt {
   /** Losses in nats; see `score.ts`. */
   readonly model: number
   readonly statistics: number
-  /** The share of the model's predicted distribution at or below the run time, in [0, 1]; NaN when censored. */
-  readonly pit: number
 }
+
+/** Shares of recent run times at or below the p90 and p99 that were predicted for them. */
+export type Coverage = readonly [p90: number, p99: number]
 
 export interface Assessment {
   readonly alarms: readonly string[]
@@ -45,12 +45,18 @@ export interface Assessment {
 const CALM: Assessment = { alarms: [], rollBack: undefined }
 
 export class ModelWatch {
+  readonly #coverage: () => Coverage | undefined
   readonly #window: ScoredAttempt[] = []
   #scored = 0
   #unassessed = 0
   #bad = 0
   #miscalibrated = false
   #last: Assessment = CALM
+
+  /** `coverage` is of what predicts now; undefined while there is too little to say. */
+  constructor(coverage: () => Coverage | undefined) {
+    this.#coverage = coverage
+  }
 
   /** Attempts scored since the model began to serve. */
   get scored(): number {
@@ -92,21 +98,13 @@ export class ModelWatch {
     const next = this.#scored % WINDOW
     return [...this.#window.slice(next), ...this.#window.slice(0, next)]
   }
-
-  /** Shares of run times at or below p90 and p99; undefined while there are too few. */
-  #coverage(): readonly [number, number] | undefined {
-    const pits = this.#window.map(({ pit }) => pit).filter((pit) => !Number.isNaN(pit))
-    if (pits.length < FEWEST) return undefined
-    const share = (level: number): number => pits.filter((pit) => pit <= level).length / pits.length
-    return [share(0.9), share(0.99)]
-  }
 }
 
-function isBelow(coverage: readonly [number, number] | undefined, floor: Floor): boolean {
+function isBelow(coverage: Coverage | undefined, floor: Coverage): boolean {
   return coverage !== undefined && floor.some((least, index) => (coverage[index] ?? 0) < least)
 }
 
-function described(coverage: readonly [number, number] | undefined): string {
+function described(coverage: Coverage | undefined): string {
   const [p90, p99] = coverage ?? [NaN, NaN]
   return `${(p90 * 100).toFixed(1)} % at or below p90, ${(p99 * 100).toFixed(1)} % at or below p99`
 }

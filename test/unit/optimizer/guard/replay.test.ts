@@ -122,7 +122,6 @@ test('a policy that breaks the contract fails, and the others are judged', () =>
   }
   const { results, failures } = compare(replay, fifo, [broken, shortest])
   expect(results.map(({ name }) => name)).toEqual(['fifo', 'shortest'])
-  expect(failures).toMatchObject([
-    { name: 'broken', message: expect.stringContaining('no such task or node') }
-  ])
+  expect(failures.map(({ name }) => name)).toEqual(['broken'])
+  expect(failures[0]?.message).toContain('no such task or node')
 })

@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest'
+import type { FromThread, ReplayRequest } from '../../../../node/optimizer/protocol.ts'
+import { createThreadProgram } from '../../../../node/optimizer/thread-program.ts'
+import { lossWithoutModel, ModelScorer } from '../../../../node/optimizer/scoring.ts'
+import { decodeModel } from '../../../../optimizer/estimator/weights.ts'
+import { busyHistory, nodeFacts } from '../../optimizer/guard/fixture.ts'
+import { makeRows, opinionated } from './rows.ts'
+
+type Message<T extends FromThread['type']> = Extract<FromThread, { type: T }>
+
+/** The program of the thread, in this one. */
+function start(): {
+  tell: ReturnType<typeof createThreadProgram>
+  next: <T extends FromThread['type']>(type: T) => Promise<Message<T>>
+} {
+  const waiting: { type: string; resolve: (message: FromThread) => void }[] = []
+  const tell = createThreadProgram((message) => {
+    for (const { resolve } of waiting.filter(({ type }) => type === message.type)) resolve(message)
+  })
+  const next = <T extends FromThread['type']>(type: T): Promise<Message<T>> =>
+    new Promise((resolve) => {
+      waiting.push({ type, resolve: resolve as (message: FromThread) => void })
+    })
+  return { tell, next }
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+test('training learns from rows that came before and after it was begun, and gives a model that predicts better', async () => {
+  const { tell, next } = start()
+  const model = next('model')
+  const progress = next('progress')
+  tell({ type: 'rows', rows: makeRows(1500) })
+  tell({ type: 'want-model' })
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: undefined })
+  tell({ type: 'rows', rows: makeRows(500, 2) })
+  expect((await progress).backend).toBe('wasm')
+  const { weights, trainedOn, evaluation } = await model
+  expect(trainedOn).toBe(2000)
+  expect(evaluation).toMatchObject({ backend: 'wasm', judged: expect.any(Number) as number })
+  const scorer = new ModelScorer(decodeModel(weights))
+  const unseen = makeRows(300, 3)
+  expect(mean(unseen.map((row) => scorer.loss(row)))).toBeLessThan(0.8 * mean(unseen.map(lossWithoutModel)))
+})
+
+test('training goes on from given weights', async () => {
+  const { tell, next } = start()
+  const model = next('model')
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: opinionated(3) })
+  tell({ type: 'want-model' })
+  tell({ type: 'rows', rows: makeRows(256) })
+  const scorer = new ModelScorer(decodeModel((await model).weights))
+  const unseen = makeRows(300, 3)
+  expect(mean(unseen.map((row) => scorer.loss(row)))).toBeLessThan(0.7 * mean(unseen.map(lossWithoutModel)))
+})
+
+test('history is replayed under other policies; the base has no gain over itself', async () => {
+  const { tell, next } = start()
+  const history = busyHistory(400)
+  for (let at = 0; at < history.length; at += 150)
+    tell({ type: 'history', tasks: history.slice(at, at + 150) })
+  const answer = next('answer')
+  const contenders = ['fifo', 'shortest-first'].map((name) => ({ name, policy: name, weights: undefined }))
+  tell({
+    type: 'request',
+    id: 5,
+    request: { type: 'replay', count: 300, nodes: [nodeFacts(1)], contenders }
+  })
+  const { id, value } = await answer
+  expect(id).toBe(5)
+  expect(value).toMatchObject({ base: 'fifo', tasks: 300, leftOut: 0, failures: [] })
+  if (!('results' in value)) throw new Error('no comparison')
+  expect(value.results[0]?.jct.relative).toBe(0)
+  expect(value.results[1]?.jct.relativeInterval.high).toBeLessThan(0)
+})
+
+test.each([
+  ['an unknown policy', { contenders: [{ name: 'x', policy: 'x', weights: undefined }] }, 'policy: got "x"'],
+  ['too little history', { count: 3 }, 'got 3 ended tasks'],
+  ['no node that could run anything', { nodes: [] }, 'got 0 ended tasks']
+])('a replay of %s is refused', async (_, changes: Partial<ReplayRequest>, expected) => {
+  const { tell, next } = start()
+  tell({ type: 'history', tasks: busyHistory(100) })
+  const refused = next('refused')
+  const request: ReplayRequest = {
+    type: 'replay',
+    count: 50,
+    nodes: [nodeFacts(1)],
+    contenders: [{ name: 'fifo', policy: 'fifo', weights: undefined }],
+    ...changes
+  }
+  tell({ type: 'request', id: 1, request })
+  expect(await refused).toMatchObject({
+    code: 'INVALID_REQUEST',
+    message: expect.stringContaining(expected) as string
+  })
+})
+
+test('a shadow is judged with a replay of the policy in use', async () => {
+  const { tell, next } = start()
+  tell({ type: 'history', tasks: busyHistory(200) })
+  const answer = next('answer')
+  const replay: ReplayRequest = {
+    type: 'replay',
+    count: 100,
+    nodes: [nodeFacts(1)],
+    contenders: [
+      { name: 'serving', policy: 'shortest-first', weights: undefined },
+      { name: 'shadow', policy: 'shortest-first', weights: opinionated(0) }
+    ]
+  }
+  const losses = (level: number): Float64Array =>
+    Float64Array.from({ length: 128 }, (_, at) => level + (at % 7) / 10)
+  tell({
+    type: 'request',
+    id: 1,
+    request: { type: 'judge', incumbent: losses(2), challenger: losses(3), last: false, replay }
+  })
+  expect((await answer).value).toMatchObject({ verdict: 'reject' })
+})
