@@ -1,6 +1,6 @@
 /** Progress of long runs on stderr: a bar on a terminal, a plain line now and then elsewhere. */
 import { SingleBar } from 'cli-progress'
-import type { Progress } from '../../optimizer/lab/protocol.ts'
+import type { Progress } from '../../../optimizer/lab/protocol.ts'
 
 export interface ProgressDisplay {
   update(progress: Progress): void

@@ -1,7 +1,7 @@
 /** Draws a report's plots as SVG text with echarts' server-side renderer: no DOM, no canvas, no network. */
 import { init } from 'echarts'
 import type { EChartsOption } from 'echarts'
-import type { Curve, GanttBar, PlotData } from '../../optimizer/lab/plot-data.ts'
+import type { Curve, GanttBar, PlotData } from '../../../optimizer/lab/plot-data.ts'
 
 export interface Chart {
   /** File name without extension. */

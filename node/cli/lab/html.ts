@@ -1,6 +1,6 @@
 /** A report as one HTML file that needs nothing else: table, plots, and the JSON it was made from. */
-import type { TraceReport } from '../../optimizer/lab/protocol.ts'
-import type { Provenance } from '../../optimizer/lab/text-report.ts'
+import type { TraceReport } from '../../../optimizer/lab/protocol.ts'
+import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Chart } from './charts.ts'
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}

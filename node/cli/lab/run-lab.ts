@@ -1,0 +1,123 @@
+/**
+ * Runs the policy lab on a trace and says what came of it: as a table, as one JSON object, as a file with plots. Shared by
+ * `dtss lab` and the lab's own command, which differ in where traces come from.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { AppError } from '../../../base/errors.ts'
+import type { Calibration } from '../../../optimizer/lab/calibration.ts'
+import type { PolicyEntry } from '../../../optimizer/lab/catalog.ts'
+import { choosePolicies, instancesOf } from '../../../optimizer/lab/choice.ts'
+import { plotData } from '../../../optimizer/lab/plot-data.ts'
+import type { PlotData } from '../../../optimizer/lab/plot-data.ts'
+import { runProtocol } from '../../../optimizer/lab/protocol.ts'
+import type { Run, TraceReport } from '../../../optimizer/lab/protocol.ts'
+import { calibrationLines, jsonReport, textReport } from '../../../optimizer/lab/text-report.ts'
+import type { Provenance } from '../../../optimizer/lab/text-report.ts'
+import type { Trace } from '../../../optimizer/lab/trace.ts'
+import { htmlReport } from './html.ts'
+import { progressDisplay } from './progress.ts'
+
+export interface LabRun {
+  readonly policies: readonly string[] | undefined
+  readonly load: number | undefined
+  readonly seeds: number | undefined
+  /** Files to write, if any. */
+  readonly html: string | undefined
+  readonly svg: string | undefined
+}
+
+export interface LabWorld {
+  /** What can be asked for. */
+  readonly among: readonly PolicyEntry[]
+  /** How good predictors are on a run's completions. */
+  readonly calibrate: (run: Run) => Calibration[]
+  /** The report, as text for people. */
+  readonly print: (text: string) => void
+  /** Progress and notes. */
+  readonly note: (line: string) => void
+  readonly isTerminal: boolean
+}
+
+/** Runs everything and prints the table; returns the object that `--json` promises. Errors: INVALID_REQUEST. */
+export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Promise<object> {
+  if (options.load !== undefined && !trace.loadIsUsed) {
+    throw new AppError(
+      'INVALID_REQUEST',
+      `--load: got ${options.load}, expected none: ${trace.name} runs one DAG at a time`
+    )
+  }
+  const policies = choosePolicies(trace, options.policies, world.among)
+  const seeds = options.seeds ?? trace.defaultSeeds
+  const runs = instancesOf(trace, seeds, options.load) * policies.length
+  const display = progressDisplay(runs, world.isTerminal, world.note, () => performance.now())
+  const draws = options.html !== undefined || options.svg !== undefined
+  // Plots and calibration show the first instance; the others are dropped once they are measured.
+  const shown: Run[] = []
+  const report = runProtocol(trace, {
+    policies,
+    seeds,
+    load: options.load,
+    record: draws,
+    clockUs: () => performance.now() * 1000,
+    onProgress: (progress) => {
+      display.update(progress)
+    },
+    onResult: (run) => {
+      if (shown[0] === undefined || run.instance === shown[0].instance) shown.push(run)
+    }
+  })
+  display.stop()
+  const provenance = provenanceOf()
+  const calibrations = shown[0] === undefined ? [] : world.calibrate(shown[0])
+  world.print(textReport(report, provenance))
+  for (const line of calibrationLines(calibrations)) world.print(line)
+  const json = jsonReport(report, provenance, calibrations[0])
+  if (draws) {
+    await draw(options, report, provenance, plotData(shown, report.policies, calibrations), json, world)
+  }
+  return json
+}
+
+async function draw(
+  options: LabRun,
+  report: TraceReport,
+  provenance: Provenance,
+  data: PlotData,
+  json: object,
+  { note }: LabWorld
+): Promise<void> {
+  // Loaded only when asked for: it is larger than everything else here.
+  const { drawCharts } = await import('./charts.ts')
+  const charts = drawCharts(data)
+  if (options.html !== undefined) {
+    writeFileSync(options.html, htmlReport(report, provenance, charts, json))
+    note(`wrote ${options.html}`)
+  }
+  if (options.svg === undefined) return
+  mkdirSync(options.svg, { recursive: true })
+  for (const { id, svg } of charts) writeFileSync(join(options.svg, `${id}.svg`), svg)
+  note(`wrote ${charts.length} plots to ${options.svg}`)
+}
+
+function provenanceOf(): Provenance {
+  const cores = cpus()
+  return {
+    commit: commit(),
+    machine: `${cores.length} × ${cores[0]?.model.trim() ?? 'unknown'}, Node ${process.versions.node}`
+  }
+}
+
+function commit(): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore']
+    }).trim()
+  } catch {
+    return 'unknown'
+  }
+}
