@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest'
+import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
+import { PointPrediction } from '../../../../optimizer/estimate.ts'
+import { History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
+import { warmUp, type WarmUpOptions } from '../../../../node/optimizer/warm-up.ts'
+import { nodeFacts, tellEvents, tellRunning, type Watchers } from '../../../../node/optimizer/watching.ts'
+import { drainChanges } from '../../../../scheduler/records.ts'
+import { Machine, spec } from '../../../helpers/scheduler.ts'
+
+/** An estimator that only writes down what it hears. */
+function listener(): { estimator: Estimator; heard: string[] } {
+  const heard: string[] = []
+  const prediction = new PointPrediction()
+  return {
+    heard,
+    estimator: {
+      name: 'listener',
+      classOf: () => 0,
+      predict: () => prediction,
+      observe: ({ task, node, end, runMs }) => heard.push(`t-${task.id} ${end} on ${node} after ${runMs}`),
+      placed: (task, node) => heard.push(`t-${task.id} placed on ${node.id}`)
+    }
+  }
+}
+
+function watchers(estimator: Estimator, finished: FinishedTask[] = []): Watchers {
+  return {
+    estimator,
+    history: new History(10),
+    advisor: undefined,
+    onFinished: (task) => finished.push(task)
+  }
+}
+
+const encoder = new TextEncoder()
+
+/** A store with the history rows of these tasks, newest first when asked backwards. */
+function storeOf(machine: Machine): WarmUpOptions['store'] {
+  const rows = drainChanges(machine.state)
+    .puts.filter(({ key }) => key.startsWith('ch'))
+    .sort((a, b) => (a.key < b.key ? 1 : -1))
+  return {
+    iterate: async function* ({ limit = Infinity }) {
+      for (const { key, value } of rows.slice(0, limit))
+        yield await Promise.resolve([encoder.encode(key), value] as const)
+    }
+  }
+}
+
+const options = (machine: Machine, changes: Partial<WarmUpOptions> = {}): WarmUpOptions => ({
+  store: storeOf(machine),
+  rows: 100,
+  after: 0,
+  now: () => 0,
+  readMs: 1_000,
+  stopped: () => false,
+  ...changes
+})
+
+/** Five tasks that ran, one that was cancelled before it could. The third ended last. */
+function ended(): Machine {
+  const machine = new Machine().withNodes(1, { slots: 5 })
+  machine.submit(Array.from({ length: 6 }, () => spec()))
+  const tokens = [1, 2, 3, 4, 5].map((id) => machine.place(id, 1))
+  machine.cancel(6)
+  for (const id of [1, 2, 4, 5, 3]) {
+    machine.now += 10
+    machine.complete(id, tokens[id - 1]!)
+  }
+  return machine
+}
+
+async function told(machine: Machine, changes: Partial<WarmUpOptions> = {}): Promise<number[]> {
+  const ids: number[] = []
+  const count = await warmUp(options(machine, changes), (task) => ids.push(task.id))
+  expect(count).toBe(ids.length)
+  return ids
+}
+
+test('history is told in the order in which tasks ended, without those that never ran', async () => {
+  expect(await told(ended())).toEqual([1, 2, 4, 5, 3])
+})
+
+test('only the newest rows are read, and only what ended later than is known', async () => {
+  expect(await told(ended(), { rows: 3 })).toEqual([4, 5])
+  const all: FinishedTask[] = []
+  await warmUp(options(ended()), (task) => all.push(task))
+  expect(await told(ended(), { after: all[2]!.finishedAt })).toEqual([5, 3])
+})
+
+test('reading ends with its time, telling with the node', async () => {
+  let now = 0
+  expect(await told(ended(), { now: () => (now += 300) })).toEqual([4, 5])
+  expect(await told(ended(), { stopped: () => true })).toEqual([])
+})
+
+test('events reach the estimator and the history as they happen', () => {
+  const { estimator, heard } = listener()
+  const finished: FinishedTask[] = []
+  const watching = watchers(estimator, finished)
+  const machine = new Machine().withNodes(1)
+  machine.submit([spec({ name: 'a' })])
+  const placed = machine.apply({
+    type: 'place',
+    taskId: taskId(1),
+    node: nodeId(1),
+    incarnation: incarnation(1)
+  })
+  tellEvents(watching, placed, machine.state)
+  expect(heard).toEqual(['t-1 placed on 1'])
+  tellEvents(watching, machine.complete(1, machine.task(1)!.lastToken), machine.state)
+  expect(heard.slice(1)).toEqual(['t-1 succeeded on 1 after 5'])
+  expect(finished).toMatchObject([{ id: 1, name: 'a', node: 1, runMs: 5, succeeded: true }])
+  expect(watching.history.size).toBe(1)
+})
+
+test('an estimator that did not see attempts begin hears of those that run', () => {
+  const { estimator, heard } = listener()
+  const machine = new Machine().withNodes(2)
+  machine.submit([spec(), spec(), spec()])
+  machine.place(1, 2)
+  machine.place(3, 1)
+  tellRunning(estimator, machine.state)
+  expect(heard.sort()).toEqual(['t-1 placed on 2', 't-3 placed on 1'])
+})
+
+test('nodes that may be given work are known to replays with all that decides who runs what', () => {
+  const machine = new Machine().withNodes(2)
+  machine.state.nodes.forEach((node) => {
+    if (node.id === 2) node.open = false
+  })
+  const [facts, ...others] = nodeFacts(machine.state)
+  expect(others).toEqual([])
+  expect(facts).toMatchObject({
+    id: 1,
+    executors: expect.any(Array) as string[],
+    slots: expect.any(Number) as number
+  })
+})
