@@ -19,6 +19,10 @@ const BENCHES: Readonly<Record<string, { readonly summary: string; readonly load
   scheduler: { summary: 'the task machine alone, in one process', load: () => import('./scheduler.ts') },
   policies: { summary: 'placement policies on traces, simulated', load: () => import('./policies.ts') },
   sim: { summary: 'whole nodes under simulated faults, by seed', load: () => import('./sim.ts') },
+  live: {
+    summary: 'a trace replayed on real processes, beside the forecast of the simulator',
+    load: () => import('./live.ts')
+  },
   failover: {
     summary: 'demonstration: kill and pause nodes under load',
     load: () => import('./failover.ts')
