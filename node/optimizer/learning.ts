@@ -30,7 +30,7 @@ import { policiesOn } from './policies.ts'
 import type { JudgeRequest, ReplayRequest, TrainedModel } from './protocol.ts'
 import { Trainer } from './trainer.ts'
 import { warmUp } from './warm-up.ts'
-import { nodeFacts, tellEvents, tellFinished, tellRunning, type Watchers } from './watching.ts'
+import { nodeFacts, tellEvents, tellMoment, tellRunning, type Watchers } from './watching.ts'
 
 export interface LearningSettings {
   /** Whether this node trains when it leads. Default true. */
@@ -280,9 +280,8 @@ export class Learning {
         readMs: WARM_UP_READ_MS,
         stopped: () => this.#stopped
       },
-      (task) => {
-        tellFinished(watchers, task)
-        watchers.onFinished(task)
+      (moment) => {
+        tellMoment(watchers, moment, runtime.state)
       }
     )
     tellRunning(this.estimator, runtime.state)

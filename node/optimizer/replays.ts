@@ -7,10 +7,12 @@
 import { AppError } from '../../base/errors.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { compare, type Comparison, type Contender } from '../../optimizer/guard/compare.ts'
-import { feedbackOf, type FinishedTask, type History } from '../../optimizer/guard/history.ts'
+import { feedbackOf, momentsOf, viewOf, type History, type Moment } from '../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../optimizer/guard/node-speeds.ts'
 import { judge, type ReplayEvidence, type Verdict } from '../../optimizer/guard/promotion.ts'
 import { createReplay } from '../../optimizer/guard/replay.ts'
+import { LiveNode } from '../../optimizer/sim/view.ts'
+import type { NodeView } from '../../scheduler/policy.ts'
 import { createLearnedEstimator } from './predictor.ts'
 import { decodeModel } from '../../optimizer/estimator/weights.ts'
 import { OFFERED_POLICIES } from './policies.ts'
@@ -33,7 +35,10 @@ export function answerReplay(history: History, request: ReplayRequest): ReplayAn
       `got ${got} ended tasks to replay, expected at least ${FEWEST_REPLAYED}`
     )
   }
-  const [base, ...others] = request.contenders.map((spec) => contender(spec, older))
+  // What runs in the simulator has no executor of its own name; classes must be the same before and after.
+  const moments = momentsOf(older.map((task) => ({ ...task, executor: 'sim', handler: '' })))
+  const hosts = new Map(replay.cluster.map((node) => [node.id, new LiveNode(node)] as const))
+  const [base, ...others] = request.contenders.map((spec) => contender(spec, moments, hosts))
   if (base === undefined) throw new AppError('INVALID_REQUEST', 'got no policies, expected at least one')
   return {
     ...compare(replay, base, others),
@@ -64,7 +69,11 @@ function evidenceOf(history: History, request: ReplayRequest | undefined): Repla
   return failure === undefined ? comparison.results[1] : { failed: failure.message }
 }
 
-function contender(spec: ContenderSpec, older: readonly FinishedTask[]): Contender {
+function contender(
+  spec: ContenderSpec,
+  moments: readonly Moment[],
+  hosts: ReadonlyMap<NodeId, NodeView>
+): Contender {
   const policy = OFFERED_POLICIES.find(({ name }) => name === spec.policy)
   if (policy === undefined) {
     const expected = OFFERED_POLICIES.map(({ name }) => name).join(', ')
@@ -74,8 +83,11 @@ function contender(spec: ContenderSpec, older: readonly FinishedTask[]): Contend
     name: spec.name,
     make: (rng) => {
       const estimator = createLearnedEstimator()
-      // What runs in the simulator has no executor of its own name; classes must be the same before and after.
-      for (const task of older) estimator.observe(feedbackOf({ ...task, executor: 'sim', handler: '' }))
+      for (const { task, at, ended } of moments) {
+        const host = hosts.get(task.node)
+        if (ended) estimator.observe(feedbackOf(task))
+        else if (host !== undefined) estimator.placed?.(viewOf(task), host, at)
+      }
       if (spec.weights !== undefined) estimator.useModel(decodeModel(spec.weights))
       return policy.factory(estimator, true)(rng)
     }

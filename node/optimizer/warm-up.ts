@@ -4,7 +4,7 @@
  * Rows are read and told in slices of `SLICE_MS`; in between the event loop goes on.
  */
 import { setImmediate } from 'node:timers/promises'
-import { finishedTask, type FinishedTask } from '../../optimizer/guard/history.ts'
+import { finishedTask, momentsOf, type FinishedTask, type Moment } from '../../optimizer/guard/history.ts'
 import type { Store } from '../../runtime/ports/store.ts'
 import { HISTORY_ROWS } from '../../scheduler/keys.ts'
 import { decodeHistory } from '../../scheduler/records.ts'
@@ -22,17 +22,16 @@ export interface WarmUpOptions {
   readonly stopped: () => boolean
 }
 
-/** Tells of ended tasks in the order in which they ended; resolves with their number. */
-export async function warmUp(options: WarmUpOptions, tell: (task: FinishedTask) => void): Promise<number> {
+/** Tells of ended tasks, their beginnings and ends in the order of time; resolves with the number that ended. */
+export async function warmUp(options: WarmUpOptions, tell: (moment: Moment) => void): Promise<number> {
   const { now, stopped } = options
-  const tasks = await readNewest(options)
-  tasks.sort((a, b) => a.finishedAt - b.finishedAt || a.id - b.id)
+  const moments = momentsOf(await readNewest(options))
   let sliceEnd = now() + SLICE_MS
   let told = 0
-  for (const task of tasks) {
+  for (const moment of moments) {
     if (stopped()) break
-    tell(task)
-    told++
+    tell(moment)
+    if (moment.ended) told++
     if (now() < sliceEnd) continue
     await setImmediate()
     sliceEnd = now() + SLICE_MS

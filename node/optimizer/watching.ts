@@ -7,7 +7,14 @@
  */
 import type { Advisor } from '../../optimizer/advice/advisor.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
-import { feedbackOf, finishedTask, type FinishedTask, type History } from '../../optimizer/guard/history.ts'
+import {
+  feedbackOf,
+  finishedTask,
+  viewOf,
+  type FinishedTask,
+  type History,
+  type Moment
+} from '../../optimizer/guard/history.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
@@ -53,12 +60,19 @@ export function tellEvents(
   }
 }
 
-/** Tells of a task that ended before this node looked. */
-export function tellFinished({ estimator, history, advisor }: Watchers, task: FinishedTask): void {
+/** Tells of what happened before this node looked. */
+export function tellMoment(watchers: Watchers, { task, at, ended }: Moment, state: SchedulerState): void {
+  const { estimator, history, advisor, onFinished } = watchers
+  if (!ended) {
+    const node = state.nodes.get(task.node)
+    if (node !== undefined) estimator.placed?.(viewOf(task), new PlannedNode(node), at)
+    return
+  }
   const feedback = feedbackOf(task)
   estimator.observe(feedback)
   advisor?.attemptEnded(feedback)
   history.add(task)
+  onFinished(task)
 }
 
 /** Tells of the attempts that run now: a node that starts, or was given another state, did not see them begin. */

@@ -68,6 +68,24 @@ export function finishedTask(row: HistoryRow): FinishedTask | undefined {
   }
 }
 
+/** One moment of a history: the last attempt of a task began, or ended. */
+export interface Moment {
+  readonly task: FinishedTask
+  /** In state time. */
+  readonly at: number
+  readonly ended: boolean
+}
+
+/** Beginnings and ends in the order of time, so that what learns meets them as it would have. */
+export function momentsOf(tasks: readonly FinishedTask[]): Moment[] {
+  const moments = tasks.flatMap((task): Moment[] => [
+    { task, at: task.finishedAt - task.runMs, ended: false },
+    { task, at: task.finishedAt, ended: true }
+  ])
+  // A beginning comes before an end of its time, so that no task ends before it begins.
+  return moments.sort((a, b) => a.at - b.at || Number(a.ended) - Number(b.ended) || a.task.id - b.task.id)
+}
+
 /** What an estimator would have been told when the task's last attempt ended. */
 export function feedbackOf(task: FinishedTask): AttemptFeedback {
   return {
@@ -79,7 +97,8 @@ export function feedbackOf(task: FinishedTask): AttemptFeedback {
   }
 }
 
-function viewOf(task: FinishedTask): TaskView {
+/** The task as policies saw it when it was placed. */
+export function viewOf(task: FinishedTask): TaskView {
   return {
     id: task.id,
     group: task.group,
