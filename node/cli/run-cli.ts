@@ -42,6 +42,7 @@ const COMMANDS: readonly Entry[] = [
   { name: 'suggest', summary: 'what tasks should ask for', load: () => import('./commands/suggest.ts') },
   { name: 'policy', summary: 'the policy that places tasks', load: () => import('./commands/policy.ts') },
   { name: 'model', summary: 'the model that predicts run times', load: () => import('./commands/model.ts') },
+  { name: 'lab', summary: 'replay history under other policies', load: () => import('./commands/lab.ts') },
   { name: 'nodes', summary: 'the cluster and its members', load: () => import('./commands/nodes.ts') }
 ]
 

@@ -1,0 +1,120 @@
+/**
+ * `dtss lab`: replays a cluster's own history in the simulator under many policies, and says which would have done better. The
+ * history comes from a cluster, or from a file that an earlier run saved.
+ */
+import type { Command } from 'commander'
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { NodeInfo } from '../../../client/index.ts'
+import { connect, connectionOptions } from '../connection.ts'
+import type { ConnectionOptions } from '../connection.ts'
+import { UsageError, print, printJson } from '../context.ts'
+import type { CliContext } from '../context.ts'
+import { formatHistoryFile, parseHistoryFile } from '../lab/history-file.ts'
+import type { RecordedHistory } from '../lab/history-file.ts'
+import { parseCount } from '../start-options.ts'
+
+interface Options extends ConnectionOptions {
+  readonly fromCluster?: boolean
+  readonly fromFile?: string
+  readonly policies?: string
+  readonly limit: number
+  readonly load?: number
+  readonly seeds?: number
+  readonly html?: string
+  readonly svg?: string
+  readonly save?: string
+  readonly list?: boolean
+}
+
+/** As many as the API exports in one go by default. */
+const DEFAULT_TASKS = 20_000
+const MOST_TASKS = 1_000_000
+const LARGEST_LOAD = 2
+
+export function define(command: Command, context: CliContext): void {
+  connectionOptions(command)
+    .option('--from-cluster', 'replay the history of the cluster at --url')
+    .option('--from-file <file>', 'replay a history that --save wrote')
+    .option(
+      '--policies <names>',
+      'names from --list with commas between (default: those that suit the history)'
+    )
+    .option('--limit <count>', 'the newest so many tasks', parseTasks, DEFAULT_TASKS)
+    .option('--load <x>', 'stretch the gaps between arrivals to this load, in (0, 2]', parseLoad)
+    .option('--seeds <count>', 'repetitions; those after the first shake the arrivals', parseCount)
+    .option('--html <file>', 'write a report with plots as one self-contained file')
+    .option('--svg <folder>', 'write the plots as SVG files')
+    .option('--save <file>', 'keep the history that was fetched')
+    .option('--list', 'list the policies')
+    .action((options: Options) => run(options, context))
+}
+
+async function run(options: Options, context: CliContext): Promise<void> {
+  // Loaded here, as all of the simulator comes with it.
+  const { BASELINES } = await import('../../../optimizer/lab/catalog.ts')
+  if (options.list === true) {
+    for (const { name, about } of BASELINES) print(context, `${name.padEnd(22)} ${about}`)
+    return
+  }
+  if ((options.fromCluster === true) === (options.fromFile !== undefined)) {
+    throw new UsageError('lab: expected either --from-cluster or --from-file')
+  }
+  const { historyTrace } = await import('../../../optimizer/lab/history-trace.ts')
+  const { runLab } = await import('../lab/run-lab.ts')
+  const { calibratePredictors } = await import('../lab/predictors.ts')
+  const history = await historyOf(options, context)
+  if (options.save !== undefined) writeFileSync(options.save, formatHistoryFile(history))
+  const trace = historyTrace('history', history.tasks.slice(0, options.limit), history.nodes)
+  const report = await runLab(
+    trace,
+    {
+      policies: options.policies?.split(',').map((name) => name.trim()),
+      load: options.load,
+      seeds: options.seeds,
+      html: options.html,
+      svg: options.svg
+    },
+    {
+      among: BASELINES,
+      calibrate: calibratePredictors,
+      print: (text) => {
+        print(context, text)
+      },
+      note: (line) => {
+        context.stderr.write(`${line}\n`)
+      },
+      isTerminal: context.stderr.isTTY === true
+    }
+  )
+  if (options.json === true) printJson(context, { ok: true, ...report })
+}
+
+async function historyOf(options: Options, context: CliContext): Promise<RecordedHistory> {
+  if (options.fromFile !== undefined) return parseHistoryFile(readText(options.fromFile), options.fromFile)
+  const client = connect(context, options)
+  const { signal } = context
+  const nodes: NodeInfo[] = await client.nodes({ signal })
+  const tasks: RecordedHistory['tasks'][number][] = []
+  for await (const task of client.history({ limit: options.limit, signal })) tasks.push(task)
+  return { nodes, tasks }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function parseTasks(text: string): number {
+  const count = Number(text)
+  if (Number.isSafeInteger(count) && count >= 1 && count <= MOST_TASKS) return count
+  throw new UsageError(`--limit: got ${JSON.stringify(text)}, expected an integer from 1 to ${MOST_TASKS}`)
+}
+
+function parseLoad(text: string): number {
+  const load = Number(text)
+  if (load > 0 && load <= LARGEST_LOAD) return load
+  throw new UsageError(`--load: got ${JSON.stringify(text)}, expected a number in (0, ${LARGEST_LOAD}]`)
+}
