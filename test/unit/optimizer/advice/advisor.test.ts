@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest'
+import { taskId } from '../../../../base/ids.ts'
+import { durationMs, timestampMs } from '../../../../base/units.ts'
+import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { knowing, logNormal } from '../../../helpers/forecasts.ts'
+import { Machine, START, needs, report, spec } from '../../../helpers/scheduler.ts'
+import type { TaskSpec } from '../../../../scheduler/types.ts'
+
+function setUp(tasks: readonly Partial<TaskSpec>[], { nodes = 1, slots = 1 } = {}) {
+  const machine = new Machine().withNodes(nodes, { slots })
+  machine.submit(tasks.map((task) => spec(task)))
+  const estimator = knowing((task) => logNormal(task.name === 'long' ? 100_000 : 1000, 0.1))
+  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'statistics', seed: 1 })
+  const refresh = (now: number): void => {
+    const steps = advisor.refresh(now)
+    while (steps.next().done !== true);
+  }
+  return { machine, advisor, refresh }
+}
+
+const near = (value: number | undefined, expected: number): void => {
+  expect(Math.abs((value ?? 0) - expected)).toBeLessThan(expected * 0.2)
+}
+
+test('tasks of one submission finish one after another, and the group with the last', () => {
+  const { machine, advisor, refresh } = setUp([{}, {}, { needs: needs(2) }])
+  expect(advisor.eta(machine.task(1)!)).toBeUndefined()
+  refresh(START)
+  const eta = (id: number): number => (advisor.eta(machine.task(id)!)?.finishAt.p50At ?? 0) - START
+  near(eta(1), 1000)
+  near(eta(2), 2000)
+  near(eta(3), 3000)
+  near((advisor.groupEta(taskId(1))?.finishAt.p50At ?? 0) - START, 3000)
+  expect(advisor.eta(machine.task(1)!)?.startAt?.p50At).toBe(START)
+})
+
+test('a running attempt has what is left, and no start', () => {
+  const { machine, advisor, refresh } = setUp([{}, {}])
+  machine.place(1, 1)
+  refresh(START + 600)
+  const running = advisor.eta(machine.task(1)!)
+  expect(running).not.toHaveProperty('startAt')
+  near((running?.finishAt.p50At ?? 0) - START, 1000)
+  near((advisor.eta(machine.task(2)!)?.finishAt.p50At ?? 0) - START, 2000)
+})
+
+test('a retry waits for its back-off', () => {
+  const { machine, advisor, refresh } = setUp([{}])
+  const token = machine.place(1, 1)
+  machine.complete(
+    1,
+    token,
+    { outcome: 'failed', error: { code: 'X', message: '', retryable: true } },
+    30_000
+  )
+  refresh(START)
+  near((advisor.eta(machine.task(1)!)?.startAt?.p50At ?? 0) - START, 30_000)
+})
+
+test('a task that no node can run has no ETA', () => {
+  const { machine, advisor, refresh } = setUp([{ nodeSelector: { gpu: 'yes' } }])
+  refresh(START)
+  expect(advisor.eta(machine.task(1)!)).toBeUndefined()
+})
+
+test('a deadline rings before it is missed, once by its first time, and falls silent when it is safe again', () => {
+  const { machine, advisor, refresh } = setUp([
+    { name: 'long', priority: 1 },
+    { deadlineAt: timestampMs(START + 50_000) },
+    { deadlineAt: timestampMs(START + 900_000) }
+  ])
+  expect(advisor.alarms(START)).toEqual([])
+  refresh(START)
+  const [alarm, ...others] = advisor.alarms(START)
+  expect(others).toEqual([])
+  expect(alarm).toMatchObject({ kind: 'deadline', id: 't-2', since: START, deadlineAt: START + 50_000 })
+  expect(alarm?.finishP90At).toBeGreaterThan(START + 50_000)
+  expect(advisor.alarms(START + 5000)[0]?.since).toBe(START)
+  machine.cancel(1)
+  refresh(START + 6000)
+  expect(advisor.alarms(START + 6000)).toEqual([])
+  const missed = advisor.alarms(START + 60_000)
+  expect(missed[0]?.message).toContain('has passed')
+  expect(missed[0]?.since).toBe(START + 60_000)
+})
+
+test('an attempt far beyond its p99 is stuck; one that is merely late is not', () => {
+  const { machine, advisor } = setUp([{}, { name: 'long' }], { slots: 2 })
+  machine.place(1, 1)
+  machine.place(2, 1)
+  expect(advisor.alarms(START + 9_000)).toEqual([])
+  expect(advisor.alarms(START + 11_000)).toMatchObject([{ kind: 'stuck', id: 't-1', elapsedMs: 11_000 }])
+  expect(advisor.alarms(START + 300_000).map(({ id }) => id)).toEqual(['t-1', 't-2'])
+})
+
+test('what ended is forgotten: a task of the same advisor starts afresh', () => {
+  const { machine, advisor } = setUp([{}])
+  const token = machine.place(1, 1)
+  expect(advisor.alarmsOf(machine.task(1)!, START + 20_000)).toHaveLength(1)
+  const events = machine.complete(1, token, report(1, token, { runMs: durationMs(20_000) }))
+  const ended = events.find((event) => event.type === 'task-ended')
+  if (ended?.type === 'task-ended') advisor.taskEnded(ended.row)
+  expect(advisor.alarms(START + 30_000)).toEqual([])
+})
+
+test('a prediction says who made it', () => {
+  const { machine, advisor } = setUp([{}])
+  expect(advisor.predicted(machine.task(1)!)).toMatchObject({ medianMs: 1000, by: 'statistics' })
+})

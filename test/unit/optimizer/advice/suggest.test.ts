@@ -1,0 +1,100 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { nodeId } from '../../../../base/ids.ts'
+import { durationTable, drawMs, drawRemainingMs, shareBelow } from '../../../../optimizer/advice/durations.ts'
+import { SuggestionBook } from '../../../../optimizer/advice/suggest.ts'
+import { LiveTask } from '../../../../optimizer/sim/view.ts'
+import { logNormal } from '../../../helpers/forecasts.ts'
+import { taskOf } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+function observe(
+  book: SuggestionBook,
+  sketch: Partial<TaskSketch>,
+  runMs: number,
+  peakMemoryBytes = 0
+): void {
+  const task = new LiveTask(taskOf({ work: runMs, ...sketch }, 0), [])
+  book.observe({ task, node: nodeId(1), end: 'succeeded', runMs, peakMemoryBytes })
+}
+
+test('nothing is suggested from a few attempts', () => {
+  const book = new SuggestionBook()
+  for (let round = 0; round < 19; round++) observe(book, {}, 100)
+  expect(book.suggestions(undefined)).toEqual([])
+  observe(book, {}, 100)
+  expect(book.suggestions(undefined)).toMatchObject([
+    { name: 'task', samples: 20, timeout: { suggestedMs: 1000 } }
+  ])
+})
+
+test('a timeout stands well above what was seen, memory a fifth above its p95; failures do not count', () => {
+  const book = new SuggestionBook()
+  for (let round = 1; round <= 100; round++) observe(book, { limit: 5000 }, round * 100, round * 2 ** 20)
+  const task = new LiveTask(taskOf({ work: 1 }, 0), [])
+  for (const end of ['failed', 'stopped', 'lost'] as const)
+    book.observe({ task, node: nodeId(1), end, runMs: 1e9, peakMemoryBytes: 2 ** 40 })
+  const [suggestion] = book.suggestions('task')
+  expect(suggestion?.timeout).toEqual({ currentMs: 5000, p99Ms: 10_000, suggestedMs: 30_000, samples: 100 })
+  expect(suggestion?.memory).toEqual({
+    requestedBytes: 0,
+    p95Bytes: 96 * 2 ** 20,
+    suggestedBytes: 116 * 2 ** 20,
+    samples: 100
+  })
+  expect(book.suggestions('other')).toEqual([])
+})
+
+test('tenants are told apart, and the most seen comes first', () => {
+  const book = new SuggestionBook()
+  for (let round = 0; round < 20; round++) observe(book, { tenant: 'a' }, 100)
+  for (let round = 0; round < 30; round++) observe(book, { tenant: 'b' }, 100)
+  expect(book.suggestions('task').map(({ tenant }) => tenant)).toEqual(['b', 'a'])
+})
+
+test('what is long past is forgotten: a class that became fast gets a shorter timeout', () => {
+  const book = new SuggestionBook()
+  for (let round = 0; round < 100; round++) observe(book, {}, 100_000)
+  for (let round = 0; round < 300; round++) observe(book, {}, 1000)
+  expect(book.suggestions('task')[0]).toMatchObject({
+    samples: 400,
+    timeout: { suggestedMs: 3000, samples: 256 }
+  })
+})
+
+const shares = fc.double({ min: 0, max: 0.999_999, noNaN: true })
+
+test('draws rise with their share and give back the distribution', () => {
+  const table = durationTable(logNormal(1000, 1))
+  expect(drawMs(table, 0.5)).toBeCloseTo(1000, -2)
+  fc.assert(
+    fc.property(shares, shares, (a, b) => {
+      expect(drawMs(table, Math.min(a, b))).toBeLessThanOrEqual(drawMs(table, Math.max(a, b)))
+    })
+  )
+  fc.assert(
+    fc.property(fc.double({ min: 0.02, max: 0.98, noNaN: true }), (u) => {
+      expect(shareBelow(table, drawMs(table, u))).toBeCloseTo(u, 5)
+    })
+  )
+})
+
+test('what is left is always more than nothing, and rises with its share', () => {
+  const table = durationTable(logNormal(1000, 1))
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 10_000_000 }), shares, shares, (elapsedMs, a, b) => {
+      const low = drawRemainingMs(table, elapsedMs, Math.min(a, b))
+      const high = drawRemainingMs(table, elapsedMs, Math.max(a, b))
+      expect(low).toBeGreaterThanOrEqual(1)
+      expect(high).toBeGreaterThanOrEqual(low)
+      expect(high).toBeLessThan(Infinity)
+    })
+  )
+})
+
+test('quantiles that cross or are not numbers do not spoil a table', () => {
+  const odd = { ...logNormal(1000, 1), quantileMs: (q: number) => (q < 0.3 ? NaN : q < 0.6 ? 500 : 100) }
+  const table = durationTable(odd)
+  expect([...table]).toEqual([...table].sort((a, b) => a - b))
+  expect(table.every((value) => value > 0 && value < Infinity)).toBe(true)
+})
