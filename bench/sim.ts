@@ -63,6 +63,8 @@ async function runMany({ first, last }: SeedRange, options: Options): Promise<nu
   let simulatedSeconds = 0
   let acknowledged = 0
   let faults = 0
+  let copies = 0
+  let superseded = 0
   for (let seed = first; seed <= last; seed++) {
     const report = await runSeed(seed, options)
     if (options.json !== true) console.log(line(report))
@@ -70,6 +72,8 @@ async function runMany({ first, last }: SeedRange, options: Options): Promise<nu
     simulatedSeconds += report.simulatedSeconds
     acknowledged += report.acknowledged
     faults += countFaults(report)
+    copies += report.copies
+    superseded += report.superseded
   }
   const wallSeconds = secondsSince(startedAt)
   const summary = {
@@ -80,7 +84,9 @@ async function runMany({ first, last }: SeedRange, options: Options): Promise<nu
     wallSeconds,
     speed: Math.round(simulatedSeconds / wallSeconds),
     acknowledged,
-    faults
+    faults,
+    copies,
+    superseded
   }
   console.log(JSON.stringify(summary))
   return summary.ok ? 0 : 1

@@ -76,7 +76,7 @@ export interface ClusterView {
   nodes(): readonly NodeView[]
   node(id: NodeId): NodeView | undefined
   task(id: TaskId): TaskView | undefined
-  /** Live attempts, in no promised order. */
+  /** Live attempts that were not told to stop, in no promised order. */
   running(): Iterable<RunningView>
   /** Ready tasks by rising id: for `reset` and rare scans, not for every decision. */
   ready(): Iterable<TaskView>

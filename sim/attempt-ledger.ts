@@ -1,6 +1,7 @@
 /**
  * The account of every attempt in a simulated cluster, kept outside all nodes: what no node can know of another. It
- * judges the promise that fencing tokens are the fallback for, that no two attempts of a task run at once.
+ * judges the promise that fencing tokens are the fallback for: no two attempts of a task run at once, except for one that
+ * the log placed as the copy of the other, on another machine.
  */
 import type { AttemptStart } from '../runtime/ports/attempt-host.ts'
 
@@ -23,6 +24,8 @@ interface LedgerViolation {
 export interface AttemptLedger {
   readonly entries: readonly LedgerEntry[]
   readonly violations: readonly LedgerViolation[]
+  /** The log placed `copy` beside the live attempt `of`. Said before the copy can start. */
+  copied(copy: number, of: number): void
   started(attempt: AttemptStart, machine: string): void
   ended(attempt: AttemptStart, machine: string): void
 }
@@ -33,13 +36,22 @@ export function createAttemptLedger(now: () => number): AttemptLedger {
   const violations: LedgerViolation[] = []
   const live = new Map<number, Set<LedgerEntry>>()
   const byToken = new Map<number, LedgerEntry>()
+  const copyOf = new Map<number, number>()
+  const mayOverlap = (a: LedgerEntry, b: LedgerEntry): boolean =>
+    a.machine !== b.machine && (copyOf.get(a.token) === b.token || copyOf.get(b.token) === a.token)
   return {
     entries,
     violations,
+    copied: (copy, of) => {
+      copyOf.set(copy, of)
+    },
     started: ({ taskId, token }, machine) => {
       const entry: LedgerEntry = { taskId, token, machine, startedAt: now(), endedAt: undefined }
       const others = live.get(taskId) ?? new Set()
-      for (const other of others) violations.push({ type: 'overlap', at: now(), entries: [other, entry] })
+      for (const other of others) {
+        if (!mayOverlap(other, entry))
+          violations.push({ type: 'overlap', at: now(), entries: [other, entry] })
+      }
       const former = byToken.get(token)
       if (former !== undefined) violations.push({ type: 'restart', at: now(), entries: [former, entry] })
       entries.push(entry)

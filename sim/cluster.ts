@@ -45,7 +45,7 @@ export class SimCluster {
     this.#options = options
     this.rng = createRng(options.seed)
     this.#maxWriteMs = this.rng.nextInt(3) === 0 ? 40 : 1
-    this.checkers = new Checkers(() => this.time.now)
+    this.checkers = new Checkers(() => this.time.now, options.slots)
     this.network = createSimNetwork({
       rng: this.rng.fork(),
       schedule: (delayMs, callback) => this.time.schedule(delayMs, callback)
@@ -66,6 +66,13 @@ export class SimCluster {
       )
     }
     await this.until(allVote, 60_000, 'all nodes have joined')
+  }
+
+  /** Has all leaders place by this policy. */
+  async usePolicy(policy: string): Promise<void> {
+    const runtime = this.leader()?.runtime
+    if (runtime === undefined) throw new InvariantError('a policy is set while somebody leads')
+    await this.finish(runtime.propose({ type: 'set-settings', settings: { policy } }, 10_000))
   }
 
   /** Makes one more machine a member, let in by `contact`. Rejects when it was not; then it may be tried again. */

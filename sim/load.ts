@@ -164,7 +164,7 @@ export class Load {
       startToCloseMs: durationMs(oneIn(5) ? 8_000 : 2_000 + rng.nextInt(2_000)),
       killGraceMs: durationMs(300),
       delivery: oneIn(6) ? 'at-most-once' : 'at-least-once',
-      idempotent: false,
+      idempotent: oneIn(2),
       onLeaseLoss: 'kill',
       isolation: 'process',
       notBefore: timestampMs(delayed ? Math.floor(now) + rng.nextInt(6_000) : 0),

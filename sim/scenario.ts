@@ -6,6 +6,7 @@
 import { createRng, type Rng } from '../base/prng.ts'
 import { taskId } from '../base/ids.ts'
 import { SimCluster } from './cluster.ts'
+import { EAGER_COPIES } from './eager-copies.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { behaviour, Load } from './load.ts'
 import type { SimNode } from './sim-node.ts'
@@ -20,6 +21,8 @@ export interface ScenarioOptions {
   readonly tasks?: number
   /** Whether nodes join and leave meanwhile. Default: from 5 nodes on. */
   readonly membership?: boolean
+  /** The placement policy. Default: two seeds of three use one that copies whatever it may. */
+  readonly policy?: string
   readonly onLog?: (line: string) => void
 }
 
@@ -34,6 +37,9 @@ export interface ScenarioReport {
   /** Linearizable reads that were answered. */
   readonly reads: number
   readonly attempts: number
+  /** Attempts that were placed as copies, and those of a pair that succeeded too late. */
+  readonly copies: number
+  readonly superseded: number
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>
   readonly terms: number
   readonly checksumsEqual: boolean
@@ -57,6 +63,7 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRep
   })
   const rng = createRng(seed ^ 0x5eed)
   await cluster.start()
+  await cluster.usePolicy(options.policy ?? (seed % 3 === 0 ? 'least-loaded' : EAGER_COPIES))
   const load = new Load(cluster, rng.fork(), tasks)
   const faults = new Faults(cluster, rng.fork(), { membership: options.membership ?? nodes >= 5 })
   const watch = watchChecksums(cluster, rng.fork())
@@ -65,12 +72,16 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRep
   watch.stop()
   await faults.heal()
   const { checkers } = cluster
-  const rested = await cluster.run(() => load.done && checkers.tasks.unfinished().length === 0, REST_LIMIT_MS)
+  const isAtRest = (): boolean =>
+    load.done && checkers.tasks.unfinished().length === 0 && checkers.copies.lingering().length === 0
+  const rested = await cluster.run(isAtRest, REST_LIMIT_MS)
   const checksumsEqual = await compareStates(cluster)
   await readHistory(cluster, rng)
   const violations = cluster.checkers.violations()
   if (!rested)
-    violations.push(`not at rest: tasks ${checkers.tasks.unfinished().slice(0, 5).join(', ')} have not ended`)
+    violations.push(
+      `not at rest: tasks ${checkers.tasks.unfinished().slice(0, 5).join(', ')} have not ended, tokens ${checkers.copies.lingering().slice(0, 5).join(', ')} still stop`
+    )
   if (!checksumsEqual) violations.push('the states of the nodes are not equal at rest')
   return {
     ok: violations.length === 0,
@@ -81,6 +92,8 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRep
     ended: checkers.tasks.endedTasks,
     reads: checkers.reads.answered,
     attempts: checkers.ledger.entries.length,
+    copies: checkers.copies.copies,
+    superseded: checkers.copies.superseded,
     faults: faults.counts,
     terms: checkers.leaders.terms,
     checksumsEqual,

@@ -16,6 +16,7 @@ import type { SchedulerEvent } from '../scheduler/events.ts'
 import { createSimMachine, type SimBehaviour, type SimMachine } from './attempt-host.ts'
 import type { AttemptLedger } from './attempt-ledger.ts'
 import { createSimDisk } from './disk.ts'
+import { EAGER_COPIES, eagerCopies } from './eager-copies.ts'
 import type { SimDisk } from './disk-types.ts'
 import type { SimNetwork } from './network-types.ts'
 import { gatedHost, gatedTransport, ProcessGate } from './process-gate.ts'
@@ -53,6 +54,7 @@ export const CLOCK_SKEW_MS = 100
 /** Monotonic clocks run at most this much faster or slower than true time. */
 const CLOCK_DRIFT = 0.001
 const STOP_LIMIT_MS = 2_000
+const POLICIES = new Map([[EAGER_COPIES, eagerCopies]])
 
 export class SimNode {
   readonly id: NodeId
@@ -132,6 +134,7 @@ export class SimNode {
         folder: 'data',
         segmentBytes: SEGMENT_BYTES,
         initialPeers: this.#input.initialPeers(),
+        policies: POLICIES,
         onFatal: (error) => {
           if (!gate.isOver) this.#fatal(error)
         },

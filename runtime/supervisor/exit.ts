@@ -27,7 +27,11 @@ const STOP_ERRORS: Readonly<Record<StopReason | 'lease', TaskError>> = {
   cancel: { code: 'CANCELLED', message: 'it was cancelled', retryable: false },
   drain: { code: 'DRAINED', message: 'its node was told to stop', retryable: true },
   replace: { code: 'REPLACED', message: 'another run takes its place', retryable: false },
-  superseded: { code: 'SUPERSEDED', message: 'its copy, or the one that it copies, succeeded', retryable: false },
+  superseded: {
+    code: 'SUPERSEDED',
+    message: 'its copy, or the one that it copies, succeeded',
+    retryable: false
+  },
   lease: { code: 'LEASE_LOST', message: "its node's lease ended", retryable: true }
 }
 const NO_END: TaskError = { code: 'CRASHED', message: 'its process ended without a word', retryable: true }

@@ -79,7 +79,8 @@ export class Projection implements ClusterView {
     for (const node of this.state.nodes.values()) {
       for (const id of node.placements) {
         const placement = placementOn(this.state.tasks.get(id), node.id)
-        if (placement === undefined || this.ending.has(placement.token)) continue
+        if (placement === undefined || placement.stopReason !== undefined) continue
+        if (this.ending.has(placement.token)) continue
         yield { taskId: id, node: node.id, placedAt: placement.placedAt }
       }
     }
@@ -214,8 +215,9 @@ export class Projection implements ClusterView {
     const task = this.state.tasks.get(id)
     const placement = task?.placement
     if (task === undefined || placement === undefined || placement.node === onto) return undefined
-    if (this.ending.has(placement.token)) return 'too-late'
-    return mayBeCopied(task) ? placement.token : undefined
+    if (!task.spec.idempotent || task.spec.delivery === 'at-most-once') return undefined
+    // It has a copy, or stops: the policy may not have heard.
+    return this.ending.has(placement.token) || !mayBeCopied(task) ? 'too-late' : placement.token
   }
 
   /** Takes a batch's corrections back. Returns tasks that are ready after all, and tasks that are offered but not ready. */

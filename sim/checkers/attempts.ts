@@ -5,6 +5,7 @@
  * 1. When the log ends an attempt, nothing of it runs; and nothing of it starts afterwards, on whatever node.
  * 2. An attempt of which its node reported an end has run; one that it calls not started has not.
  * 3. A task that is to run at most once is started at most once.
+ * 4. A machine never runs more attempts than its node has slots.
  */
 import type { AttemptStart } from '../../runtime/ports/attempt-host.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
@@ -16,12 +17,20 @@ export class AttemptChecker {
   readonly #ended = new Set<number>()
   readonly #atMostOnce = new Set<number>()
   readonly #startsByTask = new Map<number, number>()
+  readonly #slots: number
+
+  /** `slots` of each node. */
+  constructor(slots: number) {
+    this.#slots = slots
+  }
 
   started({ taskId, token }: AttemptStart, machine: string): void {
     if (this.#ended.has(token))
       this.violations.push(`task ${taskId}: token ${token} started on ${machine} after its end`)
     this.#started.add(token)
     this.#running.set(token, machine)
+    const load = [...this.#running.values()].filter((other) => other === machine).length
+    if (load > this.#slots) this.violations.push(`${machine} runs ${load} attempts on ${this.#slots} slots`)
     const starts = (this.#startsByTask.get(taskId) ?? 0) + 1
     this.#startsByTask.set(taskId, starts)
     if (starts > 1 && this.#atMostOnce.has(taskId))

@@ -5,6 +5,7 @@ import { createAttemptLedger, type AttemptLedger } from '../attempt-ledger.ts'
 import { AttemptChecker } from './attempts.ts'
 import { ChecksumChecker } from './checksums.ts'
 import { ContentChecker } from './content.ts'
+import { CopyChecker } from './copies.ts'
 import { LeaderChecker } from './leaders.ts'
 import { OnceChecker } from './once.ts'
 import { ReadChecker } from './reads.ts'
@@ -22,17 +23,23 @@ export class Checkers {
   readonly checksums = new ChecksumChecker()
   readonly stateTime: StateTimeChecker
   readonly attempts: AttemptChecker
+  readonly copies: CopyChecker
   /** Where machines report what they run. */
   readonly ledger: AttemptLedger
   readonly #now: () => number
   readonly #fatal: string[] = []
 
-  constructor(now: () => number) {
+  /** `slots` of each node. */
+  constructor(now: () => number, slots: number) {
     this.#now = now
     this.stateTime = new StateTimeChecker(now)
-    this.attempts = new AttemptChecker()
+    this.attempts = new AttemptChecker(slots)
     const ledger = createAttemptLedger(now)
+    this.copies = new CopyChecker(ledger)
     this.ledger = {
+      copied: (copy, of) => {
+        ledger.copied(copy, of)
+      },
       entries: ledger.entries,
       violations: ledger.violations,
       started: (attempt, machine) => {
@@ -48,6 +55,7 @@ export class Checkers {
 
   /** A node applied an entry. */
   applied(node: number, index: number, events: readonly SchedulerEvent[]): void {
+    this.copies.applied(index, events)
     this.trace.applied(Math.floor(this.#now() * 1000), node, index, events)
     this.tasks.applied(index, events)
     this.once.applied(events)
@@ -66,8 +74,8 @@ export class Checkers {
     const overlaps = this.ledger.violations.map(({ type, at, entries: [a, b] }) => {
       return `${type} at ${at.toFixed(0)} ms: task ${b.taskId} on ${a.machine} (token ${a.token}) and ${b.machine} (token ${b.token})`
     })
-    const { trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts } = this
-    const checkers = [trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts]
+    const { trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts, copies } = this
+    const checkers = [trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts, copies]
     return [...this.#fatal, ...overlaps, ...checkers.flatMap(({ violations }) => violations)]
   }
 }

@@ -42,13 +42,13 @@ function describe(event: SchedulerEvent): string {
       return `${event.type} ${event.task.id}`
     case 'task-placed':
     case 'task-started':
-      return `${event.type} ${event.task.id} ${event.placement.node}/${event.placement.incarnation} ${event.placement.token}`
+      return `${event.type} ${event.task.id} ${event.placement.node}/${event.placement.incarnation} ${event.placement.token}${event.placement.isCopy ? ' copy' : ''}`
     case 'task-stopping':
       return `${event.type} ${event.task.id} ${event.placement.token} ${event.reason}`
     case 'attempt-ended':
       return `${event.type} ${event.task.id} ${event.placement.token} ${event.end}`
     case 'task-ended':
-      return `${event.type} ${event.row.id} ${event.row.status} ${event.row.finishedAt} ${event.row.attempts}`
+      return `${event.type} ${event.row.id} ${event.row.status} ${event.row.finishedAt} ${event.row.attempts} ${event.row.attempt}`
     case 'outcome':
       return `${event.type} ${JSON.stringify(event.origin)} ${JSON.stringify(event.outcome)}`
     default:

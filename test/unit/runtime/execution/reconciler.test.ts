@@ -253,3 +253,35 @@ test('the end of an attempt that this node does not know changes nothing', () =>
   world.exit(99)
   expect(world.sent).toEqual([])
 })
+
+test('the loser of two attempts is stopped when the log ends its task, and its report ends it here', async () => {
+  const world = new World()
+  const { machine } = world
+  machine.submit([spec({ idempotent: true })])
+  machine.place(1, 2)
+  const number = machine.state.nodes.get(nodeId(1))?.incarnation ?? incarnation(0)
+  const copy = { type: 'place-copy', taskId: taskId(1), node: nodeId(1), incarnation: number } as const
+  await world.observe(machine.apply({ ...copy, of: 1 as FencingToken }))
+  expect(world.host.begun).toEqual([2])
+  await world.observe(machine.complete(1, 1))
+  expect(world.host.stopped).toEqual(['2 superseded'])
+  world.reconciler.reconcile()
+  expect(world.host.stopped).toEqual(['2 superseded'])
+  world.exit(2, { outcome: 'stopped', reason: 'superseded' })
+  expect(world.sent.splice(0)).toEqual(['report 2 stopped'])
+  await world.observe(machine.complete(1, 2, { outcome: 'stopped' }))
+  expect(world.reconciler.outbox()).toEqual([])
+})
+
+test('a snapshot with a loser that never began here is answered with not-started', async () => {
+  const world = new World()
+  const { machine } = world
+  machine.submit([spec({ idempotent: true })])
+  machine.place(1, 2)
+  machine.copy(1, 1)
+  machine.complete(1, 1)
+  world.reconciler.replaceState(machine.state)
+  await settled()
+  expect(world.host.begun).toEqual([])
+  expect(world.sent).toEqual(['report 2 not-started'])
+})

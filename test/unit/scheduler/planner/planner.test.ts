@@ -8,6 +8,7 @@ import type { Planner } from '../../../../scheduler/planner/planner.ts'
 import { createPlanner } from '../../../../scheduler/planner/planner.ts'
 import { policyFactory } from '../../../../scheduler/policies/index.ts'
 import type { Policy } from '../../../../scheduler/policy.ts'
+import { eagerCopies } from '../../../../sim/eager-copies.ts'
 import { Machine, failure, offer, report, spec, types } from '../../../helpers/scheduler.ts'
 
 function plannerOf(machine: Machine, name = 'fifo'): Planner {
@@ -285,4 +286,81 @@ test('an announcement that takes slots away is seen at once', () => {
     })
   )
   expect(placed(propose(planner, machine, []).entry)).toEqual([[1, 1]])
+})
+
+const copied = (entry: readonly Command[]): [number, number, number][] =>
+  entry.flatMap((command) =>
+    command.type === 'place-copy' ? [[command.taskId, command.node, command.of]] : []
+  )
+
+/** Three one-slot nodes of which the first runs an idempotent task. */
+function running(tasks = [spec({ idempotent: true })]): { machine: Machine; planner: Planner } {
+  const machine = new Machine().withNodes(3, { slots: 1 })
+  machine.submit(tasks)
+  for (const [index] of tasks.entries()) machine.place(index + 1, index + 1)
+  const planner = createPlanner({
+    state: machine.state,
+    policy: eagerCopies(createRng(1)),
+    excluded: () => false
+  })
+  return { machine, planner }
+}
+
+test('a choice that names a running task is a copy, once, though the entry is not applied yet', () => {
+  const { machine, planner } = running()
+  const turn = propose(planner, machine, [])
+  expect(copied(turn.entry)).toEqual([[1, 2, 1]])
+  expect(copied(propose(planner, machine, []).entry)).toEqual([])
+  settle(planner, machine, turn)
+  expect(machine.task(1)?.copy).toMatchObject({ node: 2, token: 2 })
+  expect(copied(propose(planner, machine, []).entry)).toEqual([])
+  expect(planner.faults).toBe(0)
+})
+
+test('what is not idempotent, ends in flight or stops is not shown as worth a copy', () => {
+  const plain = running([spec(), spec({ idempotent: true, delivery: 'at-most-once' })])
+  expect(copied(propose(plain.planner, plain.machine, []).entry)).toEqual([])
+  const ending = running()
+  const done: Command = { type: 'complete', report: report(1, 1), retryDelayMs: durationMs(0) }
+  expect(copied(propose(ending.planner, ending.machine, [done]).entry)).toEqual([])
+  const stopping = running()
+  stopping.machine.stop(1, 1, 'timeout')
+  expect(copied(propose(stopping.planner, stopping.machine, []).entry)).toEqual([])
+})
+
+test('the slot of a loser is taken until its report, and free in the entry that brings it', () => {
+  const { machine, planner } = running()
+  settle(planner, machine, propose(planner, machine, []))
+  machine.submit([spec(), spec(), spec()])
+  planner.reset(timestampMs(machine.now))
+  const win: Command = { type: 'complete', report: report(1, 1), retryDelayMs: durationMs(0) }
+  const won = propose(planner, machine, [win])
+  expect(placed(won.entry).map(([, node]) => node)).toEqual([1, 3])
+  settle(planner, machine, won)
+  expect(placed(propose(planner, machine, []).entry)).toEqual([])
+  const late: Command = { type: 'complete', report: report(1, 2), retryDelayMs: durationMs(0) }
+  expect(placed(propose(planner, machine, [late]).entry)).toEqual([[4, 2]])
+})
+
+test.each([
+  ['a copy of a task that has one is overtaken, which is no fault', true, 2, 0],
+  ['a copy of a task that is not idempotent is a fault', false, 2, 1],
+  ['a copy on the node that runs it is a fault', true, 1, 1]
+])('%s', (_what, idempotent, node, faults) => {
+  const { machine } = running([spec({ idempotent })])
+  if (idempotent && node === 2) machine.copy(1, 3)
+  const ignore = (): void => undefined
+  const policy: Policy = {
+    name: 'stubborn',
+    reset: ignore,
+    onReady: ignore,
+    onGone: () => {
+      throw new Error('a copied task was not waiting')
+    },
+    next: () => ({ taskId: taskId(1), node: nodeId(node) })
+  }
+  machine.announce(1, 1, { slots: 2 })
+  const planner = createPlanner({ state: machine.state, policy, excluded: () => false })
+  expect(copied(propose(planner, machine, []).entry)).toEqual([])
+  expect(planner.faults).toBe(faults)
 })
