@@ -227,7 +227,15 @@ test.each<readonly [string, (machine: Machine) => void, number, number | undefin
   ['a copy of a task that ended', (machine) => machine.complete(1, 1), 2, 1, 'STALE_TOKEN'],
   ['a copy on an unknown node', nothing, 9, undefined, 'NODE_NOT_FOUND'],
   ['a copy on a closed node', (machine) => machine.endIncarnation(2, 1), 2, undefined, 'STALE_INCARNATION'],
-  ['a copy on a full node', (machine) => { fill(machine, 2); }, 2, undefined, 'NO_CAPACITY']
+  [
+    'a copy on a full node',
+    (machine) => {
+      fill(machine, 2)
+    },
+    2,
+    undefined,
+    'NO_CAPACITY'
+  ]
 ])('%s is refused', (_what, prepare, node, of, code) => {
   expect(refusal(prepare, node, of)).toBe(code)
 })
