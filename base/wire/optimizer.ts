@@ -176,7 +176,7 @@ export const ModelCalibrationSchema = closed(
         tenant: Type.String(),
         count: CountSchema,
         coverage90: ShareSchema,
-        coverage99: ShareSchema,
+        coverage99: Type.Optional(ShareSchema),
         pit: Type.Array(CountSchema, {
           description:
             'how many run times fell into each tenth of the predicted distribution: even is perfect'

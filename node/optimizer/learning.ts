@@ -13,7 +13,7 @@ import { toAppError } from '../../base/errors.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { second } from '../../base/units.ts'
 import { Advisor } from '../../optimizer/advice/advisor.ts'
-import { createLearnedEstimator, type LearnedEstimator } from './predictor.ts'
+import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
@@ -288,8 +288,8 @@ export class Learning {
   }
 
   #coverage(): Coverage | undefined {
-    const { predictions, coverage90, coverage99 } = this.estimator.status()
-    return predictions < FEWEST_COVERED ? undefined : [coverage90, coverage99]
+    const { outcomes, coverage90, coverage99 } = this.estimator.status()
+    return outcomes < FEWEST_COVERED ? undefined : [coverage90, coverage99]
   }
 
   async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {

@@ -13,7 +13,7 @@ import { judge, type ReplayEvidence, type Verdict } from '../../optimizer/guard/
 import { createReplay } from '../../optimizer/guard/replay.ts'
 import { LiveNode } from '../../optimizer/sim/view.ts'
 import type { NodeView } from '../../scheduler/policy.ts'
-import { createLearnedEstimator } from './predictor.ts'
+import { createLearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import { decodeModel } from '../../optimizer/estimator/weights.ts'
 import { OFFERED_POLICIES } from './policies.ts'
 import type { ContenderSpec, JudgeRequest, ReplayAnswer, ReplayRequest } from './protocol.ts'
@@ -86,7 +86,7 @@ function contender(
       for (const { task, at, ended } of moments) {
         const host = hosts.get(task.node)
         if (ended) estimator.observe(feedbackOf(task))
-        else if (host !== undefined) estimator.placed?.(viewOf(task), host, at)
+        else if (host !== undefined) estimator.placed(viewOf(task), host, at)
       }
       if (spec.weights !== undefined) estimator.useModel(decodeModel(spec.weights))
       return policy.factory(estimator, true)(rng)

@@ -66,7 +66,7 @@ const FIGURES: readonly Figure[] = [
   [
     'dtss_predictions_scored_total',
     'Predictions that were compared with what came',
-    ({ estimator: e }) => e.predictions
+    ({ estimator: e }) => e.outcomes
   ],
   ['dtss_prediction_error_ln', 'Mean absolute error of ln(run time), rolling', ({ estimator: e }) => e.maeLn],
   [
@@ -79,6 +79,17 @@ const FIGURES: readonly Figure[] = [
     'Share of run times at or below the predicted p99',
     ({ estimator: e }) => e.coverage99
   ],
+  [
+    'dtss_prediction_log_score',
+    'Mean ln likelihood of run times under the predictions, rolling',
+    ({ estimator: e }) => e.logScore
+  ],
+  [
+    'dtss_prediction_statistics_log_score',
+    'The same under plain class statistics',
+    ({ estimator: e }) => e.statisticsLogScore
+  ],
+  ['dtss_prediction_classes', 'Classes that are told apart', ({ estimator: e }) => e.classes],
   [
     'dtss_prediction_drifting_classes',
     'Classes whose run times have shifted',

@@ -9,6 +9,7 @@ import type {
   PolicyComparison,
   PolicyView
 } from '../../base/wire/optimizer.ts'
+import type { EstimatorStatus } from '../../optimizer/estimator/learned.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
 import type { Draft } from '../../runtime/proposals/forwarder.ts'
 import { acceptsPlacements, obstacle } from '../../scheduler/eligibility.ts'
@@ -200,31 +201,49 @@ function modelStatus(runtime: NodeRuntime, learning: Learning): ModelStatus {
       restarts: trainer.restarts
     },
     predictions: accuracyOf(status),
-    experts: { ...status.experts },
+    experts: { ...status.hedge },
     driftingClasses: status.driftingClasses,
     memoryBytes: process.memoryUsage().rss,
     alarms: learning.alarms()
   }
 }
 
-function accuracyOf(status: ReturnType<Learning['estimator']['status']>): ModelStatus['predictions'] {
-  const { predictions, maeLn, coverage90, coverage99 } = status
-  return { count: predictions, maeLn, coverage90, coverage99 }
+function accuracyOf(status: EstimatorStatus): ModelStatus['predictions'] {
+  const { outcomes, maeLn, coverage90, coverage99 } = status
+  return { count: outcomes, maeLn, coverage90, coverage99 }
 }
 
 function calibration(learning: Learning): ModelCalibration {
   const status = learning.estimator.status()
+  const tenants = Object.entries(status.pit)
+  const all = tenants.reduce<number[]>((sums, [, pit]) => sums.map((sum, at) => sum + (pit[at] ?? 0)), NO_PIT)
   return {
     ...accuracyOf(status),
-    reliability: status.reliability.map(([level, observed]) => ({ level, observed })),
-    tenants: status.tenants.map((tenant) => ({ ...tenant, pit: [...tenant.pit] }))
+    // Deciles were counted, so the levels between them are what can be compared.
+    reliability: all
+      .slice(0, -1)
+      .map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
+    tenants: tenants.map(([tenant, pit]) => ({
+      tenant,
+      count: pit.reduce((sum, count) => sum + count, 0),
+      coverage90: shareUpTo(pit, pit.length - 2),
+      pit: [...pit]
+    }))
   }
+}
+
+const NO_PIT = new Array<number>(10).fill(0)
+
+/** The share of outcomes in the first tenths up to this one. */
+function shareUpTo(pit: readonly number[], last: number): number {
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0)
+  return sum(pit.slice(0, last + 1)) / Math.max(1, sum(pit))
 }
 
 function explain(runtime: NodeRuntime, learning: Learning, task: Task): PredictionDetail {
   const { estimator } = learning
   const view = viewOfTask(task)
-  const { experts, contributions } = estimator.explain(view)
+  const { experts, features } = estimator.explain(view)
   const nodes = [...runtime.state.nodes.values()].filter(
     (node) => acceptsPlacements(node) && obstacle(task.spec, node.offer) === undefined
   )
@@ -233,8 +252,8 @@ function explain(runtime: NodeRuntime, learning: Learning, task: Task): Predicti
   const quantiles = SHOWN_QUANTILES.map((q) => ({ q, ms: typical.quantileMs(q) }))
   return {
     quantiles,
-    experts,
-    contributions,
+    experts: experts.map((expert) => ({ ...expert })),
+    contributions: features.map(({ name, factor }) => ({ feature: name, factor })),
     nodes: nodes.map((node) => ({
       node: node.id,
       medianMs: estimator.predict(view, new PlannedNode(node)).medianMs

@@ -132,7 +132,7 @@ function showCalibration(context: CliContext, calibration: ModelCalibration): vo
     tenant,
     String(count),
     formatPercent(coverage90),
-    formatPercent(coverage99)
+    coverage99 === undefined ? '' : formatPercent(coverage99)
   ])
   for (const line of formatTable(['TENANT', 'JUDGED', 'P90 HELD', 'P99 HELD'], tenants)) print(context, line)
   print(context, '')
