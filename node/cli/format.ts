@@ -22,11 +22,19 @@ export function formatUntil(at: number, now: number): string {
   return at >= now ? `in ${formatDuration(at - now)}` : `${formatDuration(now - at)} ago`
 }
 
+/** A moment that is expected, as likely as not and nearly for sure; what should have come already may come any moment. */
+export function formatExpected(at: { readonly p50At: number; readonly p90At: number }, now: number): string {
+  if (at.p90At <= now) return 'any moment'
+  const half = at.p50At <= now ? 'any moment' : formatUntil(at.p50At, now)
+  return `${half} (p50), ${formatUntil(at.p90At, now)} (p90)`
+}
+
 /** A share as a percentage: `4.5 %`, `99 %`, `100 %`. */
 export function formatPercent(share: number): string {
   const percent = share * 100
   const digits = Math.abs(percent) < 10 && !Number.isInteger(percent) ? 1 : 0
-  return `${percent.toFixed(digits)} %`
+  // What rounds to nothing has no sign.
+  return `${percent.toFixed(digits).replace(/^-(0(?:\.0)?)$/, '$1')} %`
 }
 
 /** An amount of bytes in the largest unit that keeps it above 1: `12 MiB`, `1.5 GiB`. */

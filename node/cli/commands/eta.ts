@@ -6,7 +6,7 @@ import { connect, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
 import { print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
-import { formatDuration, formatPairs, formatPercent, formatUntil } from '../format.ts'
+import { formatDuration, formatExpected, formatPairs, formatPercent, formatUntil } from '../format.ts'
 
 export function define(command: Command, context: CliContext): void {
   connectionOptions(command.argument('<id>', 'a task id such as t-42')).action(
@@ -27,7 +27,7 @@ export function define(command: Command, context: CliContext): void {
 function pairsOf(task: TaskView, group: GroupView, now: number): (readonly [string, string | undefined])[] {
   const { eta, predicted } = task
   const moment = (at: { p50At: number; p90At: number } | undefined): string | undefined =>
-    at === undefined ? undefined : `${formatUntil(at.p50At, now)} (p50), ${formatUntil(at.p90At, now)} (p90)`
+    at === undefined ? undefined : formatExpected(at, now)
   return [
     ['task', `${task.id}  ${task.name}  ${task.status}`],
     ['starts', moment(eta?.startAt)],

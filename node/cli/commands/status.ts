@@ -5,7 +5,7 @@ import { connect, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
 import { print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
-import { formatAge, formatDuration, formatPairs } from '../format.ts'
+import { formatAge, formatDuration, formatExpected, formatPairs } from '../format.ts'
 
 export function define(command: Command, context: CliContext): void {
   connectionOptions(command.argument('<id>', 'a task id such as t-42')).action(
@@ -23,7 +23,7 @@ export function define(command: Command, context: CliContext): void {
 function pairsOf(task: TaskView, now: number): (readonly [string, string | undefined])[] {
   const age = (at: number | undefined): string | undefined =>
     at === undefined ? undefined : formatAge(at, now)
-  const { error, placement } = task
+  const { error, eta, placement } = task
   return [
     ['task', `${task.id}  ${task.name}`],
     ['status', task.status],
@@ -38,7 +38,9 @@ function pairsOf(task: TaskView, now: number): (readonly [string, string | undef
     ['submitted', age(task.submittedAt)],
     ['started', age(task.startedAt)],
     ['finished', age(task.finishedAt)],
+    ['finishes', eta === undefined ? undefined : formatExpected(eta.finishAt, now)],
     ['took', task.runMs === undefined ? undefined : formatDuration(task.runMs)],
-    ['error', error === undefined ? undefined : `${error.code}: ${error.message}`]
+    ['error', error === undefined ? undefined : `${error.code}: ${error.message}`],
+    ...(task.alarms ?? []).map(({ message }): readonly [string, string] => ['alarm', message])
   ]
 }

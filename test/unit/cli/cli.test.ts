@@ -271,6 +271,7 @@ test('status is aligned and human', async () => {
       'node       1',
       'submitted  1m 5s ago',
       'started    1m 5s ago',
+      'finishes   any moment',
       ''
     ].join('\n')
   )

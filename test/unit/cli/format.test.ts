@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
-import { formatAge, formatDuration, formatPairs, formatTable } from '../../../node/cli/format.ts'
+import {
+  formatAge,
+  formatBytes,
+  formatDuration,
+  formatExpected,
+  formatPairs,
+  formatPercent,
+  formatTable,
+  formatUntil
+} from '../../../node/cli/format.ts'
 
 test.each([
   [0, '0ms'],
@@ -43,4 +52,32 @@ test('pairs without a value are left out', () => {
       ['ef', '2']
     ])
   ).toEqual(['a   1', 'ef  2'])
+})
+
+test.each([
+  [0, '0 %'],
+  [-0.0004, '0.0 %'],
+  [-0.031, '-3.1 %'],
+  [0.045, '4.5 %'],
+  [0.995, '100 %'],
+  [0.42, '42 %']
+])('%d is %s', (share, text) => {
+  expect(formatPercent(share)).toBe(text)
+})
+
+test('amounts of bytes and points of time are short', () => {
+  expect([0, 1023, 1536, 12 * 2 ** 20, 2 ** 40].map(formatBytes)).toEqual([
+    '0 B',
+    '1023 B',
+    '1.5 KiB',
+    '12 MiB',
+    '1 TiB'
+  ])
+  expect([formatUntil(3_000, 1_000), formatUntil(1_000, 3_000)]).toEqual(['in 2.0s', '2.0s ago'])
+  const at = { p50At: 3_000, p90At: 9_000 }
+  expect([1_000, 5_000, 10_000].map((now) => formatExpected(at, now))).toEqual([
+    'in 2.0s (p50), in 8.0s (p90)',
+    'any moment (p50), in 4.0s (p90)',
+    'any moment'
+  ])
 })
