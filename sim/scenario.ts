@@ -9,6 +9,7 @@ import { SimCluster } from './cluster.ts'
 import { EAGER_COPIES } from './eager-copies.ts'
 import { Faults, type FaultKind } from './faults.ts'
 import { behaviour, Load } from './load.ts'
+import { ModelLoad } from './model-load.ts'
 import type { SimNode } from './sim-node.ts'
 
 export interface ScenarioOptions {
@@ -65,10 +66,12 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRep
   await cluster.start()
   await cluster.usePolicy(options.policy ?? (seed % 3 === 0 ? 'least-loaded' : EAGER_COPIES))
   const load = new Load(cluster, rng.fork(), tasks)
+  const models = new ModelLoad(cluster, rng.fork())
   const faults = new Faults(cluster, rng.fork(), { membership: options.membership ?? nodes >= 5 })
   const watch = watchChecksums(cluster, rng.fork())
   await cluster.run(() => false, faultMs)
   faults.stop()
+  models.stop()
   watch.stop()
   await faults.heal()
   const { checkers } = cluster

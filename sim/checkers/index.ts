@@ -24,6 +24,8 @@ export class Checkers {
   readonly stateTime: StateTimeChecker
   readonly attempts: AttemptChecker
   readonly copies: CopyChecker
+  /** What was found wrong with models, by whoever asks for them. */
+  readonly models: string[] = []
   /** Where machines report what they run. */
   readonly ledger: AttemptLedger
   readonly #now: () => number
@@ -76,6 +78,6 @@ export class Checkers {
     })
     const { trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts, copies } = this
     const checkers = [trace, leaders, tasks, once, reads, content, checksums, stateTime, attempts, copies]
-    return [...this.#fatal, ...overlaps, ...checkers.flatMap(({ violations }) => violations)]
+    return [...this.#fatal, ...overlaps, ...this.models, ...checkers.flatMap(({ violations }) => violations)]
   }
 }
