@@ -142,6 +142,8 @@ export function cutAt(masses: Float64Array, ms: number): void {
 export interface SideKnowledge {
   readonly failureProbability: number
   memoryBytes(q: number): number
+  /** The level to ask of the distribution when `q` is promised; `q` itself where absent. */
+  level?(q: number): number
 }
 
 const NOTHING: SideKnowledge = { failureProbability: 0, memoryBytes: () => 0 }
@@ -183,7 +185,8 @@ export class BinnedPrediction implements Prediction {
   }
 
   quantileMs(q: number): number {
-    return this.#capped(Math.exp(quantileLn(this.#masses, q)) * this.#factor)
+    const level = this.#side.level?.(q) ?? q
+    return this.#capped(Math.exp(quantileLn(this.#masses, level)) * this.#factor)
   }
 
   remainingMs(elapsedMs: number): number {

@@ -18,6 +18,8 @@ export class CellStatistics {
   #ended = 0
   /** What the experts of a mixture remember; absent where only statistics are kept. */
   experts: ExpertCell | undefined
+  /** When the last completion came, in state time. */
+  lastAt: number | undefined
   /** Grows with every change. */
   version = 0
 
@@ -44,6 +46,10 @@ export class CellStatistics {
   /** Posterior mean of the failure probability when the level above says `expected`. */
   failureProbability(expected: number, prior: number): number {
     return (this.#failed + prior * expected) / (this.#ended + prior)
+  }
+
+  get knowsMemory(): boolean {
+    return this.#memory !== undefined
   }
 
   /** One level of shrinkage of memory masses; true when this level knew anything. */

@@ -13,6 +13,9 @@ const SHARE_DECAY = 0.95
 /** Observations that a slope of 0 counts for, times the usual variance of ln(input) in an octave class. */
 const SLOPE_PRIOR = 4
 const INPUT_DECAY = 0.98
+const RECORD_FADE = 0.95
+/** Below this likelihood an expert was simply wrong. */
+const LEAST_LIKELIHOOD = 1e-4
 
 export class ExpertCell {
   readonly slow = new DecayedHistogram()
@@ -21,6 +24,9 @@ export class ExpertCell {
   #limitShare: DecayedHistogram | undefined
   #input: InputRegression | undefined
   lastLn: number | undefined
+  /** Of a tenant: mean log likelihood of each expert lately, minus the chain's. */
+  records: Float32Array | undefined
+  #recorded = 0
 
   /** `wide`: the level of all tasks. */
   constructor(wide: boolean) {
@@ -34,6 +40,18 @@ export class ExpertCell {
 
   get input(): InputRegression | undefined {
     return this.#input
+  }
+
+  /** Learns how likely each expert held an outcome; `chainAt` is the expert that others are compared with. */
+  record(likelihood: Float32Array, chainAt: number): void {
+    this.records ??= new Float32Array(likelihood.length)
+    this.#recorded = this.#recorded * RECORD_FADE + 1
+    const chain = Math.log((likelihood[chainAt] ?? 0) + LEAST_LIKELIHOOD)
+    for (let expert = 0; expert < likelihood.length; expert++) {
+      const score = Math.log((likelihood[expert] ?? 0) + LEAST_LIKELIHOOD) - chain
+      const before = this.records[expert] ?? 0
+      this.records[expert] = before + (score - before) / (this.#recorded + 1)
+    }
   }
 
   /** Learns a run time of ln `ln`; `limitMs` 0 and `inputBytes` 0 for none. */

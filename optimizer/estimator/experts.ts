@@ -7,7 +7,7 @@
  * 3. Each expert keeps `LEAST` of its mass for what nobody expects, so no outcome is impossible.
  * 4. All times are those of a typical node.
  */
-import { binOfLn, cutAt, FINE_BINS, RELATIVE_ZERO_LN } from './bins.ts'
+import { binOf, binOfLn, cutAt, FINE_BINS, RELATIVE_ZERO_LN } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import type { DecayedHistogram } from './histogram.ts'
@@ -71,6 +71,14 @@ export class ExpertMasses {
 
   of(expert: ExpertName): Float64Array {
     return this.#of.get(expert) ?? this.#guess
+  }
+
+  /** The share of an expert's masses above `ms`. */
+  survival(expert: number, ms: number): number {
+    const from = expert * FINE_BINS
+    let above = 0
+    for (let bin = binOf(ms) + 1; bin < FINE_BINS; bin++) above += this.all[from + bin] ?? 0
+    return above
   }
 
   /** Fills in all experts. `chain` are the masses of the class statistics. */

@@ -4,7 +4,7 @@
  */
 import { OCTAVES } from './bins.ts'
 import { FAILURE_AT, HAZARDS_AT, HIDDEN, LAYERS, MEMORY_HEAD_AT } from './model.ts'
-import { FEATURE_COUNT, GATE_COUNT, MEMORY_QUANTILES } from './rows.ts'
+import { EXPERT_COUNT, FEATURE_COUNT, GATE_COUNT, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 
 /** What the network says of a row. */
 export interface NetworkOutput {
@@ -32,14 +32,17 @@ export class ForwardPass {
     this.#weights = weights
   }
 
-  /** Evaluates a row of `FEATURE_COUNT` features (more is ignored). The result is fresh. */
-  run(features: Float32Array): NetworkOutput {
+  /** Evaluates `INPUT_COUNT` numbers, features and offsets (more is ignored). The result is fresh. */
+  run(input: Float32Array): NetworkOutput {
     const firstEnd = (FIRST[0] + 1) * FIRST[1]
     const secondEnd = firstEnd + (SECOND[0] + 1) * SECOND[1]
-    this.#layer(features, FEATURE_COUNT, 0, this.#first, true)
+    this.#layer(input, FEATURE_COUNT, 0, this.#first, true)
     this.#layer(this.#first, HIDDEN, firstEnd, this.#second, true)
     this.#layer(this.#second, HIDDEN, secondEnd, this.#head, false)
     const head = this.#head
+    for (let expert = 0; expert < EXPERT_COUNT; expert++) {
+      head[expert] = (head[expert] ?? 0) + (input[OFFSETS_AT + expert] ?? 0)
+    }
     return {
       gates: softmax(head, GATE_COUNT),
       octaves: massesOfHazards(head, HAZARDS_AT),

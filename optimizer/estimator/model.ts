@@ -3,13 +3,12 @@
  *
  *     64 features → 64 → 64 (ReLU) → gates of the mixture (softmax) | hazards by octave | failure | ln peak memory p50, p95, p99
  *
- * The gates say how much each expert counts for such a class; the last gate is for the distribution that the hazards make: of the runs that
+ * The gates say how much each expert counts for such a class, on top of what the statistics give it; the last gate is for the distribution that the hazards make: of the runs that
  * last as long as octave k, the share that ends within it (discrete-time hazards, Cox 1972). Failure and memory are corrections
  * to what the statistics expect. Matrices are stored by input, row after row.
  */
 import { OCTAVES } from './bins.ts'
-import { PRIOR_LOGITS } from './experts.ts'
-import { FEATURE_COUNT, GATE_COUNT, MEMORY_QUANTILES } from './rows.ts'
+import { EXPERT_COUNT, FEATURE_COUNT, GATE_COUNT, MEMORY_QUANTILES } from './rows.ts'
 import type { Rng } from '../../base/prng.ts'
 
 export const HIDDEN = 64
@@ -32,7 +31,7 @@ export const WEIGHT_COUNT = LAYERS.reduce((sum, [inputs, outputs]) => sum + (inp
 /** Logit of the network's own distribution before training: nearly nothing. */
 const OWN_GATE_LOGIT = Math.log(0.02)
 
-/** Fresh weights: the mixture starts as the untrained one, whatever the features. Normal variates by Box & Muller (1958). */
+/** Fresh weights: the mixture starts as that of the statistics. Normal variates by Box & Muller (1958). */
 export function initialWeights(rng: Rng): Float32Array {
   const weights = new Float32Array(WEIGHT_COUNT)
   let at = 0
@@ -40,7 +39,7 @@ export function initialWeights(rng: Rng): Float32Array {
     const isHead = layer === LAYERS.length - 1
     const deviation = isHead ? 0 : Math.sqrt(1 / inputs)
     for (let index = 0; index < inputs * outputs; index++) weights[at++] = deviation * normal(rng)
-    if (isHead) weights.set([...PRIOR_LOGITS, OWN_GATE_LOGIT, ...initialHazards()], at)
+    if (isHead) weights.set([OWN_GATE_LOGIT, ...initialHazards()], at + EXPERT_COUNT)
     at += outputs
   })
   return weights

@@ -8,6 +8,8 @@
  * of failure and the pinball loss of ln peak memory where they are known, which weigh little.
  */
 import * as tf from '@tensorflow/tfjs-core'
+// For its side effect: it registers the gradients of all operations, which the core alone does not.
+import '@tensorflow/tfjs-layers'
 import { OCTAVES } from './bins.ts'
 import { FAILURE_AT, HAZARDS_AT, LAYERS, MEMORY_HEAD_AT, WEIGHT_COUNT } from './model.ts'
 import {
@@ -21,6 +23,7 @@ import {
   MEMORY_QUANTILES,
   NO_MEMORY,
   octavesOf,
+  OFFSETS_AT,
   ROW_LENGTH
 } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
@@ -124,15 +127,16 @@ export class Network {
 
   #loss(batch: Batch): tf.Scalar {
     const head = this.#head(batch.features)
-    return tf.addN([
-      this.#timeLoss(batch, head),
-      tf.mul(failureLoss(batch, slice(head, FAILURE_AT, 1)), FAILURE_WEIGHT),
-      tf.mul(memoryLoss(batch, slice(head, MEMORY_HEAD_AT, MEMORY_QUANTILES.length)), MEMORY_WEIGHT)
-    ])
+    const failure = tf.mul(failureLoss(batch, slice(head, FAILURE_AT, 1)), FAILURE_WEIGHT)
+    const memory = tf.mul(
+      memoryLoss(batch, slice(head, MEMORY_HEAD_AT, MEMORY_QUANTILES.length)),
+      MEMORY_WEIGHT
+    )
+    return tf.add(tf.add(this.#timeLoss(batch, head), failure), memory)
   }
 
   #timeLoss(batch: Batch, head: tf.Tensor2D): tf.Scalar {
-    const gates = tf.softmax(slice(head, 0, GATE_COUNT))
+    const gates = gatesOf(head, batch.offsets)
     const own: tf.Tensor2D = tf.sum(tf.mul(this.#masses(head), batch.octaves), 1, true)
     const likelihood = tf.sum(tf.mul(gates, tf.concat([batch.likelihood, own], 1)), 1)
     return tf.neg(tf.mean(tf.log(tf.add(likelihood, LEAST_LIKELIHOOD))))
@@ -155,6 +159,8 @@ export class Network {
 /** Rows as tensors. */
 interface Batch {
   readonly features: tf.Tensor2D
+  /** [rows, gates]: what is added to the gates' logits. */
+  readonly offsets: tf.Tensor2D
   readonly likelihood: tf.Tensor2D
   /** How much of each octave counts as the outcome. */
   readonly octaves: tf.Tensor2D
@@ -177,6 +183,7 @@ function batchOf(rows: readonly TrainingRow[]): Batch {
       concatenated(rows, (row) => row.subarray(0, FEATURE_COUNT), FEATURE_COUNT),
       [count, FEATURE_COUNT]
     ),
+    offsets: offsetsOf(rows),
     likelihood: tf.tensor2d(
       concatenated(rows, (row) => row.subarray(LIKELIHOOD_AT, LIKELIHOOD_AT + EXPERT_COUNT), EXPERT_COUNT),
       [count, EXPERT_COUNT]
@@ -190,6 +197,19 @@ function batchOf(rows: readonly TrainingRow[]): Batch {
     ]),
     memoryKnown: column((row) => (row[MEMORY_AT] === NO_MEMORY ? 0 : 1))
   }
+}
+
+/** The logits by the statistics; 0 for the network's own distribution, of which they know nothing. */
+function offsetsOf(rows: readonly Float32Array[]): tf.Tensor2D {
+  const all = new Float32Array(rows.length * GATE_COUNT)
+  rows.forEach((row, index) => {
+    all.set(row.subarray(OFFSETS_AT, OFFSETS_AT + EXPERT_COUNT), index * GATE_COUNT)
+  })
+  return tf.tensor2d(all, [rows.length, GATE_COUNT])
+}
+
+function gatesOf(head: tf.Tensor2D, offsets: tf.Tensor2D): tf.Tensor2D {
+  return tf.softmax(tf.add(slice(head, 0, GATE_COUNT), offsets))
 }
 
 function memoryOf(row: TrainingRow): Float32Array {

@@ -1,7 +1,7 @@
 /**
  * The layout of what the network is told and taught: one `Float32Array` per row, so that rows cross threads as they are.
  *
- *     features | likelihood of each expert | ln t | censored | failed | memory (one for each of `MEMORY_QUANTILES`)
+ *     features | logit of each expert by the statistics | likelihood of each expert | ln t | censored | failed | memory (one for each of `MEMORY_QUANTILES`)
  *
  * - Likelihoods are each expert's mass within `WINDOW` bins of the outcome, five quarter octaves in all, or above it when the run is
  *   censored: known to have taken longer. A window instead of one bin teaches the mixture where a run lies, not to repeat digits.
@@ -18,7 +18,11 @@ export const GATE_COUNT = EXPERT_COUNT + 1
 /** Bins on each side of the outcome that count as hit. */
 export const WINDOW = 2
 
-export const LIKELIHOOD_AT = FEATURE_COUNT
+/** Logits of the experts by the statistics, which the network's are added to. */
+export const OFFSETS_AT = FEATURE_COUNT
+/** What a prediction needs: features and offsets. */
+export const INPUT_COUNT = FEATURE_COUNT + EXPERT_COUNT
+export const LIKELIHOOD_AT = INPUT_COUNT
 export const LN_AT = LIKELIHOOD_AT + EXPERT_COUNT
 export const CENSORED_AT = LN_AT + 1
 export const FAILED_AT = LN_AT + 2

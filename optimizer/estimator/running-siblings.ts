@@ -26,6 +26,11 @@ export class RunningSiblings {
   readonly #byClass = new Map<number, Set<Attempt>>()
   readonly #due = new EventHeap<Attempt>()
 
+  /** Attempts that run. */
+  get size(): number {
+    return this.#byTask.size
+  }
+
   /** An attempt of the class began; its class's median run time says when it is worth looking at. */
   begin(taskId: TaskId, classKey: number, now: number, medianMs: number): void {
     // A second copy of a task says nothing that the first does not.

@@ -98,7 +98,7 @@ export class Statistics implements Estimator {
   predict(task: TaskView, node?: NodeView): Prediction {
     const taskClass = this.tree.of(task)
     const entry = this.entryOf(taskClass)
-    if (!isWarm(taskClass)) this.#askedFor(taskClass)
+    this.askedFor(taskClass)
     const factor =
       node === undefined ? 1 : Math.exp(this.factors.lnFactor(taskClass.nameKey, node.profile, node.id))
     return entry.prediction.refresh(factor, taskClass.limitMs, entry)
@@ -166,6 +166,7 @@ export class Statistics implements Estimator {
     const stamp = stampOf(taskClass)
     if (entry.stamp !== stamp) {
       entry.stamp = stamp
+      entry.revision++
       this.#refresh(taskClass, entry)
     }
     return entry
@@ -216,7 +217,9 @@ export class Statistics implements Estimator {
     for (const { value } of taskClass.cells) value.addCensored(spread, meanLn, this.#decay)
   }
 
-  #askedFor(taskClass: TaskClass<CellStatistics>): void {
+  /** Someone waits for this class: report it when its tenant's completions move it. */
+  askedFor(taskClass: TaskClass<CellStatistics>): void {
+    if (isWarm(taskClass)) return
     const asked = this.#asked.get(taskClass.tenant)
     if (asked === undefined) this.#asked.set(taskClass.tenant, new Set([taskClass.key]))
     else asked.add(taskClass.key)
@@ -230,6 +233,8 @@ export class Entry implements SideKnowledge {
   readonly #cells: TaskClass<CellStatistics>['cells']
   readonly #prior: number
   stamp = -1
+  /** Grows whenever the masses were worked out anew. */
+  revision = 0
 
   constructor(taskClass: TaskClass<CellStatistics>, prior: number) {
     this.#cells = taskClass.cells
@@ -241,6 +246,11 @@ export class Entry implements SideKnowledge {
       (expected, { value }) => value.failureProbability(expected, this.#prior),
       FAILURE_GUESS
     )
+  }
+
+  /** Whether any peak was seen that says something of this class. */
+  get memoryKnown(): boolean {
+    return this.#cells.some(({ value }) => value.knowsMemory)
   }
 
   memoryBytes(q: number): number {

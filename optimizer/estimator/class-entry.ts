@@ -1,0 +1,87 @@
+/** What the learned estimator keeps of a class: its mixture, and the prediction that callers see, for any node. */
+import type { NodeView } from '../../scheduler/policy.ts'
+import { BinnedPrediction } from './bins.ts'
+import type { SideKnowledge } from './bins.ts'
+import type { CellStatistics } from './cell-statistics.ts'
+import type { TaskClass } from './class-tree.ts'
+import type { Conformal } from './conformal.ts'
+import type { FailurePlaces } from './failures.ts'
+import { Mixture } from './mixture.ts'
+import { MEMORY_QUANTILES } from './rows.ts'
+import type { Snapshot } from './snapshots.ts'
+import type { Entry, Statistics } from './statistics.ts'
+
+/** What an entry asks of its estimator. */
+export interface Surroundings {
+  readonly base: Statistics
+  readonly conformal: Conformal
+  readonly places: FailurePlaces
+}
+
+export class ClassEntry implements SideKnowledge {
+  readonly mixture = new Mixture()
+  readonly #prediction = new BinnedPrediction(this.mixture.masses)
+  readonly #around: Surroundings
+  readonly #class: TaskClass<CellStatistics>
+  readonly #statistics: Entry
+  #node: NodeView | undefined
+  /** Of what the mixture was made. */
+  revision = -1
+  generation = -1
+  snapshot: Snapshot | undefined
+
+  constructor(around: Surroundings, taskClass: TaskClass<CellStatistics>) {
+    this.#around = around
+    this.#class = taskClass
+    this.#statistics = around.base.entryOf(taskClass)
+  }
+
+  /** The prediction for an attempt on `node`, or on a typical one. */
+  on(node: NodeView | undefined): BinnedPrediction {
+    this.#node = node
+    return this.#prediction.refresh(this.factorOn(node), this.#class.limitMs, this)
+  }
+
+  /** By how much the node multiplies run times. */
+  factorOn(node: NodeView | undefined): number {
+    if (node === undefined) return 1
+    return Math.exp(this.#around.base.factors.lnFactor(this.#class.nameKey, node.profile, node.id))
+  }
+
+  get failureProbability(): number {
+    const expected = this.expectedFailure
+    const node = this.#node
+    if (node === undefined) return expected
+    return this.#around.places.probability(node.profile, node.id, expected)
+  }
+
+  /** On a typical node. */
+  get expectedFailure(): number {
+    const expected = this.#statistics.failureProbability
+    const correction = this.mixture.output?.failureLogit
+    if (correction === undefined || expected <= 0 || expected >= 1) return expected
+    const logit = Math.log(expected / (1 - expected)) + correction
+    return 1 / (1 + Math.exp(-logit))
+  }
+
+  memoryBytes(q: number): number {
+    const bytes = this.#statistics.memoryBytes(q)
+    const corrections = this.mixture.output?.memoryLn
+    if (corrections === undefined || bytes === 0) return bytes
+    return bytes * Math.exp(between(corrections, q))
+  }
+
+  level(q: number): number {
+    return this.#around.conformal.level(this.#class.tenant, q)
+  }
+}
+
+/** A correction of ln memory at `q`, read between those at `MEMORY_QUANTILES`; the rising quantiles stay in order. */
+function between(corrections: Float32Array, q: number): number {
+  const [low = 0, mid = 0, high = 0] = corrections
+  const [at50, at95, at99] = MEMORY_QUANTILES
+  if (q <= at50) return low
+  if (q <= at95) return low + ((q - at50) / (at95 - at50)) * (Math.max(low, mid) - low)
+  const upper = Math.max(low, mid)
+  return upper + Math.min(1, (q - at95) / (at99 - at95)) * (Math.max(upper, high) - upper)
+}

@@ -1,0 +1,353 @@
+/**
+ * The learned estimator: a mixture of experts over class statistics, weighed by records, by a network when there is one, and by Hedge above both.
+ * Beside it: conformal levels for high quantiles, node factors, failures by place, and memory.
+ *
+ * It imports no TensorFlow: whoever trains hands over weights (`useModel`), and takes the rows to train on (`drainSamples`).
+ *
+ * 1. Rows, records, Hedge and conformal levels learn from what was predicted when the attempt began (`snapshots.ts`).
+ * 2. A class's mixture is worked out when it is asked for after a change, with one plain forward pass (10 µs or so); else
+ *    a prediction costs a few look-ups.
+ * 3. Without a model everything works; a model only ever adds a component that must earn its weight.
+ */
+import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
+import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
+import { quantileLn, shareBelowLn } from './bins.ts'
+import type { CellStatistics } from './cell-statistics.ts'
+import { ClassEntry } from './class-entry.ts'
+import type { Surroundings } from './class-entry.ts'
+import type { TaskClass } from './class-tree.ts'
+import { Conformal } from './conformal.ts'
+import { DRIFT_DECAY, DriftWatch } from './drift.ts'
+import { ExpertCell } from './expert-cell.ts'
+import { ExpertMasses, EXPERTS } from './experts.ts'
+import { componentsOf, expertsOf, featuresOf } from './explain.ts'
+import type { PredictionExplanation } from './explain.ts'
+import { FailurePlaces } from './failures.ts'
+import { hourOfUtc, writeFeatures } from './features.ts'
+import { ForwardPass } from './forward.ts'
+import { COMPONENTS, Hedge } from './hedge.ts'
+import { scoreComponents, weighByRecord } from './mixture.ts'
+import type { Mixture } from './mixture.ts'
+import { INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
+import type { TrainingRow } from './rows.ts'
+import { rowOf, Samples } from './samples.ts'
+import { Scorekeeper } from './scorekeeper.ts'
+import type { Scores } from './scorekeeper.ts'
+import { likelihoods, Snapshots, windowMass } from './snapshots.ts'
+import type { Snapshot } from './snapshots.ts'
+import { createStatistics, GUESS } from './statistics.ts'
+import type { Statistics } from './statistics.ts'
+import type { Model } from './weights.ts'
+
+const CHAIN = EXPERTS.indexOf('chain')
+const NETWORK = COMPONENTS.indexOf('network')
+/** Levels of `class-tree.ts`, and its second side. */
+const LIMIT_LEVEL = 1
+const TENANT_LEVEL = 2
+const NAME_LIMIT_LEVEL = 4
+const TENANT_LIMIT_SIDE = 1
+/** Memory of what a tenant's jobs of one limit took. */
+const SIDE_DECAY = 0.9
+/** A narrower prediction than this, as a standard deviation of ln t, is not held to its word by the test for drift. */
+const LEAST_SPREAD = 0.2
+const LEAST_LIKELIHOOD = 1e-9
+
+export interface LearnedOptions {
+  /** Classes that are remembered. Default 4,096, at about 6 KiB each with their share of cells. */
+  readonly classes?: number
+  /** Hour of the day in [0, 24) of a state time. Default: UTC. */
+  readonly hourOf?: (now: number) => number
+}
+
+/** What an operator wants to know of it. */
+export interface EstimatorStatus extends Scores {
+  readonly classes: number
+  /** Whether a model is in use. */
+  readonly model: boolean
+  /** Weights of the components where a class says nothing of its own. */
+  readonly hedge: Readonly<Record<string, number>>
+  /** Classes that behave anew, for which the network is not asked. */
+  readonly driftingClasses: number
+  readonly driftAlarms: number
+  /** Outcomes by tenth of their predicted distribution, per tenant. */
+  readonly pit: Readonly<Record<string, readonly number[]>>
+}
+
+export interface LearnedEstimator extends Estimator {
+  placed(task: TaskView, node: NodeView, now: number): void
+  advance(now: number): Iterable<ClassKey>
+  /** Training rows gathered since the last call. */
+  drainSamples(): TrainingRow[]
+  /** Predicts with this model from now on; undefined: with none. */
+  useModel(model: Model | undefined): void
+  /** What a prediction is made of. */
+  explain(task: TaskView, node?: NodeView): PredictionExplanation
+  status(): EstimatorStatus
+}
+
+/** An estimator that has seen nothing. */
+export function createLearnedEstimator(options: LearnedOptions = {}): LearnedEstimator {
+  return new Learned(options)
+}
+
+type ClassOfCells = TaskClass<CellStatistics>
+
+class Learned implements LearnedEstimator {
+  readonly name = 'learned'
+  readonly #base: Statistics
+  readonly #entries = new Map<number, ClassEntry>()
+  readonly #experts = new ExpertMasses(GUESS)
+  readonly #snapshots = new Snapshots()
+  readonly #samples = new Samples()
+  readonly #hedge = new Hedge()
+  readonly #drift = new DriftWatch()
+  readonly #conformal = new Conformal()
+  readonly #places = new FailurePlaces()
+  readonly #scores = new Scorekeeper()
+  readonly #around: Surroundings
+  readonly #hourOf: (now: number) => number
+  readonly #components = new Float64Array(COMPONENTS.length)
+  readonly #row = new Float32Array(INPUT_COUNT)
+  #forward: ForwardPass | undefined
+  /** Grows with each model. */
+  #generation = 0
+  #modelArrived = false
+
+  constructor({ classes = 4096, hourOf = hourOfUtc }: LearnedOptions) {
+    this.#hourOf = hourOf
+    this.#base = createStatistics({
+      classes,
+      decayOf: (key) => (this.#drift.isDrifting(key) ? DRIFT_DECAY : undefined),
+      onEvict: (key) => {
+        this.#entries.delete(key)
+        this.#hedge.forget(key)
+        this.#drift.forget(key)
+      }
+    })
+    this.#around = { base: this.#base, conformal: this.#conformal, places: this.#places }
+  }
+
+  classOf(task: TaskView): ClassKey {
+    return this.#base.classOf(task)
+  }
+
+  predict(task: TaskView, node?: NodeView): Prediction {
+    const taskClass = this.#base.tree.of(task)
+    this.#base.askedFor(taskClass)
+    return this.#entryOf(taskClass, task).on(node)
+  }
+
+  placed(task: TaskView, node: NodeView, now: number): void {
+    this.#base.placed(task, node, now)
+    if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
+    const taskClass = this.#base.tree.of(task)
+    const entry = this.#entryOf(taskClass, task)
+    entry.snapshot ??= this.#snapshotOf(taskClass, task, entry)
+    this.#snapshots.keep(task.id, entry.snapshot)
+  }
+
+  advance(now: number): Iterable<ClassKey> {
+    const moved = this.#base.advance(now)
+    if (!this.#modelArrived) return moved
+    this.#modelArrived = false
+    return new Set([...moved, ...this.#entries.keys()])
+  }
+
+  observe(feedback: AttemptFeedback): void {
+    const { task, end, runMs, node } = feedback
+    const snapshot = this.#snapshots.take(task.id)
+    const ran = end === 'succeeded' || end === 'failed'
+    if (ran || (end !== 'not-started' && runMs > 0)) {
+      const taskClass = this.#base.tree.of(task)
+      const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
+      if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, ln, !ran)
+      if (ran) {
+        this.#places.observe(
+          this.#base.profileOf(node),
+          node,
+          snapshot?.failureProbability ?? this.#entryOf(taskClass, task).expectedFailure,
+          end === 'failed'
+        )
+        this.#teachExperts(taskClass, task, ln)
+      }
+    }
+    this.#base.observe(feedback)
+  }
+
+  drainSamples(): TrainingRow[] {
+    return this.#samples.drain()
+  }
+
+  useModel(model: Model | undefined): void {
+    this.#forward = model === undefined ? undefined : new ForwardPass(model.weights)
+    this.#generation++
+    this.#modelArrived = true
+  }
+
+  status(): EstimatorStatus {
+    return {
+      ...this.#scores.scores(),
+      classes: this.#base.tree.size,
+      model: this.#forward !== undefined,
+      hedge: this.#hedge.overall(),
+      driftingClasses: this.#drift.drifting,
+      driftAlarms: this.#drift.alarms,
+      pit: Object.fromEntries(this.#scores.pit())
+    }
+  }
+
+  explain(task: TaskView, node?: NodeView): PredictionExplanation {
+    const taskClass = this.#base.tree.of(task)
+    const entry = this.#entryOf(taskClass, task)
+    const prediction = entry.on(node)
+    // Experts stand in one array for all classes, which another class may have used since.
+    this.#experts.fill(taskClass, this.#base.entryOf(taskClass).masses)
+    this.#writeInput(taskClass, task, entry.mixture)
+    return {
+      class: taskClass.path.split('\n').join(' / '),
+      classCompletions: taskClass.cells.at(-1)?.value.durations.count ?? 0,
+      tenantCompletions: taskClass.cells[TENANT_LEVEL]?.value.durations.count ?? 0,
+      medianMs: prediction.medianMs,
+      p90Ms: prediction.quantileMs(0.9),
+      p99Ms: prediction.quantileMs(0.99),
+      nodeFactor: entry.factorOn(node),
+      components: componentsOf(entry.mixture),
+      experts: expertsOf(entry.mixture, this.#experts),
+      features:
+        this.#forward === undefined
+          ? []
+          : featuresOf(
+              entry.mixture,
+              this.#experts,
+              [records, this.#agesOf(taskClass)],
+              this.#forward,
+              this.#row
+            ),
+      drifting: this.#drift.isDrifting(taskClass.key)
+    }
+  }
+
+  /** The class's entry, its mixture up to date. */
+  #entryOf(taskClass: ClassOfCells, task: TaskView): ClassEntry {
+    let entry = this.#entries.get(taskClass.key)
+    if (entry === undefined) {
+      entry = new ClassEntry(this.#around, taskClass)
+      this.#entries.set(taskClass.key, entry)
+    }
+    const { revision } = this.#base.entryOf(taskClass)
+    if (entry.revision !== revision || entry.generation !== this.#generation) {
+      entry.revision = revision
+      entry.generation = this.#generation
+      entry.snapshot = undefined
+      this.#mix(taskClass, task, entry)
+    }
+    return entry
+  }
+
+  #mix(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): void {
+    const { mixture } = entry
+    this.#experts.fill(taskClass, this.#base.entryOf(taskClass).masses)
+    const input = this.#writeInput(taskClass, task, mixture)
+    mixture.output = this.#forward?.run(input)
+    const frozen = mixture.output === undefined || this.#drift.isDrifting(taskClass.key)
+    this.#hedge.weigh(taskClass.key, mixture.hedge, (component) => component !== NETWORK || !frozen)
+    mixture.combine(this.#experts)
+  }
+
+  #snapshotOf(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): Snapshot {
+    const base = this.#base.entryOf(taskClass)
+    this.#experts.fill(taskClass, base.masses)
+    return {
+      input: this.#writeInput(taskClass, task, entry.mixture).slice(),
+      experts: Float32Array.from(this.#experts.all),
+      masses: entry.mixture.masses.slice(),
+      byRecord: entry.mixture.byRecord.slice(),
+      output: entry.mixture.output,
+      failureProbability: entry.expectedFailure,
+      memoryBytes: base.memoryKnown ? MEMORY_QUANTILES.map((q) => base.memoryBytes(q)) : []
+    }
+  }
+
+  /** Learns from how well the attempt's prediction foresaw its outcome. */
+  #judge(
+    feedback: AttemptFeedback,
+    taskClass: ClassOfCells,
+    snapshot: Snapshot,
+    ln: number,
+    censored: boolean
+  ): void {
+    const likelihood = likelihoods(snapshot.experts, ln, censored)
+    const row = rowOf(feedback, snapshot, likelihood, ln, censored)
+    this.#samples.add(row)
+    if (censored) return
+    const { output } = snapshot
+    const ofNetwork = output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
+    scoreComponents(snapshot.byRecord, likelihood, ofNetwork, this.#components)
+    this.#hedge.observe(taskClass.key, this.#components)
+    const tenant = taskClass.cells[TENANT_LEVEL]?.value
+    tenant?.experts?.record(likelihood, CHAIN)
+    const median = quantileLn(snapshot.masses, 0.5)
+    const spread = (quantileLn(snapshot.masses, 0.84) - quantileLn(snapshot.masses, 0.16)) / 2
+    this.#drift.observe(taskClass.key, (ln - median) / Math.max(LEAST_SPREAD, spread))
+    const share = shareBelowLn(snapshot.masses, ln)
+    this.#scores.observe({
+      tenant: taskClass.tenant,
+      errorLn: ln - median,
+      share,
+      below90: share <= this.#conformal.level(taskClass.tenant, 0.9),
+      below99: share <= this.#conformal.level(taskClass.tenant, 0.99),
+      logScore: Math.log(Math.max(LEAST_LIKELIHOOD, windowMass(snapshot.masses, ln))),
+      statisticsLogScore: Math.log(Math.max(LEAST_LIKELIHOOD, likelihood[CHAIN] ?? 0))
+    })
+    this.#conformal.observe(taskClass.tenant, share)
+  }
+
+  #teachExperts(taskClass: ClassOfCells, task: TaskView, ln: number): void {
+    const now = this.#base.now
+    taskClass.cells.forEach(({ value }, level) => {
+      value.lastAt = now
+      if (level === LIMIT_LEVEL || level === NAME_LIMIT_LEVEL) return
+      value.experts ??= new ExpertCell(level === 0)
+      value.experts.add(ln, task.limitMs, task.inputBytes)
+    })
+    taskClass.side.forEach(({ value }, side) => {
+      if (side === TENANT_LIMIT_SIDE) value.addDuration(Math.exp(ln), SIDE_DECAY)
+      else {
+        value.experts ??= new ExpertCell(false)
+        value.experts.add(ln, task.limitMs, task.inputBytes)
+      }
+    })
+  }
+
+  /** How long the class's oldest attempts have run. */
+  #agesOf(taskClass: ClassOfCells): number[] {
+    const now = this.#base.now
+    return Array.from(this.#base.running.since(taskClass.key), (since) => now - since)
+  }
+
+  /** The network's input for the class, in an array that is used again; also brings the mixture's own weights up to date. */
+  #writeInput(taskClass: ClassOfCells, task: TaskView, mixture: Mixture): Float32Array {
+    const row = this.#row
+    const records = taskClass.cells[TENANT_LEVEL]?.value.experts?.records
+    weighByRecord(mixture.byRecord, row.subarray(OFFSETS_AT), this.#experts, {
+      records,
+      ages: this.#agesOf(taskClass)
+    })
+    const base = this.#base.entryOf(taskClass)
+    const now = this.#base.now
+    const running = this.#base.running.count(taskClass.key)
+    const [oldest = now] = this.#base.running.since(taskClass.key)
+    writeFeatures(row, taskClass, base.masses, {
+      now,
+      hour: this.#hourOf(now),
+      runningSiblings: running,
+      oldestMs: now - oldest,
+      cpu: task.resources['cpu'] ?? 0,
+      memoryBytes: task.resources['memory'] ?? 0,
+      failureProbability: base.failureProbability,
+      memoryKnown: base.memoryKnown,
+      records
+    })
+    return row
+  }
+}
