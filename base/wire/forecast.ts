@@ -45,7 +45,7 @@ export const PredictedSchema = closed(
 )
 export type Predicted = Static<typeof PredictedSchema>
 
-export const ALARM_KINDS = ['deadline', 'stuck', 'model', 'policy'] as const
+const ALARM_KINDS = ['deadline', 'stuck', 'model', 'policy'] as const
 
 export const AlarmSchema = closed(
   {

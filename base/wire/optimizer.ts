@@ -10,7 +10,7 @@ import { AlarmSchema } from './forecast.ts'
 /** The most policies that one comparison replays. */
 const COMPARED_POLICIES = 8
 /** The most tasks of the cluster's history that one comparison replays. */
-export const COMPARED_TASKS = 5_000
+const COMPARED_TASKS = 5_000
 export const DEFAULT_COMPARED_TASKS = 2_000
 
 const ShareSchema = Type.Number({ minimum: 0, maximum: 1 })
@@ -95,7 +95,7 @@ export const PolicyComparisonSchema = closed(
 )
 export type PolicyComparison = Static<typeof PolicyComparisonSchema>
 
-export const MODEL_STATES = ['shadow', 'serving', 'retired', 'rejected', 'rolled-back'] as const
+const MODEL_STATES = ['shadow', 'serving', 'retired', 'rejected', 'rolled-back'] as const
 
 export const ModelViewSchema = closed(
   {
@@ -118,7 +118,7 @@ export const ModelListSchema = closed(
 )
 export type ModelList = Static<typeof ModelListSchema>
 
-export const MODEL_MODES = ['auto', 'frozen'] as const
+const MODEL_MODES = ['auto', 'frozen'] as const
 const ModelModeSchema = Type.Enum(MODEL_MODES, { type: 'string', description: MODEL_MODES.join(' | ') })
 export type ModelMode = (typeof MODEL_MODES)[number]
 

@@ -26,7 +26,7 @@ export interface Moment {
   readonly p90At: number
 }
 
-export interface TaskForecast {
+interface TaskForecast {
   /** Undefined for a task that runs already. */
   readonly start: Moment | undefined
   readonly finish: Moment

@@ -81,7 +81,7 @@ export interface Problem {
   readonly truncated: boolean
 }
 
-export const MOST_TASKS = 5_000
+const MOST_TASKS = 5_000
 /** Pairs of class and node that are told apart; the nodes are taken to be alike for classes beyond. */
 const MOST_FACTORS = 20_000
 
