@@ -15,3 +15,5 @@ export const SLICE_MS = 4
 export const BEAT_MS = 250
 /** Longest wait for the log to take a model or a verdict. */
 export const PROPOSE_MS = 10 * second
+/** Rows that models are scored on in one beat. */
+export const SCORED_AT_ONCE = 100

@@ -1,12 +1,11 @@
 /** What a training row says of a model that was not trained on it: how likely it held what came. */
 import { OCTAVES } from '../../optimizer/estimator/bins.ts'
-import { PRIOR_LOGITS } from '../../optimizer/estimator/experts.ts'
 import { ForwardPass } from '../../optimizer/estimator/forward.ts'
-import { likelihoodOf, type TrainingRow } from '../../optimizer/estimator/rows.ts'
+import { EXPERT_COUNT, likelihoodOf, OFFSETS_AT, type TrainingRow } from '../../optimizer/estimator/rows.ts'
 import type { Model } from '../../optimizer/estimator/weights.ts'
 import { lossOf } from '../../optimizer/guard/score.ts'
 
-const PRIOR = softmax(PRIOR_LOGITS)
+/** Without a model there is no distribution of its own. */
 const NO_OCTAVES = new Float32Array(OCTAVES)
 
 /** Evaluates models on rows. One for each model: it keeps room for the pass. */
@@ -24,13 +23,11 @@ export class ModelScorer {
   }
 }
 
-/** The loss of the mixture before anything is learned: what predicts when no model does. */
+/** The loss of the mixture that the experts' records alone make: what predicts when no model does. */
 export function lossWithoutModel(row: TrainingRow): number {
-  return lossOf(likelihoodOf(row, PRIOR, NO_OCTAVES))
-}
-
-function softmax(logits: readonly number[]): Float32Array {
-  const values = Float32Array.from(logits, (logit) => Math.exp(logit))
-  const sum = values.reduce((total, value) => total + value, 0)
-  return values.map((value) => value / sum)
+  const offsets = row.subarray(OFFSETS_AT, OFFSETS_AT + EXPERT_COUNT)
+  const largest = offsets.reduce((most, offset) => Math.max(most, offset), -Infinity)
+  const weights = offsets.map((offset) => Math.exp(offset - largest))
+  const sum = weights.reduce((total, weight) => total + weight, 0)
+  return lossOf(likelihoodOf(row, weights, NO_OCTAVES) / sum)
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import { second } from '../../base/units.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import type { FinishedTask } from '../../optimizer/guard/history.ts'
+import { HISTORY_TASKS, KEPT_ROWS } from './bounds.ts'
 import { OptimizerThread, type OptimizerThreadOptions } from './optimizer-thread.ts'
 import type { AnswerTo, Request, ToThread, TrainedModel, TrainingProgress } from './protocol.ts'
 
@@ -94,6 +95,9 @@ export class Trainer {
     if (!this.running) return
     this.#rows.push(...rows)
     this.#tasks.push(...tasks)
+    // A cluster that is faster than what is passed on loses the oldest of it.
+    this.#rows.splice(0, Math.max(0, this.#rows.length - KEPT_ROWS))
+    this.#tasks.splice(0, Math.max(0, this.#tasks.length - HISTORY_TASKS))
     if (this.#tasks.length > 0) this.#post({ type: 'history', tasks: this.#tasks.splice(0, BATCH) })
     if (this.#rows.length > 0) this.#post({ type: 'rows', rows: this.#rows.splice(0, BATCH) })
   }
