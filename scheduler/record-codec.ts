@@ -82,26 +82,36 @@ function writePlacement(out: ByteWriter, placement: Placement): void {
   out.uint(placement.incarnation)
   out.uint(placement.token)
   out.uint(placement.attempt)
-  out.bool(placement.isCopy)
   out.uint(placement.placedAt)
   out.uint(placement.startedAt)
-  writeOptional(out, placement.stopReason, (to, reason) => {
-    writeName(to, STOP_REASONS, reason)
-  })
+  const reason = placement.stopReason === undefined ? 0 : 1 + STOP_REASONS.indexOf(placement.stopReason)
+  out.uint(2 * reason + (placement.isCopy ? 1 : 0))
 }
 
 function readPlacement(from: ByteReader): Placement {
+  const node = nodeId(from.uint())
+  const incarnationOf = incarnation(from.uint())
+  const token = fencingToken(from.uint())
+  const attempt = from.uint()
+  const placedAt = timestampMs(from.uint())
+  const startedAt = timestampMs(from.uint())
+  const marks = from.choice(2 * (STOP_REASONS.length + 1))
   return {
-    node: nodeId(from.uint()),
-    incarnation: incarnation(from.uint()),
-    token: fencingToken(from.uint()),
-    attempt: from.uint(),
-    isCopy: from.bool(),
-    placedAt: timestampMs(from.uint()),
-    startedAt: timestampMs(from.uint()),
-    stopReason: readOptional(from, (reader) => readName(reader, STOP_REASONS))
+    node,
+    incarnation: incarnationOf,
+    token,
+    attempt,
+    isCopy: (marks & 1) === 1,
+    placedAt,
+    startedAt,
+    stopReason: STOP_REASONS[(marks >> 1) - 1]
   }
 }
+
+const HAS_PLACEMENT = 1
+const HAS_COPY = 2
+const HAS_ERROR = 4
+const ALL_PARTS = 7
 
 export function writeTask(out: ByteWriter, task: Task): void {
   out.uint(task.id)
@@ -115,9 +125,15 @@ export function writeTask(out: ByteWriter, task: Task): void {
   out.uint(task.copies)
   out.uint(task.lastToken)
   out.uint(task.lastFailedOn ?? 0)
-  writeOptional(out, task.placement, writePlacement)
-  writeOptional(out, task.copy, writePlacement)
-  writeOptional(out, task.lastError, writeError)
+  const { placement, copy, lastError } = task
+  out.uint(
+    (placement === undefined ? 0 : HAS_PLACEMENT) |
+      (copy === undefined ? 0 : HAS_COPY) |
+      (lastError === undefined ? 0 : HAS_ERROR)
+  )
+  if (placement !== undefined) writePlacement(out, placement)
+  if (copy !== undefined) writePlacement(out, copy)
+  if (lastError !== undefined) writeError(out, lastError)
   writeSpec(out, task.id, task.spec)
 }
 
@@ -133,9 +149,10 @@ export function readTask(from: ByteReader): Task {
   const copies = from.uint()
   const lastToken = fencingToken(from.uint())
   const lastFailedOn = from.uint()
-  const placement = readOptional(from, readPlacement)
-  const copy = readOptional(from, readPlacement)
-  const lastError = readOptional(from, readError)
+  const has = from.choice(ALL_PARTS + 1)
+  const placement = (has & HAS_PLACEMENT) === 0 ? undefined : readPlacement(from)
+  const copy = (has & HAS_COPY) === 0 ? undefined : readPlacement(from)
+  const lastError = (has & HAS_ERROR) === 0 ? undefined : readError(from)
   return {
     ...unmarked,
     id,
