@@ -1,0 +1,333 @@
+/**
+ * Tasks without dependencies, waiting: the part of the learned policy that orders them. Several DAGs' policy can hold one of
+ * these beside its groups; `independent.ts` makes a whole policy of it.
+ *
+ * Larger `priority` first, then least predicted area (run time × width), which is Smith's rule for unit weights. The area of a task is
+ * its burst's (`bursts.ts`); bursts move while tasks wait, as siblings finish and as siblings outlive expectations.
+ *
+ * 1. Probing: of a burst of which nothing is known, one task goes ahead at an optimistic prediction (more so the more siblings
+ *    wait for what it shows), and while it runs the others wait at a pessimistic one. That is the shape of the Gittins index
+ *    of an arm with many pulls left (Gittins, Glazebrook & Weber, "Multi-armed Bandit Allocation Indices", ch. 2).
+ * 2. A share of the capacity is served in order of arrival (`arrival-share.ts`).
+ * 3. Work-conserving but for that reservation. Decisions cost O(shapes), updates O(log bursts).
+ */
+import type { NodeId, TaskId } from '../../../base/ids.ts'
+import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
+import type { Estimator } from '../../estimate.ts'
+import { EventHeap } from '../../sim/event-heap.ts'
+import { ClassQueues } from '../class-queues.ts'
+import type { Shape } from '../class-queues.ts'
+import { ArrivalShare } from './arrival-share.ts'
+import type { ArrivalShareOptions, Reservation } from './arrival-share.ts'
+import { Bursts } from './bursts.ts'
+import type { Burst, BurstEstimate } from './bursts.ts'
+import { chooseNode } from './node-choice.ts'
+
+/** The queue's next placement, and what others compare it by. */
+export interface Candidate {
+  readonly taskId: TaskId
+  readonly node: NodeId
+  readonly priority: number
+  /** Predicted run time × width, in slot-milliseconds; 0 for a task that is owed its place (rule 2). */
+  readonly areaMs: number
+}
+
+/** Deviations of a burst's mean by which a probe is taken to be shorter: this much per e-fold of siblings, and at most that much. */
+const OPTIMISM = 0.5
+const MOST_OPTIMISM = 1.5
+/** Deviations by which the siblings of a running probe are taken to be longer. */
+const PESSIMISM = 0.5
+/** Keeps priorities apart: ln(area) lies within ±100. */
+const PRIORITY_STEP = 1000
+/** A burst is looked at again when its oldest attempt's age has grown by this factor. */
+const GROWTH = 1.3
+const SOONEST_MS = 10
+const FREED_REMEMBERED = 4096
+
+export class IndependentQueue {
+  readonly #estimator: Estimator
+  readonly #bursts = new Bursts()
+  readonly #share: ArrivalShare
+  readonly #due = new EventHeap<number>()
+  #queues: ClassQueues
+  #view: ClusterView | undefined
+  /** Nodes that were freed, in order; shapes remember how far they have tried. */
+  #freed: NodeId[] = []
+  #candidate: Candidate | undefined
+  /** The owed task that fits nowhere now, and how much had been freed when it was tried. */
+  #tried: { id: TaskId; freed: number } | undefined
+  #capacity: Readonly<Record<string, number>> = {}
+  #slots = 1
+  #profiles = 1
+  /** Shapes whose first task would delay this reservation; void after any change. */
+  readonly #held = new Set<Shape>()
+  #heldFor: Reservation | undefined
+  readonly #isOpen = (shape: Shape): boolean => shape.triedUpTo < this.#freed.length && !this.#held.has(shape)
+
+  constructor(estimator: Estimator, options: ArrivalShareOptions = {}) {
+    this.#estimator = estimator
+    this.#share = new ArrivalShare(options)
+    this.#queues = this.#emptyQueues()
+  }
+
+  get size(): number {
+    return this.#queues.size
+  }
+
+  has(id: TaskId): boolean {
+    return this.#queues.has(id)
+  }
+
+  /** Forgets all tasks. The caller then tells of those that run (`resume`) and wait (`add`). */
+  reset(view: ClusterView): void {
+    this.#bursts.clear()
+    this.#share.clear()
+    this.#queues = this.#emptyQueues()
+    this.#candidate = undefined
+    this.nodesChanged(view)
+  }
+
+  /** An attempt of one of this queue's tasks runs already. */
+  resume(task: TaskView, node: NodeId, placedAt: number, view: ClusterView): void {
+    this.#view = view
+    const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
+    this.#bursts.started(task.id, placedAt)
+    this.#share.resumed(task, node, placedAt, this.#estimate(burst, task).meanMs)
+    this.#watch(burst, view.now)
+  }
+
+  add(task: TaskView, view: ClusterView): void {
+    this.#view = view
+    const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
+    this.#queues.add(task, burst.id)
+    this.#share.ready(task)
+    this.#held.clear()
+  }
+
+  /** A task waits no longer: it was placed as `peek` proposed, or withdrawn. */
+  gone(id: TaskId, view: ClusterView): void {
+    if (!this.#queues.has(id)) return
+    this.#view = view
+    const task = this.#candidate?.taskId === id ? view.task(id) : undefined
+    if (task === undefined) {
+      this.#queues.remove(id)
+      this.#bursts.withdrawn(id)
+      this.#share.gone(id)
+    } else this.#begun(task, this.#candidate?.node ?? (0 as NodeId), view)
+    this.#candidate = undefined
+  }
+
+  /** An attempt of one of this queue's tasks is over. The estimator has heard of it. */
+  ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
+    this.#view = view
+    this.freed(node)
+    const ran = end === 'succeeded' || end === 'failed'
+    this.#share.ended(task.id)
+    const burst = this.#bursts.ended(task.id, ran ? runMs / this.#factor(task, node, view) : undefined)
+    if (burst === undefined) return
+    this.#queues.rescore(burst.id)
+    for (const sibling of this.#bursts.ofClass(burst.classKey)) this.#refresh(sibling)
+  }
+
+  /** Room appeared on a node. */
+  freed(node: NodeId): void {
+    this.#freed.push(node)
+    this.#held.clear()
+    if (this.#freed.length > FREED_REMEMBERED) this.#retryAll()
+  }
+
+  nodesChanged(view: ClusterView): void {
+    const capacity: Record<string, number> = {}
+    const profiles = new Set<string>()
+    let slots = 0
+    for (const node of view.nodes()) {
+      slots += node.slots
+      profiles.add(node.profile)
+      for (const name in node.resources) capacity[name] = (capacity[name] ?? 0) + (node.resources[name] ?? 0)
+    }
+    this.#capacity = capacity
+    this.#slots = Math.max(1, slots)
+    this.#profiles = profiles.size
+    this.#retryAll()
+  }
+
+  /** Time has passed; `moved` are classes whose predictions changed. */
+  advance(now: number, moved: Iterable<string | number>): void {
+    for (const key of moved) for (const burst of this.#bursts.ofClass(key)) this.#refresh(burst)
+    while (this.#due.nextTime <= now) {
+      const burst = this.#bursts.get(this.#due.pop() ?? 0)
+      if (burst === undefined || burst.dueAt > now) continue
+      burst.dueAt = Infinity
+      if (burst.waiting > 0) this.#queues.rescore(burst.id)
+      this.#watch(burst, now)
+    }
+  }
+
+  /** The best task that can be placed now, and where. Changes nothing that the caller can see. */
+  peek(view: ClusterView): Candidate | undefined {
+    this.#view = view
+    this.#candidate = undefined
+    if (this.#queues.size === 0) return undefined
+    const owed = this.#share.owed(view)
+    let reservation: Reservation | undefined
+    if (owed !== undefined) {
+      const placed = this.#placeOwed(owed, view)
+      if (placed !== undefined) return placed
+      reservation = this.#share.reservationFor(owed, view)
+    }
+    return this.#best(view, reservation)
+  }
+
+  #placeOwed(task: TaskView, view: ClusterView): Candidate | undefined {
+    // Where it did not fit it does not fit now, unless something was freed.
+    if (this.#tried?.id === task.id && this.#tried.freed === this.#freed.length) return undefined
+    const node = chooseNode(task, view.nodes(), view, this.#estimator, anywhere)
+    if (node === undefined) {
+      this.#tried = { id: task.id, freed: this.#freed.length }
+      return undefined
+    }
+    this.#tried = undefined
+    return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 })
+  }
+
+  #best(view: ClusterView, reservation: Reservation | undefined): Candidate | undefined {
+    if (reservation !== this.#heldFor) this.#held.clear()
+    this.#heldFor = reservation
+    for (;;) {
+      const head = this.#queues.best(this.#isOpen)
+      if (head === undefined) return undefined
+      const task = view.task(head.taskId)
+      const burst = this.#bursts.of(head.taskId)
+      if (task === undefined || burst === undefined) {
+        this.#queues.remove(head.taskId)
+        this.#bursts.withdrawn(head.taskId)
+        this.#share.gone(head.taskId)
+        continue
+      }
+      const node = this.#nodeFor(task, burst, head.shape, reservation, view)
+      if (node !== undefined) {
+        const areaMs = Math.exp(head.score + PRIORITY_STEP * task.priority)
+        return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs })
+      }
+      if (!this.#held.has(head.shape)) head.shape.triedUpTo = this.#freed.length
+    }
+  }
+
+  /** The node for the shape's first task. Where the reservation forbids one, the shape is held back. */
+  #nodeFor(
+    task: TaskView,
+    burst: Burst,
+    shape: Shape,
+    reservation: Reservation | undefined,
+    view: ClusterView
+  ): NodeView | undefined {
+    const candidates = this.#nodesFor(shape, view)
+    if (reservation === undefined) return chooseNode(task, candidates, view, this.#estimator, anywhere)
+    const endsAt = view.now + this.#estimate(burst, task).meanMs
+    const node = chooseNode(task, candidates, view, this.#estimator, (candidate) => {
+      if (this.#share.allows(reservation, task, candidate, endsAt)) return true
+      this.#held.add(shape)
+      this.#share.refused(candidate, view.now)
+      return false
+    })
+    if (node !== undefined) this.#held.delete(shape)
+    return node
+  }
+
+  #propose(candidate: Candidate): Candidate {
+    this.#candidate = candidate
+    return candidate
+  }
+
+  #begun(task: TaskView, node: NodeId, view: ClusterView): void {
+    const burst = this.#bursts.started(task.id, view.now)
+    this.#queues.remove(task.id)
+    if (burst === undefined) return
+    const { meanMs } = this.#estimate(burst, task)
+    this.#share.started(task, node, view.now, meanMs, meanMs * burst.width)
+    if (burst.waiting > 0) this.#queues.rescore(burst.id)
+    this.#watch(burst, view.now)
+  }
+
+  /** Has the burst looked at again when those of it that run have become news. */
+  #watch(burst: Burst, now: number): void {
+    if (burst.dueAt !== Infinity || burst.waiting === 0) return
+    for (const since of burst.running.values()) {
+      burst.dueAt = Math.max(now + SOONEST_MS, since + (now - since) * GROWTH)
+      this.#due.push(burst.dueAt, burst.id)
+      return
+    }
+  }
+
+  /** The estimator's opinion of the burst's class has changed. */
+  #refresh(burst: Burst): void {
+    if (burst.completions > 0 && burst.priorVariance > 0) return
+    burst.stale = true
+    if (burst.waiting > 0) this.#queues.rescore(burst.id)
+  }
+
+  #estimate(burst: Burst, task: TaskView): BurstEstimate {
+    return this.#bursts.estimate(burst, this.#view?.now ?? 0, () => this.#estimator.predict(task))
+  }
+
+  #score(burst: Burst, task: TaskView): number {
+    const { ln, lnError } = this.#estimate(burst, task)
+    return ln + lnError * tilt(burst) + Math.log(burst.width) - PRIORITY_STEP * burst.priority
+  }
+
+  /** How much longer the node takes for the task than a typical one. */
+  #factor(task: TaskView, node: NodeId, view: ClusterView): number {
+    const host = this.#profiles > 1 ? view.node(node) : undefined
+    if (host === undefined) return 1
+    const typical = this.#estimator.predict(task).medianMs
+    return this.#estimator.predict(task, host).medianMs / typical
+  }
+
+  /** The largest part that the task takes of anything, in slots of the cluster. */
+  #width(task: TaskView): number {
+    let share = 1 / this.#slots
+    for (const name in task.resources) {
+      const capacity = this.#capacity[name]
+      if (capacity !== undefined && capacity > 0)
+        share = Math.max(share, (task.resources[name] ?? 0) / capacity)
+    }
+    return share * this.#slots
+  }
+
+  #nodesFor(shape: Shape, view: ClusterView): readonly NodeView[] {
+    const tried = shape.triedUpTo
+    if (tried < 0) return view.nodes()
+    const since = new Set(this.#freed.slice(tried))
+    if (since.size * 2 > view.nodes().length) return view.nodes()
+    const nodes: NodeView[] = []
+    for (const id of since) {
+      const node = view.node(id)
+      if (node !== undefined) nodes.push(node)
+    }
+    return nodes.sort((a, b) => a.id - b.id)
+  }
+
+  #retryAll(): void {
+    this.#freed = []
+    this.#tried = undefined
+    for (const shape of this.#queues.shapes()) shape.triedUpTo = -1
+  }
+
+  #emptyQueues(): ClassQueues {
+    return new ClassQueues((key, head) => {
+      const burst = this.#bursts.get(Number(key))
+      const task = this.#view?.task(head)
+      return burst === undefined || task === undefined ? 0 : this.#score(burst, task)
+    })
+  }
+}
+
+/** By how many deviations the burst's next task is taken to be longer than expected. */
+function tilt({ completions, running, waiting }: Burst): number {
+  if (completions > 0) return 0
+  return running.size > 0 ? PESSIMISM : -Math.min(MOST_OPTIMISM, OPTIMISM * Math.log(Math.max(1, waiting)))
+}
+
+function anywhere(): boolean {
+  return true
+}
