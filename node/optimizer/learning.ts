@@ -23,11 +23,21 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
-import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PROPOSE_MS, REPLAYED_TASKS, WARM_UP_ROWS } from './bounds.ts'
+import {
+  BEAT_MS,
+  BEGINNINGS_BURST_MS,
+  BEGINNINGS_SHARE,
+  HISTORY_TASKS,
+  KEPT_ROWS,
+  PROPOSE_MS,
+  REPLAYED_TASKS,
+  WARM_UP_ROWS
+} from './bounds.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard, type ModelDecision } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
 import type { JudgeRequest, ReplayRequest, TrainedModel } from './protocol.ts'
+import { TimeBudget } from './time-budget.ts'
 import { Trainer } from './trainer.ts'
 import { warmUp } from './warm-up.ts'
 import { nodeFacts, tellEvents, tellMoment, tellRunning, type Watchers } from './watching.ts'
@@ -66,6 +76,7 @@ export class Learning {
   readonly guard: ModelGuard
   readonly trainer: Trainer
   readonly #options: LearningOptions
+  readonly #beginnings: TimeBudget
   readonly #rows: TrainingRow[] = []
   #newTasks: FinishedTask[] = []
   #runtime: NodeRuntime | undefined
@@ -83,6 +94,7 @@ export class Learning {
     this.#options = options
     const { logger, now, seed, cpuShare = CPU_SHARE } = options
     this.estimator = createLearnedEstimator()
+    this.#beginnings = new TimeBudget(BEGINNINGS_SHARE, BEGINNINGS_BURST_MS, now)
     this.policies = policiesOn(this.estimator)
     this.book = new ModelBook(logger, (model) => {
       this.estimator.useModel(model)
@@ -246,6 +258,7 @@ export class Learning {
       estimator: this.estimator,
       history: this.history,
       advisor: this.#advisor,
+      beginnings: this.#beginnings,
       onFinished: (task) => {
         this.#lastFinishedAt = Math.max(this.#lastFinishedAt, task.finishedAt)
         if (this.trainer.running) this.#newTasks.push(task)

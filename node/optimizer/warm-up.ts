@@ -8,7 +8,7 @@ import { finishedTask, momentsOf, type FinishedTask, type Moment } from '../../o
 import type { Store } from '../../runtime/ports/store.ts'
 import { HISTORY_ROWS } from '../../scheduler/keys.ts'
 import { decodeHistory } from '../../scheduler/records.ts'
-import { SLICE_MS } from './bounds.ts'
+import { SLICE_MS, WARM_UP_BEGINNINGS } from './bounds.ts'
 
 export interface WarmUpOptions {
   readonly store: Pick<Store, 'iterate'>
@@ -25,7 +25,10 @@ export interface WarmUpOptions {
 /** Tells of ended tasks, their beginnings and ends in the order of time; resolves with the number that ended. */
 export async function warmUp(options: WarmUpOptions, tell: (moment: Moment) => void): Promise<number> {
   const { now, stopped } = options
-  const moments = momentsOf(await readNewest(options))
+  const tasks = await readNewest(options)
+  tasks.sort((a, b) => a.finishedAt - b.finishedAt || a.id - b.id)
+  const newest = new Set(tasks.slice(-WARM_UP_BEGINNINGS))
+  const moments = momentsOf(tasks).filter(({ task, ended }) => ended || newest.has(task))
   let sliceEnd = now() + SLICE_MS
   let told = 0
   for (const moment of moments) {

@@ -3,6 +3,7 @@ import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import { History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
+import { TimeBudget } from '../../../../node/optimizer/time-budget.ts'
 import { warmUp, type WarmUpOptions } from '../../../../node/optimizer/warm-up.ts'
 import { nodeFacts, tellEvents, tellRunning, type Watchers } from '../../../../node/optimizer/watching.ts'
 import { drainChanges } from '../../../../scheduler/records.ts'
@@ -29,6 +30,7 @@ function watchers(estimator: Estimator, finished: FinishedTask[] = []): Watchers
     estimator,
     history: new History(10),
     advisor: undefined,
+    beginnings: new TimeBudget(1, 1_000, () => 0),
     onFinished: (task) => finished.push(task)
   }
 }
