@@ -61,6 +61,9 @@ export interface LearnedOptions {
 
 /** What an operator wants to know of it. */
 export interface EstimatorStatus extends Scores {
+  /** Share of late outcomes at or below the promised quantile, each over about 2,000. */
+  readonly coverage90: number
+  readonly coverage99: number
   readonly classes: number
   /** Whether a model is in use. */
   readonly model: boolean
@@ -112,6 +115,8 @@ class Learned implements LearnedEstimator {
   /** Grows with each model. */
   #generation = 0
   #modelArrived = false
+  /** Classes that were asked for since the last model. */
+  readonly #asked = new Set<number>()
 
   constructor({ classes = 4096, hourOf = hourOfUtc }: LearnedOptions) {
     this.#hourOf = hourOf
@@ -120,6 +125,7 @@ class Learned implements LearnedEstimator {
       decayOf: (key) => (this.#drift.isDrifting(key) ? DRIFT_DECAY : undefined),
       onEvict: (key) => {
         this.#entries.delete(key)
+        this.#asked.delete(key)
         this.#hedge.forget(key)
         this.#drift.forget(key)
       }
@@ -134,29 +140,36 @@ class Learned implements LearnedEstimator {
   predict(task: TaskView, node?: NodeView): Prediction {
     const taskClass = this.#base.tree.of(task)
     this.#base.askedFor(taskClass)
+    this.#asked.add(taskClass.key)
     return this.#entryOf(taskClass, task).on(node)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
     this.#base.placed(task, node, now)
-    if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
     const taskClass = this.#base.tree.of(task)
     const entry = this.#entryOf(taskClass, task)
+    const prediction = entry.on(node)
+    this.#conformal.begin(task.id, task.tenant, now, (q) => prediction.quantileMs(q))
+    if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
     entry.snapshot ??= this.#snapshotOf(taskClass, task, entry)
     this.#snapshots.keep(task.id, entry.snapshot)
   }
 
   advance(now: number): Iterable<ClassKey> {
+    this.#conformal.advance(now)
     const moved = this.#base.advance(now)
     if (!this.#modelArrived) return moved
     this.#modelArrived = false
-    return new Set([...moved, ...this.#entries.keys()])
+    const all = new Set([...moved, ...this.#asked])
+    this.#asked.clear()
+    return all
   }
 
   observe(feedback: AttemptFeedback): void {
     const { task, end, runMs, node } = feedback
     const snapshot = this.#snapshots.take(task.id)
     const ran = end === 'succeeded' || end === 'failed'
+    this.#conformal.end(task.id, runMs, !ran)
     if (ran || (end !== 'not-started' && runMs > 0)) {
       const taskClass = this.#base.tree.of(task)
       const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
@@ -187,6 +200,8 @@ class Learned implements LearnedEstimator {
   status(): EstimatorStatus {
     return {
       ...this.#scores.scores(),
+      coverage90: this.#conformal.coverage(0),
+      coverage99: this.#conformal.coverage(1),
       classes: this.#base.tree.size,
       model: this.#forward !== undefined,
       hedge: this.#hedge.overall(),
@@ -214,15 +229,7 @@ class Learned implements LearnedEstimator {
       components: componentsOf(entry.mixture),
       experts: expertsOf(entry.mixture, this.#experts),
       features:
-        this.#forward === undefined
-          ? []
-          : featuresOf(
-              entry.mixture,
-              this.#experts,
-              [records, this.#agesOf(taskClass)],
-              this.#forward,
-              this.#row
-            ),
+        this.#forward === undefined ? [] : featuresOf(entry.mixture, this.#experts, this.#forward, this.#row),
       drifting: this.#drift.isDrifting(taskClass.key)
     }
   }
@@ -294,12 +301,9 @@ class Learned implements LearnedEstimator {
       tenant: taskClass.tenant,
       errorLn: ln - median,
       share,
-      below90: share <= this.#conformal.level(taskClass.tenant, 0.9),
-      below99: share <= this.#conformal.level(taskClass.tenant, 0.99),
       logScore: Math.log(Math.max(LEAST_LIKELIHOOD, windowMass(snapshot.masses, ln))),
       statisticsLogScore: Math.log(Math.max(LEAST_LIKELIHOOD, likelihood[CHAIN] ?? 0))
     })
-    this.#conformal.observe(taskClass.tenant, share)
   }
 
   #teachExperts(taskClass: ClassOfCells, task: TaskView, ln: number): void {

@@ -1,4 +1,4 @@
-/** How good the predictions have been lately: error, coverage, and where outcomes stood in their predicted distributions. */
+/** How good the predictions have been lately: error, and where outcomes stood in their predicted distributions. */
 
 /** Outcomes that the rolling figures look back on, roughly. */
 const MEMORY = 2000
@@ -10,8 +10,6 @@ export interface Scores {
   readonly outcomes: number
   /** Mean |ln(run time ÷ predicted median)|. */
   readonly maeLn: number
-  readonly coverage90: number
-  readonly coverage99: number
   /** Mean log score of the mixture and of the class statistics; higher is better. */
   readonly logScore: number
   readonly statisticsLogScore: number
@@ -21,8 +19,6 @@ export class Scorekeeper {
   readonly #pit = new Map<string, number[]>()
   #outcomes = 0
   #maeLn = 0
-  #coverage90 = 0
-  #coverage99 = 0
   #logScore = 0
   #statisticsLogScore = 0
 
@@ -31,16 +27,12 @@ export class Scorekeeper {
     readonly tenant: string
     readonly errorLn: number
     readonly share: number
-    readonly below90: boolean
-    readonly below99: boolean
     readonly logScore: number
     readonly statisticsLogScore: number
   }): void {
     this.#outcomes++
     const step = 1 / Math.min(this.#outcomes, MEMORY)
     this.#maeLn += step * (Math.abs(outcome.errorLn) - this.#maeLn)
-    this.#coverage90 += step * ((outcome.below90 ? 1 : 0) - this.#coverage90)
-    this.#coverage99 += step * ((outcome.below99 ? 1 : 0) - this.#coverage99)
     this.#logScore += step * (outcome.logScore - this.#logScore)
     this.#statisticsLogScore += step * (outcome.statisticsLogScore - this.#statisticsLogScore)
     let histogram = this.#pit.get(outcome.tenant)
@@ -57,8 +49,6 @@ export class Scorekeeper {
     return {
       outcomes: this.#outcomes,
       maeLn: this.#maeLn,
-      coverage90: this.#coverage90,
-      coverage99: this.#coverage99,
       logScore: this.#logScore,
       statisticsLogScore: this.#statisticsLogScore
     }
