@@ -5,7 +5,7 @@
  * events, gives it the time, and decides when a forecast is worth making (`refresh`).
  *
  * 1. Answers about one task cost a few microseconds: they read the last forecast.
- * 2. `refresh` reads the state in its first step alone; the steps after it read only what that one copied.
+ * 2. `refresh` reads what changes in its first step alone; the steps after it read specs, which never do.
  * 3. Everything here is advice: nothing of it is replicated, and a wrong estimator makes it wrong, never dangerous.
  */
 import { formatTaskId } from '../../base/ids.ts'

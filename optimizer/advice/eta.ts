@@ -17,7 +17,7 @@ import type { Estimator } from '../estimate.ts'
 import { drawMs, drawRemainingMs } from './durations.ts'
 import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
-import { readProblem } from './problem.ts'
+import { readInSteps } from './problem.ts'
 import type { ForecastSource, Problem, Rank } from './problem.ts'
 
 /** Points of state time in milliseconds. */
@@ -54,12 +54,12 @@ const DRAWS = 39
 /** Attempts of one task that a future knows, however often it may be tried. */
 const MOST_ATTEMPTS = 3
 
-/** Makes a forecast in steps of one future each: run it to its end for the result. */
+/** Makes a forecast in steps: first what there is, then one future each. Run it to its end for the result. */
 export function* forecastInSteps(
   source: ForecastSource,
   { estimator, rank, seed, draws = DRAWS }: ForecastOptions
 ): Generator<undefined, Forecast, undefined> {
-  const problem = readProblem(source, estimator, rank)
+  const problem = yield* readInSteps(source, estimator, rank)
   const rng = createRng(seed)
   const size = problem.ids.length * draws
   const futures: Futures = {

@@ -85,8 +85,18 @@ const MOST_TASKS = 5_000
 /** Pairs of class and node that are told apart; the nodes are taken to be alike for classes beyond. */
 const MOST_FACTORS = 20_000
 
-/** Reads the present. Asks the estimator once for each class, and once for each class and node. */
-export function readProblem(source: ForecastSource, estimator: Estimator, rank: Rank): Problem {
+/** Tasks whose predictions are read in one step. */
+const STEP_TASKS = 100
+
+/**
+ * Reads the present in steps. What changes (what runs and waits, what is free) is read in the first; those after it read specs,
+ * which never change, and ask the estimator, once for each class and once for each class and node.
+ */
+export function readInSteps(
+  source: ForecastSource,
+  estimator: Estimator,
+  rank: Rank
+): Generator<undefined, Problem, undefined> {
   return new Reader(source, estimator, rank).read()
 }
 
@@ -124,32 +134,42 @@ class Reader {
     this.#names.push(...limited)
   }
 
-  read(): Problem {
-    const { now, nodes } = this.#source
-    const running: Problem['running'][number][] = []
-    for (const { task, node, since } of this.#source.running) {
-      const number = this.#nodeNumber.get(node)
-      // A node that takes no more work still runs what it has; its capacity does not matter then.
-      running.push({
-        index: this.#add(task),
-        node: number ?? nodes.length,
-        elapsedMs: Math.max(0, now - since)
-      })
+  *read(): Generator<undefined, Problem, undefined> {
+    const { now } = this.#source
+    const nodes = this.#nodes()
+    const running = [...this.#source.running]
+    const { waits, truncated } = this.#waits()
+    let left = STEP_TASKS
+    for (const { task } of [...running, ...waits]) {
+      this.#add(task)
+      if (--left > 0) continue
+      left = STEP_TASKS
+      yield
     }
-    const waits: WaitingTask[] = []
-    let truncated = false
-    for (const waiting of this.#source.waiting) {
-      if (waits.length === MOST_TASKS) {
-        truncated = true
-        break
-      }
-      waits.push(waiting)
-      this.#add(waiting.task)
-    }
-    return { ...this.#nodes(), ...this.#tasksOf(running, waits), now, truncated }
+    return { ...nodes, ...this.#tasksOf(this.#running(running), waits), now, truncated }
   }
 
-  #add(task: TaskView): number {
+  /** By index: they are added first. */
+  #running(running: readonly RunningTask[]): Problem['running'] {
+    const { now, nodes } = this.#source
+    return running.map(({ node, since }, index) => ({
+      index,
+      // A node that takes no more work still runs what it has; its capacity does not matter then.
+      node: this.#nodeNumber.get(node) ?? nodes.length,
+      elapsedMs: Math.max(0, now - since)
+    }))
+  }
+
+  #waits(): { waits: WaitingTask[]; truncated: boolean } {
+    const waits: WaitingTask[] = []
+    for (const waiting of this.#source.waiting) {
+      if (waits.length === MOST_TASKS) return { waits, truncated: true }
+      waits.push(waiting)
+    }
+    return { waits, truncated: false }
+  }
+
+  #add(task: TaskView): void {
     const index = this.#tasks.length
     this.#tasks.push(task)
     // A task that runs twice (a copy) is judged by the attempt that was named first; the other holds its slot.
@@ -158,7 +178,6 @@ class Reader {
     this.#tableOf.push(number)
     this.#rank.push(this.#rankOf(task, medianMs))
     this.#shapeOf.push(this.#shapeNumber(task))
-    return index
   }
 
   #tableOfClass(task: TaskView): ClassTable {
