@@ -4,6 +4,7 @@
  */
 import { easy } from '../../optimizer/policies/easy.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
+import { learnedPolicy } from '../../optimizer/policies/learned/index.ts'
 import { shortestFirst } from '../../optimizer/policies/shortest-first.ts'
 import { tenantFair } from '../../optimizer/policies/tenant-fair.ts'
 import { policyFactory } from '../../scheduler/policies/index.ts'
@@ -31,8 +32,7 @@ export const OFFERED_POLICIES: readonly OfferedPolicy[] = [
     name: 'learned',
     about:
       'priority, then least predicted work left, on the node that finishes it first; old tasks are not starved',
-    factory: (estimator, learns) => () =>
-      shortestFirst({ name: 'learned', estimator: learns ? estimator : deaf(estimator), live: true })
+    factory: (estimator, learns) => learnedPolicy(estimator, { learns })
   },
   {
     name: 'tenant-fair',

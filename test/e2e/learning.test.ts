@@ -1,0 +1,153 @@
+/** Learning in a cluster of processes: a model is trained, published and served, outlives its leader, and a bad one does not last. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createRng } from '../../base/prng.ts'
+import { createClient, type Client } from '../../client/index.ts'
+import { LocalCluster } from '../../node/dev/local-cluster.ts'
+import { startNode, type RunningNode } from '../../node/wiring/start-node.ts'
+import { HAZARDS_AT, initialWeights, LAYERS } from '../../optimizer/estimator/model.ts'
+import { GATE_COUNT } from '../../optimizer/estimator/rows.ts'
+import { encodeModel } from '../../optimizer/estimator/weights.ts'
+import { LAN_TIMING } from '../../runtime/config.ts'
+import { until } from './support.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'dtss-learning-'))
+const noise: string[] = []
+const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+let cluster: LocalCluster
+
+const urls = (): string[] => cluster.nodes.map(({ url }) => url)
+const client = (): Client => createClient({ urls: urls(), retries: 20, timeoutMs: 5_000 })
+const clientsOfAll = (): Client[] => urls().map((url) => createClient({ url, retries: 20 }))
+
+/** Runs tasks of three classes, a few at a time, until the condition holds. */
+async function workUntil<T>(what: string, condition: () => Promise<T | undefined>): Promise<T> {
+  return await until(what, async () => {
+    const found = await condition()
+    if (found !== undefined) return found
+    const tasks = Array.from({ length: 48 }, (_, index) => ({
+      name: ['quick', 'quick', 'slow'][index % 3] ?? '',
+      command: index % 3 === 2 ? 'sleep 0.05' : 'true'
+    }))
+    const { ids } = await client().submitMany(tasks)
+    await Promise.all(ids.map((id) => client().wait(id)))
+    return undefined
+  })
+}
+
+const stateOf = async (version: number): Promise<string | undefined> =>
+  (await client().models()).find((model) => model.version === version)?.state
+
+/** Waits until every node says that this model (or none) serves. */
+async function allServe(version: number | undefined): Promise<void> {
+  await until(`all nodes serve model ${version ?? 'none'}`, async () => {
+    const statuses = await Promise.all(clientsOfAll().map((each) => each.modelStatus()))
+    return statuses.every(({ serving }) => serving?.version === version)
+  })
+}
+
+beforeAll(async () => {
+  cluster = await LocalCluster.start({
+    nodes: 3,
+    timing: 'lan',
+    slots: 8,
+    dataFolder: join(folder, 'cluster'),
+    logLevel: 'error',
+    args: ['--train-after', '64', '--train-cpu', '1'],
+    onLog: (node, line) => noise.push(`node ${node}: ${line}`)
+  })
+  await until('three voters are open', async () => {
+    const nodes = await client().nodes()
+    return nodes.filter(({ open, role }) => open && /voter|leader/.test(role)).length === 3
+  })
+})
+afterAll(async () => {
+  await cluster.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('a model that the leader trained and its policy outlive the leader', async () => {
+  const { version } = await workUntil('a model is published', async () => (await client().models())[0])
+  await client().setModelMode('frozen')
+  if ((await stateOf(version)) !== 'serving') await client().promoteModel(version)
+  await client().setPolicy('learned')
+  await allServe(version)
+  const leader = (await client().cluster()).leader?.id
+  const index = cluster.nodes.findIndex(({ id }) => id === leader)
+  expect(await clientsOfAll()[index]!.modelStatus()).toMatchObject({ leading: true, mode: 'frozen' })
+
+  await cluster.signal(index, 'SIGKILL')
+  const heir = await until('another node leads', async () => {
+    const found = (await client().cluster()).leader?.id
+    return found === leader ? undefined : found
+  })
+  await client().wait((await client().submit({ command: 'true' })).id)
+  const after = clientsOfAll()[cluster.nodes.findIndex(({ id }) => id === heir)]!
+  expect(await after.modelStatus()).toMatchObject({ leading: true, mode: 'frozen', serving: { version } })
+  expect(await after.policy()).toMatchObject({ current: 'learned', running: 'learned', fallbacks: 0 })
+  await cluster.restart(index)
+  await allServe(version)
+  expect(noise).toEqual([])
+})
+
+test('poisoned models do not serve for long, and the cluster works on', async () => {
+  await client().setModelMode('auto')
+  const before = (await client().modelStatus()).serving?.version
+  const insider = await joinCluster()
+  try {
+    await until('the insider is a member', () => insider.runtime.open)
+    const publish = async (weights: Uint8Array): Promise<number> => {
+      const value = await insider.runtime.propose(
+        { type: 'publish-model', weights, trainedOn: 1, evaluation: new Uint8Array(0) },
+        10_000
+      )
+      return value.type === 'model' ? value.version : 0
+    }
+    const damaged = await publish(certainOfDays().fill(0xff, 2_000, 2_004))
+    await until('the model that does not decode is out', async () => (await stateOf(damaged)) === 'rejected')
+    expect((await client().modelStatus()).serving?.version).toBe(before)
+
+    const wrong = await publish(certainOfDays())
+    await client().promoteModel(wrong)
+    await allServe(wrong)
+    await workUntil('the model that is wrong is taken back', async () =>
+      (await stateOf(wrong)) === 'rolled-back' ? true : undefined
+    )
+    const reasons = (await client().models()).map(({ version, reason }) => [version, reason] as const)
+    expect(new Map(reasons).get(wrong)).toContain('regret')
+    await until('another model serves, or none', async () => {
+      const statuses = await Promise.all(clientsOfAll().map((each) => each.modelStatus()))
+      return statuses.every(({ serving }) => serving?.version !== wrong)
+    })
+  } finally {
+    await insider.stop()
+  }
+})
+
+/** A model that is certain that everything takes longer than a month. */
+function certainOfDays(): Uint8Array {
+  const weights = initialWeights(createRng(1))
+  // The biases of the head come last; its matrix begins as zeros.
+  const biases = weights.subarray(weights.length - LAYERS[2][1])
+  biases.fill(0)
+  biases[GATE_COUNT - 1] = 30
+  biases.fill(-30, HAZARDS_AT)
+  return encodeModel(weights)
+}
+
+/** A member that runs in this process, so that it can propose what no user may. */
+async function joinCluster(): Promise<RunningNode> {
+  return await startNode({
+    dataFolder: join(folder, 'insider'),
+    join: cluster.nodes[0]!.addresses,
+    ...{ httpHost: '127.0.0.1', httpPort: 0, peerHost: '127.0.0.1', peerPort: 0 },
+    ...{ slots: 1, executors: [], zone: '', labels: {}, resources: {} },
+    timing: LAN_TIMING,
+    learning: { trains: false },
+    version: 'test',
+    logger: QUIET,
+    onFatal: (error) => noise.push(error.message)
+  })
+}
