@@ -20,15 +20,15 @@ export function whyEnded(row: HistoryRow, policy: string): Why {
   }
 }
 
-/** Of a task that has not. `explanation` undefined: it is ending. */
+/** Of a task that has not. `explanation` undefined: it is ending; `outlook` and `detail` undefined: not known. */
 export function whyLive(
   task: Task,
   explanation: Explanation | undefined,
-  outlook: TaskOutlook,
-  detail: PredictionDetail,
+  outlook: TaskOutlook | undefined,
+  detail: PredictionDetail | undefined,
   policy: string
 ): Why {
-  const { predicted, eta, alarms } = outlook
+  const { predicted, eta, alarms = [] } = outlook ?? {}
   const nodes = nodesOf(explanation, detail)
   return {
     id: formatTaskId(task.id),
@@ -40,11 +40,17 @@ export function whyLive(
     policy,
     ...(nodes.length === 0 ? {} : { nodes }),
     ...(predicted === undefined ? {} : { predicted }),
-    quantiles: [...detail.quantiles],
-    experts: [...detail.experts],
-    contributions: [...detail.contributions],
+    ...(detail === undefined ? {} : figuresOf(detail)),
     ...(eta === undefined ? {} : { eta }),
     alarms: [...alarms]
+  }
+}
+
+function figuresOf(detail: PredictionDetail): Pick<Why, 'quantiles' | 'experts' | 'contributions'> {
+  return {
+    quantiles: [...detail.quantiles],
+    experts: [...detail.experts],
+    contributions: [...detail.contributions]
   }
 }
 
@@ -71,8 +77,11 @@ function copyOf(copy: Placement | undefined): string {
   return copy === undefined ? '' : `, and a copy of it (attempt ${copy.attempt}) on node ${copy.node}`
 }
 
-function nodesOf(explanation: Explanation | undefined, detail: PredictionDetail): NonNullable<Why['nodes']> {
-  const medians = new Map(detail.nodes.map(({ node, medianMs }) => [node, medianMs]))
+function nodesOf(
+  explanation: Explanation | undefined,
+  detail: PredictionDetail | undefined
+): NonNullable<Why['nodes']> {
+  const medians = new Map(detail?.nodes.map(({ node, medianMs }) => [node, medianMs]))
   const withMedian = (node: NodeId, verdict: string): NonNullable<Why['nodes']>[number] => {
     const medianMs = medians.get(node)
     return { node, verdict, ...(medianMs === undefined ? {} : { medianMs }) }

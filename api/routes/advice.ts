@@ -8,10 +8,12 @@ import {
 } from '../../base/wire/forecast.ts'
 import type { AlarmList, GroupView, SuggestionList, Why } from '../../base/wire/forecast.ts'
 import { groupViewOf, groupMembers } from '../groups.ts'
-import { knownRecord, settle, taskIdOf } from '../context.ts'
+import { knownRecord, outlookOf, settle, taskIdOf } from '../context.ts'
 import type { ReadQuery, RouteContext } from '../context.ts'
+import type { PredictionDetail } from '../ports.ts'
 import { readQuery, replies, suggestionQuery, taskParams } from '../schemas.ts'
 import type { TaskParams } from '../schemas.ts'
+import type { Task } from '../../scheduler/types.ts'
 import { whyEnded, whyLive } from '../why.ts'
 
 interface TaskRead {
@@ -64,7 +66,8 @@ function listRoutes(app: FastifyInstance, { port }: RouteContext): void {
   )
 }
 
-function whyRoute(app: FastifyInstance, { port }: RouteContext): void {
+function whyRoute(app: FastifyInstance, context: RouteContext): void {
+  const { port } = context
   app.get<TaskRead>(
     '/v1/tasks/:id/why',
     {
@@ -79,23 +82,35 @@ function whyRoute(app: FastifyInstance, { port }: RouteContext): void {
         response: replies(200, 'the explanation', WhySchema)
       }
     },
-    async ({ params, query }): Promise<Why> => {
+    async ({ params, query, id: requestId }): Promise<Why> => {
       const id = taskIdOf(params.id)
       await settle(port, query)
       const record = knownRecord(await port.task(id), params.id)
       const { optimizer } = port
       const policy = optimizer.policy().current
       if (record.kind === 'ended') return whyEnded(record.row, policy)
-      const outlook = await optimizer.outlook(record.task)
+      const outlook = await outlookOf(context, record.task, requestId)
       const explanation = port.explain(id)
       if (explanation === undefined) {
         // It ended while the outlook was made.
         const now = knownRecord(await port.task(id), params.id)
         if (now.kind === 'ended') return whyEnded(now.row, policy)
       }
-      return whyLive(record.task, explanation, outlook, optimizer.explain(record.task), policy)
+      const detail = detailOf(context, record.task, requestId)
+      return whyLive(record.task, explanation, outlook, detail, policy)
     }
   )
+}
+
+/** Like an outlook, it is left out when it fails: why a task waits is worth knowing without. */
+function detailOf({ port, log }: RouteContext, task: Task, requestId: string): PredictionDetail | undefined {
+  try {
+    return port.optimizer.explain(task)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    log.error({ requestId, error: { message } }, 'a task was explained without its prediction')
+    return undefined
+  }
 }
 
 function groupRoute(app: FastifyInstance, { port }: RouteContext): void {

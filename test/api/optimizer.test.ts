@@ -157,6 +157,16 @@ test('why says where a task is, who could run it, and what its prediction is mad
   })
 })
 
+test('why a task waits is told although its prediction fails', async () => {
+  await submit({ command: 'x' })
+  server.node.optimizer.failNext = new Error('no such class')
+  server.node.optimizer.failDetail = new Error('no such class either')
+  const { status, json } = await call('GET', '/v1/tasks/t-1/why')
+  expect([status, json['reason'], json['nodes']]).toEqual([200, 'in-line', [{ node: 1, verdict: 'fits' }]])
+  expect(json).not.toHaveProperty('quantiles')
+  expect(server.logged.length).toBe(2)
+})
+
 test('a group counts its tasks, measures its progress in time, and has an ETA until it is done', async () => {
   await submit({ command: 'other' })
   await submit([

@@ -33,6 +33,8 @@ export class FakeOptimizer implements OptimizerPort {
   readonly comparisons: ComparisonRequest[] = []
   /** Thrown by the next outlook. */
   failNext: Error | undefined
+  /** Thrown by explanations. */
+  failDetail: Error | undefined
 
   policy = (): PolicyView => ({
     current: this.current,
@@ -159,15 +161,18 @@ export class FakeOptimizer implements OptimizerPort {
 
   expectedMs = (): number => 20
 
-  explain = (): PredictionDetail => ({
-    quantiles: [
-      { q: 0.5, ms: 2000 },
-      { q: 0.9, ms: 5000 }
-    ],
-    experts: [{ name: 'statistics', weight: 1, medianMs: 2000 }],
-    contributions: [{ feature: 'name', factor: 1.4 }],
-    nodes: [{ node: nodeId(1), medianMs: 1900 }]
-  })
+  explain = (): PredictionDetail => {
+    if (this.failDetail !== undefined) throw this.failDetail
+    return {
+      quantiles: [
+        { q: 0.5, ms: 2000 },
+        { q: 0.9, ms: 5000 }
+      ],
+      experts: [{ name: 'statistics', weight: 1, medianMs: 2000 }],
+      contributions: [{ feature: 'name', factor: 1.4 }],
+      nodes: [{ node: nodeId(1), medianMs: 1900 }]
+    }
+  }
 
   alarms = (): Promise<Alarm[]> =>
     Promise.resolve([{ kind: 'model', message: 'model 3 was rejected: not a number', since: AT }])
