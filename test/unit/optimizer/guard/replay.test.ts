@@ -52,13 +52,13 @@ test('node speeds are found whatever classes ran where, and unknown nodes have n
 test('a task takes on another node what it took, by the speeds of the two', () => {
   const tasks = [finished(1, { node: nodeId(1), runMs: 1_000 })]
   const speeds = new Map([
-    [nodeId(1), 1],
+    [nodeId(1), 2],
     [nodeId(2), 4]
   ])
   const replay = createReplay(tasks, [nodeFacts(2)], speeds)!
   const { workload, cluster, model } = replay
   const result = simulate(workload, cluster, fifo.make(createRng(1)), { model: model() })
-  expect([...result.finishedAt]).toEqual([250])
+  expect([...result.finishedAt]).toEqual([500])
 })
 
 test('needs within the stretch are waited for, older ones are met from the start', () => {
