@@ -1,0 +1,100 @@
+import { beforeEach, expect, test } from 'vitest'
+import { taskId } from '../../../../base/ids.ts'
+import { timestampMs } from '../../../../base/units.ts'
+import { createAdvice } from '../../../../node/advice/advice.ts'
+import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { knowing, logNormal } from '../../../helpers/forecasts.ts'
+import { Machine, START, needs, spec } from '../../../helpers/scheduler.ts'
+
+let elapsedMs = 0
+let steps = 0
+beforeEach(() => {
+  elapsedMs = 0
+  steps = 0
+})
+
+/** Each step of a forecast takes `stepMs`; turns pass at once. */
+function setUp(stepMs = 1) {
+  const machine = new Machine().withNodes(1, { slots: 1 })
+  machine.submit([spec(), spec({ needs: needs(1) })])
+  const estimator = knowing(() => logNormal(1000, 0.1))
+  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'model 3', seed: 1 })
+  const advice = createAdvice({
+    advisor,
+    state: machine.state,
+    now: () => START,
+    elapsed: () => {
+      elapsedMs += stepMs / 2
+      return elapsedMs
+    },
+    soon: (callback) => {
+      steps++
+      queueMicrotask(callback)
+    },
+    ownAlarms: () => [{ kind: 'model', message: 'model 2 was rolled back' }]
+  })
+  return { machine, advisor, advice }
+}
+
+test('a task and its group are forecast when somebody asks, in many steps', async () => {
+  const { machine, advice, advisor } = setUp()
+  expect(advisor.forecastAt).toBeUndefined()
+  const outlook = await advice.outlook(machine.task(2)!)
+  expect(outlook.predicted?.by).toBe('model 3')
+  expect(outlook.eta?.finishAt.p50At).toBeGreaterThan(START + 1500)
+  const group = await advice.groupOutlook(taskId(1))
+  expect(group.eta?.finishAt).toEqual(outlook.eta?.finishAt)
+  expect(steps).toBeGreaterThan(30)
+})
+
+test('who asks again soon gets the forecast that is there, and those who ask at once share one', async () => {
+  const { machine, advice } = setUp()
+  await Promise.all([
+    advice.outlook(machine.task(1)!),
+    advice.outlook(machine.task(2)!),
+    advice.groupOutlook(taskId(1))
+  ])
+  const made = steps
+  await advice.outlook(machine.task(1)!)
+  expect(steps).toBe(made)
+  elapsedMs += 60_000
+  await advice.outlook(machine.task(1)!)
+  expect(steps).toBe(2 * made)
+})
+
+test('a forecast that was expensive is not made again for twenty times as long', async () => {
+  const { machine, advice } = setUp(100)
+  await advice.outlook(machine.task(1)!)
+  const made = steps
+  elapsedMs += 20 * made * 50 - 5000
+  await advice.outlook(machine.task(1)!)
+  expect(steps).toBe(made)
+  elapsedMs += 10_000
+  await advice.outlook(machine.task(1)!)
+  expect(steps).toBeGreaterThan(made)
+})
+
+test('alarms cost no forecast as long as nobody has a deadline', async () => {
+  const { machine, advice } = setUp()
+  expect(await advice.alarms()).toEqual([{ kind: 'model', message: 'model 2 was rolled back' }])
+  expect(steps).toBe(0)
+  machine.submit([spec({ deadlineAt: timestampMs(START + 1500) })])
+  const alarms = await advice.alarms()
+  expect(alarms.map(({ kind, id }) => [kind, id])).toEqual([
+    ['model', undefined],
+    ['deadline', 't-3']
+  ])
+  expect((await advice.groupOutlook(taskId(3))).alarms).toHaveLength(1)
+  expect((await advice.groupOutlook(taskId(1))).alarms).toEqual([])
+})
+
+test('a forecast that fails is told to who waits for it, and the next one is made anew', async () => {
+  const { machine, advice, advisor } = setUp()
+  const refresh = advisor.refresh.bind(advisor)
+  advisor.refresh = () => {
+    throw new Error('no such class')
+  }
+  await expect(advice.outlook(machine.task(1)!)).rejects.toThrow('no such class')
+  advisor.refresh = refresh
+  expect((await advice.outlook(machine.task(1)!)).eta).toBeDefined()
+})
