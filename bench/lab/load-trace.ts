@@ -17,6 +17,8 @@ import { workflowTrace } from '../../optimizer/lab/wfinstances-trace.ts'
 export interface LoadOptions {
   /** Jobs, workflows or tasks taken from the beginning. */
   readonly limit?: number | undefined
+  /** SWF: overlapping parts of the log, of `limit` jobs each, instead of its beginning. */
+  readonly windows?: number | undefined
   /** Nodes of the simulated cluster, where the format leaves that open. */
   readonly nodes?: number | undefined
   /** TPC-H: jobs that arrive, and the mean gap between them in seconds. */
@@ -33,11 +35,17 @@ export function loadTrace(path: string, options: LoadOptions): Trace {
   if (statSync(path).isDirectory()) return openb(join(path, 'openb_pods.csv'), options)
   const name = basename(path).replace(/\.gz$/, '')
   if (name.endsWith('.swf')) {
-    return swfTrace(name.replace(/\.swf$/, ''), parseSwf(lines(path), path, options.limit))
+    return swf(path, name.replace(/\.swf$/, ''), options)
   }
+  if (options.windows !== undefined) throw unreadable(path, '--windows', 'an SWF log (.swf) for it')
   if (name.endsWith('.csv')) return openb(path, options)
   if (name.endsWith('.jsonl')) return jsonl(path, name.replace(/\.jsonl$/, ''), options)
   throw unreadable(path, basename(path), 'a name that ends in .swf, .jsonl, .csv (or these with .gz)')
+}
+
+function swf(path: string, name: string, { limit, windows }: LoadOptions): Trace {
+  if (windows === undefined) return swfTrace(name, parseSwf(lines(path), path, limit))
+  return swfTrace(name, parseSwf(lines(path), path), { count: windows, jobs: limit })
 }
 
 function jsonl(path: string, name: string, options: LoadOptions): Trace {

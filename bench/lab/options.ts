@@ -8,6 +8,7 @@ export interface LabOptions {
   readonly policies: readonly string[] | undefined
   readonly seeds: number | undefined
   readonly limit: number | undefined
+  readonly windows: number | undefined
   readonly nodes: number | undefined
   readonly jobs: number | undefined
   readonly gapS: number | undefined
@@ -28,6 +29,7 @@ npm run bench -- policies --trace PATH [options]
   --policies A,B   names from --list (default: those that suit the trace)
   --seeds K        repetitions with other luck (default: by trace)
   --limit N        only the first N jobs, workflows or tasks
+  --windows N      SWF: N overlapping parts of the log (of --limit jobs each), each a run
   --nodes K        nodes of the cluster: workflows (default 8), TPC-H executors (50), synthetic (16)
   --jobs N         TPC-H: jobs that arrive (default 200)
   --gap S          TPC-H: mean seconds between arrivals (default 25)
@@ -45,6 +47,7 @@ const OPTIONS = {
   policies: { type: 'string' },
   seeds: { type: 'string' },
   limit: { type: 'string' },
+  windows: { type: 'string' },
   nodes: { type: 'string' },
   jobs: { type: 'string' },
   gap: { type: 'string' },
@@ -61,7 +64,7 @@ const LARGEST_LOAD = 2
 /** Parses the arguments after `policies`. */
 export function parseLabOptions(argv: readonly string[]): LabOptions {
   const values = parse(argv)
-  const whole = (option: 'seeds' | 'limit' | 'nodes' | 'jobs'): number | undefined =>
+  const whole = (option: 'seeds' | 'limit' | 'windows' | 'nodes' | 'jobs'): number | undefined =>
     number(option, values[option], 'a whole number ≥ 1', (value) => Number.isSafeInteger(value) && value >= 1)
   const idle = values.list === true || values.help === true
   if (values.trace === undefined && !idle) throw wrong('trace', 'nothing', 'a path or "synthetic"')
@@ -78,6 +81,7 @@ export function parseLabOptions(argv: readonly string[]): LabOptions {
     policies,
     seeds: whole('seeds'),
     limit: whole('limit'),
+    windows: whole('windows'),
     nodes: whole('nodes'),
     jobs: whole('jobs'),
     gapS: number('gap', values.gap, 'seconds > 0', (seconds) => seconds > 0),

@@ -6,7 +6,7 @@
  * 3. Headline: the gap closed, (base − X) ÷ (base − clairvoyant run of X), by mean JCT (by makespan for single DAGs);
  *    base is `fifo-fit`.
  * 4. Intervals: see `statistics.ts`; with fewer than five measurements (seeds × instances) neighbouring units are
- *    resampled instead.
+ *    resampled instead. Differences from the base carry p-values adjusted for the number of policies (Holm).
  */
 import { createRng } from '../../base/prng.ts'
 import type { Rng } from '../../base/prng.ts'
@@ -15,8 +15,8 @@ import type { SimResult } from '../sim/types.ts'
 import type { PolicyEntry } from './catalog.ts'
 import { mean, metricsOf, outcomes, quantileSorted } from './metrics.ts'
 import type { Outcomes, RunMetrics } from './metrics.ts'
-import { blockLength, bootstrap, pairedDifference } from './statistics.ts'
-import type { Interval, PairedDifference } from './statistics.ts'
+import { blockLength, bootstrap, holm, pairedDifference } from './statistics.ts'
+import type { Interval, PairedTest } from './statistics.ts'
 import type { Instance, Trace } from './trace.ts'
 
 export interface ProtocolOptions {
@@ -63,7 +63,9 @@ export interface PolicyReport extends RunMetrics {
     readonly gapClosed: Interval | undefined
   }
   /** Against the base policy, by mean JCT (makespan for single DAGs). */
-  readonly againstBase: PairedDifference | undefined
+  readonly againstBase: PairedTest | undefined
+  /** The p-value of `againstBase`, adjusted for all policies of the report; undefined for the base itself. */
+  readonly holmP: number | undefined
   readonly coldStart: { readonly meanJctS: number; readonly boundedSlowdown: number }
   /** The figures without the cold start. */
   readonly warm: { readonly meanJctS: number; readonly boundedSlowdown: number }
@@ -118,8 +120,16 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
     load: mean(loads),
     seeds,
     base: BASE_POLICY,
-    policies: options.policies.map((entry) => reportOf(entry, series, trace.family === 'one-dag'))
+    policies: adjusted(options.policies.map((entry) => reportOf(entry, series, trace.family === 'one-dag')))
   }
+}
+
+/** Adjusts p-values for the number of policies that were compared with the base. */
+function adjusted(reports: readonly Omit<PolicyReport, 'holmP'>[]): PolicyReport[] {
+  const compared = reports.filter(({ policy, againstBase }) => policy !== BASE_POLICY && againstBase)
+  const pValues = holm(compared.map(({ againstBase }) => againstBase?.p ?? 1))
+  const byPolicy = new Map(compared.map(({ policy }, index) => [policy, pValues[index]]))
+  return reports.map((report) => ({ ...report, holmP: byPolicy.get(report.policy) }))
 }
 
 function runOnce(
@@ -188,7 +198,7 @@ function reportOf(
   entry: PolicyEntry,
   series: ReadonlyMap<string, Series>,
   byMakespan: boolean
-): PolicyReport {
+): Omit<PolicyReport, 'holmP'> {
   const own = series.get(entry.name)
   const base = series.get(BASE_POLICY)
   const bound = entry.clairvoyant === undefined ? undefined : series.get(entry.clairvoyant)

@@ -34,7 +34,15 @@ export function bootstrap(
   statistic: (indexes: Int32Array) => number,
   options: BootstrapOptions = {}
 ): Interval {
-  const { rounds = ROUNDS, confidence = CONFIDENCE, seed = 1, block = 1 } = options
+  return intervalOf(resampled(count, statistic, options), options)
+}
+
+/** The statistic's values over all rounds, sorted. */
+function resampled(
+  count: number,
+  statistic: (indexes: Int32Array) => number,
+  { rounds = ROUNDS, seed = 1, block = 1 }: BootstrapOptions
+): Float64Array {
   const rng = createRng(seed)
   const indexes = new Int32Array(count)
   const values = new Float64Array(rounds)
@@ -42,9 +50,12 @@ export function bootstrap(
     resample(indexes, Math.max(1, Math.min(block, count)), rng)
     values[round] = statistic(indexes)
   }
-  values.sort()
+  return values.sort()
+}
+
+function intervalOf(sorted: Float64Array, { confidence = CONFIDENCE }: BootstrapOptions): Interval {
   const tail = (1 - confidence) / 2
-  return { low: quantileSorted(values, tail), high: quantileSorted(values, 1 - tail) }
+  return { low: quantileSorted(sorted, tail), high: quantileSorted(sorted, 1 - tail) }
 }
 
 /** A 95 % interval of the mean. */
@@ -68,12 +79,17 @@ export interface PairedDifference extends Interval {
   readonly relativeInterval: Interval
 }
 
+export interface PairedTest extends PairedDifference {
+  /** Two-sided bootstrap p-value of "no change", in (0, 1]; never below 2 ÷ (rounds + 1). */
+  readonly p: number
+}
+
 /** What the challenger changes, pair by pair. Both have one value for each unit or seed, in the same order. */
 export function pairedDifference(
   incumbent: ArrayLike<number>,
   challenger: ArrayLike<number>,
   options: BootstrapOptions = {}
-): PairedDifference {
+): PairedTest {
   const count = Math.min(incumbent.length, challenger.length)
   const differences = Float64Array.from(
     { length: count },
@@ -89,12 +105,40 @@ export function pairedDifference(
     return base === 0 ? 0 : change / base
   }
   const base = mean(incumbent)
+  const relatives = resampled(count, relativeOf, options)
   return {
     difference: mean(differences),
     relative: base === 0 ? 0 : mean(differences) / base,
     ...meanInterval(differences, options),
-    relativeInterval: bootstrap(count, relativeOf, options)
+    relativeInterval: intervalOf(relatives, options),
+    p: sidedness(relatives)
   }
+}
+
+/** How easily resampling crosses 0 (Efron & Tibshirani, 1993, §15.4, with one round added to both sides). */
+function sidedness(values: Float64Array): number {
+  let low = 1
+  let high = 1
+  for (const value of values) {
+    if (value <= 0) low++
+    if (value >= 0) high++
+  }
+  return Math.min(1, (2 * Math.min(low, high)) / (values.length + 1))
+}
+
+/**
+ * p-values adjusted for how many were looked at, in the same order (Holm, "A Simple Sequentially Rejective Multiple Test
+ * Procedure", Scandinavian Journal of Statistics 1979): below 0.05 means that not even one of all is likely to be luck.
+ */
+export function holm(pValues: readonly number[]): number[] {
+  const order = pValues.map((p, index) => ({ p, index })).sort((a, b) => a.p - b.p)
+  const adjusted = new Array<number>(pValues.length).fill(1)
+  let least = 0
+  order.forEach(({ p, index }, rank) => {
+    least = Math.max(least, Math.min(1, p * (pValues.length - rank)))
+    adjusted[index] = least
+  })
+  return adjusted
 }
 
 /** Block length for `count` neighbouring units: ∛count, which balances bias and variance (Künsch 1989), in [1, count]. */

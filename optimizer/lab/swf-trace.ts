@@ -5,6 +5,9 @@
  * work ÷ (span × load) processors, rounded, but never fewer than the widest job needs: load is set by capacity, so that the
  * pattern of arrivals stays what it was. Seed 0 is the log itself; further seeds shake it (§D of the method): each
  * gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
+ *
+ * With windows each seed has several instances: overlapping parts of the log at equal distances, each of which learners start
+ * afresh. One log is one draw of luck; windows × shakes are the nearest to several.
  */
 import { AppError } from '../../base/errors.ts'
 import { nodeId, taskId } from '../../base/ids.ts'
@@ -19,8 +22,15 @@ import type { Instance, Trace } from './trace.ts'
 const SLOWDOWN_BOUND_MS = 10_000
 const SHAKE = 0.2
 
-/** The trace of a parsed log. */
-export function swfTrace(name: string, log: SwfLog): Trace {
+/** Parts of a log: the first begins with it, the last ends with it. */
+export interface Windows {
+  readonly count: number
+  /** Jobs in each. Default: so that neighbours overlap by half. */
+  readonly jobs?: number | undefined
+}
+
+/** The trace of a parsed log, whole or in windows. */
+export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 1 }): Trace {
   if (log.jobs.length === 0) {
     throw new AppError('INVALID_REQUEST', `${name}: got no job that ran, expected at least one`)
   }
@@ -31,7 +41,23 @@ export function swfTrace(name: string, log: SwfLog): Trace {
     defaultLoad: log.maxProcs > 0 ? undefined : 0.9,
     loadIsUsed: true,
     defaultSeeds: 1,
-    instances: (seed, load) => [instanceOf(name, log, seed, load)]
+    instances: (seed, load) => instancesOf(name, log, windows, seed, load)
+  }
+}
+
+function* instancesOf(
+  name: string,
+  log: SwfLog,
+  { count, jobs }: Windows,
+  seed: number,
+  load: number | undefined
+): Generator<Instance> {
+  const total = log.jobs.length
+  const length = Math.min(total, jobs ?? Math.ceil((2 * total) / (count + 1)))
+  for (let index = 0; index < count; index++) {
+    const from = count === 1 ? 0 : Math.round((index * (total - length)) / (count - 1))
+    const window = { ...log, jobs: log.jobs.slice(from, from + length) }
+    yield instanceOf(name, window, seed, load)
   }
 }
 

@@ -19,6 +19,7 @@ const HEADERS = [
   'makespan',
   'gap closed',
   'vs base',
+  'p (Holm)',
   'cold JCT',
   'warm JCT',
   'util',
@@ -40,7 +41,8 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
   return [
     `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
     'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals; vs base = paired change of mean JCT (single DAGs: makespan) against ' +
-      report.base,
+      report.base +
+      ', p adjusted for the number of policies',
     '',
     line(HEADERS),
     ...rows.map(line)
@@ -61,6 +63,7 @@ function rowOf(policy: PolicyReport): string[] {
     against === undefined
       ? '–'
       : `${percent(against.relative)} [${percent(against.relativeInterval.low)}, ${percent(against.relativeInterval.high)}]`,
+    policy.holmP === undefined ? '–' : policy.holmP < 0.005 ? '<.005' : policy.holmP.toFixed(3),
     policy.coldStart.meanJctS === 0 ? '–' : figure(policy.coldStart.meanJctS),
     figure(policy.warm.meanJctS),
     policy.utilisation.toFixed(2),
@@ -85,9 +88,10 @@ export function jsonReport(report: TraceReport, provenance: Provenance, calibrat
     seeds: report.seeds,
     ...provenance,
     base: report.base,
-    policies: report.policies.map(({ gapClosed, ...policy }) => ({
+    policies: report.policies.map(({ gapClosed, holmP, ...policy }) => ({
       ...policy,
-      gapClosed: gapClosed ?? null
+      gapClosed: gapClosed ?? null,
+      holmP: holmP ?? null
     })),
     estimator: calibration ?? null
   }

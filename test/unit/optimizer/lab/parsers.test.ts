@@ -64,6 +64,26 @@ test('seed 0 is the log itself; other seeds shake its arrivals and nothing else'
   )
 })
 
+test('windows of a log overlap, the first begins with it and the last ends with it', () => {
+  const jobs = Array.from(
+    { length: 10 },
+    (_, index) => `${index + 1} ${index * 60} 0 ${index + 1} 1 0 0 1 9 0 1 1 1 1 1 1`
+  )
+  const log = parseSwf(jobs, 'log.swf')
+  const runTimes = (count: number, length?: number): number[][] =>
+    [...swfTrace('log', log, { count, jobs: length }).instances(0, 1)].map(({ workload }) =>
+      workload.tasks.map(({ workMs }) => workMs / 1000)
+    )
+  expect(runTimes(3, 4)).toEqual([
+    [1, 2, 3, 4],
+    [4, 5, 6, 7],
+    [7, 8, 9, 10]
+  ])
+  expect(runTimes(3).map((window) => window.length)).toEqual([5, 5, 5])
+  expect(runTimes(1)).toHaveLength(1)
+  expect(runTimes(2, 99)).toHaveLength(2)
+})
+
 test('an SWF log is read up to a limit of jobs', () => {
   expect(parseSwf(SWF, 'log.swf', 1).jobs.map(({ job }) => job)).toEqual([2])
 })

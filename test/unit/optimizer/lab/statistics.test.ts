@@ -5,6 +5,7 @@ import { jain, mean, quantileSorted } from '../../../../optimizer/lab/metrics.ts
 import {
   blockLength,
   bootstrap,
+  holm,
   meanInterval,
   pairedDifference
 } from '../../../../optimizer/lab/statistics.ts'
@@ -81,4 +82,24 @@ test('pairing finds a small change that differences of means would miss', () => 
 
 test('block length is the cube root of the number of units', () => {
   expect([0, 1, 27, 1000].map(blockLength)).toEqual([1, 1, 3, 10])
+})
+
+test('a p-value is small for a change that pairing shows, and large for none', () => {
+  const rng = createRng(8)
+  const incumbent = Array.from({ length: 40 }, () => 100 + 50 * rng.nextFloat())
+  const noise = incumbent.map((value) => value + rng.nextFloat() - 0.5)
+  expect(pairedDifference(incumbent, noise).p).toBeGreaterThan(0.05)
+  expect(
+    pairedDifference(
+      incumbent,
+      noise.map((value) => value - 2)
+    ).p
+  ).toBeLessThan(0.005)
+  expect(pairedDifference(incumbent, incumbent).p).toBe(1)
+})
+
+test('Holm multiplies the smallest p-value by all, the next by one less, and keeps their order', () => {
+  expect(holm([0.01, 0.04, 0.03, 0.005])).toEqual([0.03, 0.06, 0.06, 0.02])
+  expect(holm([0.5, 0.9])).toEqual([1, 1])
+  expect(holm([])).toEqual([])
 })
