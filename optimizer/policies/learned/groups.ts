@@ -1,0 +1,333 @@
+/**
+ * Several DAGs on nodes that are alike: least predicted work left first, each group within a share of the slots that follows from its
+ * predicted speed-up (`parallelism.ts`).
+ *
+ * 1. Larger `priority` first; among equals the group with the least work left that is below its share.
+ * 2. A node goes on with its stage, else with its group, as long as the group holds little more than its share.
+ * 3. Where a cold start costs more than going on (`groups-warmth.ts`, learned):
+ *    - A stage gets another node only if that node, cold, would be through its first task before the nodes that the stage has could
+ *      begin its last one.
+ *    - A group below its share keeps the nodes that wait for its next stage.
+ * 4. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work.
+ *
+ * 5. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
+ *
+ * A decision costs O(groups × stages + nodes); shares and work are counted again when a group comes, goes or has a tenth done.
+ */
+import type { NodeId, TaskId } from '../../../base/ids.ts'
+import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
+import type { Estimator } from '../../estimate.ts'
+import { takes } from '../node-rules.ts'
+import type { GroupQueue } from './group-queue.ts'
+import { GroupTable } from './groups-table.ts'
+import type { Group, Stage } from './groups-table.ts'
+import { COLD, FIRST, WARM, Warmth } from './groups-warmth.ts'
+import type { Kind } from './groups-warmth.ts'
+import type { Candidate } from './independent-queue.ts'
+import { averageParallelism, shareOf } from './parallelism.ts'
+
+/** A node stays with a group that holds up to so many times its share: moving it costs time. */
+const STAY = 1.3
+/** Work and parallelism of a group are counted again when so much of it is done. */
+const RECOUNT = 0.9
+/** A group that waited so many times what it would take alone on all slots is owed a place. */
+const PATIENCE = 30
+const OWED_SHARE = 0.1
+/** Keeps a ratio of sums of times finite. */
+const PRIOR_MS = 1
+
+export class SharedGroups implements GroupQueue {
+  readonly #estimator: Estimator
+  readonly #table = new GroupTable()
+  readonly #warmth: Warmth
+  readonly #endsAt = new Map<TaskId, number>()
+  /** Groups by rising work left, as of the last count. */
+  #order: Group[] = []
+  #stale = true
+  #slots = 1
+  /** Nodes that were freed and may go on with what they had. */
+  #freed: NodeId[] = []
+  #waiting = 0
+  /** Whether nothing can be placed until something changes. */
+  #quiet = false
+
+  constructor(estimator: Estimator) {
+    this.#estimator = estimator
+    this.#warmth = new Warmth(estimator)
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  reset(view: ClusterView): void {
+    this.#waiting = 0
+    this.#table.clear()
+    this.#warmth.reset()
+    this.#endsAt.clear()
+    this.#order = []
+    this.#freed = []
+    this.nodesChanged(view)
+  }
+
+  resume(task: TaskView, node: NodeId, placedAt: number, view: ClusterView): void {
+    this.#table.discover(task, view)
+    this.#started(task, node, placedAt)
+  }
+
+  add(task: TaskView, view: ClusterView): void {
+    const { group, stage } = this.#table.discover(task, view)
+    if (!stage.waiting.has(task.id)) {
+      stage.waiting.add(task.id)
+      group.waiting++
+      this.#waiting++
+    }
+    if (group.countedLeft === 0) this.#stale = true
+    this.#quiet = false
+  }
+
+  gone(id: TaskId, node: NodeId | undefined, view: ClusterView): void {
+    const home = this.#table.homeOf(id)
+    if (home?.stage.waiting.delete(id) !== true) return
+    home.group.waiting--
+    this.#waiting--
+    const task = node === undefined ? undefined : view.task(id)
+    if (node !== undefined && task !== undefined) this.#started(task, node, view.now)
+  }
+
+  ended({ task, node, end }: AttemptFeedback, view: ClusterView): void {
+    this.#quiet = false
+    this.#freed.push(node)
+    const endsAt = this.#endsAt.get(task.id)
+    const home = this.#table.homeOf(task.id)
+    if (endsAt === undefined || home === undefined) return
+    this.#endsAt.delete(task.id)
+    const surprise = this.#warmth.ended(task, end === 'succeeded', view.now)
+    const { group, stage } = home
+    group.running--
+    stage.running--
+    stage.endsAt -= endsAt
+    if (surprise === undefined) return
+    group.tookMs += surprise.heldMs
+    group.expectedMs += surprise.expectedMs
+    if (isPowerOfTwo(++group.ended)) this.#recount(group)
+  }
+
+  finished(id: TaskId): void {
+    const stage = this.#table.homeOf(id)?.stage
+    const group = this.#table.finish(id)
+    if (group === undefined) return
+    this.#quiet = false
+    if (stage?.left === 0 || group.left < RECOUNT * group.countedLeft) this.#stale = true
+  }
+
+  nodesChanged(view: ClusterView): void {
+    this.#slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
+    this.#stale = true
+    this.#quiet = false
+  }
+
+  peek(view: ClusterView): Candidate | undefined {
+    if (this.#quiet) return undefined
+    if (this.#stale) this.#count(view)
+    const candidate = this.#goOn(view) ?? this.#best(view)
+    this.#quiet = candidate === undefined
+    return candidate
+  }
+
+  #started(task: TaskView, node: NodeId, at: number): void {
+    const home = this.#table.homeOf(task.id)
+    if (home === undefined) return
+    const endsAt = at + this.#warmth.started(task, node, at)
+    this.#endsAt.set(task.id, endsAt)
+    home.group.running++
+    home.stage.running++
+    home.stage.endsAt += endsAt
+  }
+
+  #count(view: ClusterView): void {
+    this.#stale = false
+    const groups = [...this.#table.groups()]
+    for (const group of groups) {
+      if (group.left >= RECOUNT * group.countedLeft && group.countedLeft > 0) continue
+      group.remainingMs = this.#remainingMs(group, view)
+      group.parallelism = averageParallelism(group, this.#warmth, view)
+      group.countedLeft = group.left
+    }
+    for (const group of groups) group.share = shareOf(group.parallelism, this.#slots, groups.length)
+    this.#order = groups.sort((a, b) => a.remainingMs - b.remainingMs || a.id - b.id)
+  }
+
+  #recount(group: Group): void {
+    group.countedLeft = Infinity
+    this.#stale = true
+  }
+
+  /** Rule 5. */
+  #remainingMs(group: Group, view: ClusterView): number {
+    const unlike = (group.tookMs + PRIOR_MS) / (group.expectedMs + PRIOR_MS)
+    let total = 0
+    for (const stage of group.stages) {
+      const task = stage.left > 0 ? view.task(stage.sample) : undefined
+      if (task === undefined) continue
+      const factor = this.#warmth.knows(stage.name) ? 1 : unlike
+      total += stage.left * this.#estimator.predict(task).medianMs * factor
+    }
+    return total
+  }
+
+  /** Rule 2: a task for a node that was freed, of the group that it ran last. */
+  #goOn(view: ClusterView): Candidate | undefined {
+    while (this.#freed.length > 0) {
+      const id = this.#freed.at(-1) ?? (0 as NodeId)
+      const node = view.node(id)
+      const groupId = this.#warmth.groupOn(id)
+      const group = groupId === undefined ? undefined : this.#table.group(groupId)
+      if (node !== undefined && group !== undefined && this.#mayGoOn(group)) {
+        const same = this.#table.stage(group.id, this.#warmth.stageOn(id) ?? '')
+        const stage =
+          same !== undefined && same.priority >= this.#topPriority() ? same : this.#firstStage(group)
+        const candidate = stage === undefined ? undefined : this.#on(group, stage, node, view)
+        if (candidate !== undefined) return candidate
+      }
+      this.#freed.pop()
+    }
+    return undefined
+  }
+
+  #mayGoOn(group: Group): boolean {
+    return group.waiting > 0 && group.running < group.share * STAY
+  }
+
+  #firstStage(group: Group): Stage | undefined {
+    const top = this.#topPriority()
+    return group.stages.find((stage) => stage.waiting.size > 0 && stage.priority >= top)
+  }
+
+  /** The largest priority that waits. */
+  #topPriority(): number {
+    let top = -Infinity
+    for (const group of this.#order) {
+      if (group.waiting === 0) continue
+      for (const stage of group.stages)
+        if (stage.waiting.size > 0 && stage.priority > top) top = stage.priority
+    }
+    return top
+  }
+
+  #best(view: ClusterView): Candidate | undefined {
+    const open = view.nodes().filter((node) => node.freeSlots > 0)
+    if (open.length === 0) return undefined
+    const owed = this.#owed(view)
+    const first = owed === undefined ? undefined : this.#forGroup(owed, -Infinity, open, view)
+    if (first !== undefined) return first
+    for (const priority of this.#priorities()) {
+      for (const group of this.#order) {
+        if (group.waiting === 0 || group.running >= group.share) continue
+        const candidate = this.#forGroup(group, priority, open, view)
+        if (candidate !== undefined) return candidate
+      }
+    }
+    return undefined
+  }
+
+  /** Priorities that wait, largest first. */
+  #priorities(): number[] {
+    const priorities = new Set<number>()
+    for (const group of this.#order) {
+      if (group.waiting === 0) continue
+      for (const stage of group.stages) if (stage.waiting.size > 0) priorities.add(stage.priority)
+    }
+    return priorities.size < 2 ? [...priorities] : [...priorities].sort((a, b) => b - a)
+  }
+
+  /** Rule 4. The table holds groups by arrival. */
+  #owed(view: ClusterView): Group | undefined {
+    const [group] = this.#table.groups()
+    if (group === undefined || group.waiting === 0) return undefined
+    if (group.running >= Math.max(1, Math.floor(this.#slots * OWED_SHARE))) return undefined
+    const aloneMs = group.remainingMs / this.#slots
+    return view.now - group.since > PATIENCE * aloneMs ? group : undefined
+  }
+
+  #forGroup(
+    group: Group,
+    priority: number,
+    open: readonly NodeView[],
+    view: ClusterView
+  ): Candidate | undefined {
+    for (const stage of group.stages) {
+      if (stage.waiting.size === 0 || stage.priority < priority) continue
+      const candidate = this.#forStage(group, stage, open, view)
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
+  }
+
+  /** The stage's first task on a node that is warm for it, else on one of its group, else on one that no group waits beside. */
+  #forStage(group: Group, stage: Stage, open: readonly NodeView[], view: ClusterView): Candidate | undefined {
+    const task = firstOf(stage, view)
+    if (task === undefined) return undefined
+    let own: NodeView | undefined
+    let free: NodeView | undefined
+    let other: NodeView | undefined
+    for (const node of open) {
+      if (!takes(task, node, view)) continue
+      const kind = this.#warmth.kindOn(task, node.id)
+      if (kind === WARM) return candidateOf(group, stage, task, node)
+      if (kind === FIRST) own ??= node
+      else {
+        const beside = this.#beside(node.id)
+        if (beside === undefined) free ??= node
+        else if (!this.#keeps(beside)) other ??= node
+      }
+    }
+    if (own !== undefined && this.#isWorth(stage, task, FIRST, view))
+      return candidateOf(group, stage, task, own)
+    const cold = free ?? other
+    return cold !== undefined && this.#isWorth(stage, task, COLD, view)
+      ? candidateOf(group, stage, task, cold)
+      : undefined
+  }
+
+  #on(group: Group, stage: Stage, node: NodeView, view: ClusterView): Candidate | undefined {
+    const task = firstOf(stage, view)
+    if (task === undefined || !takes(task, node, view)) return undefined
+    return candidateOf(group, stage, task, node)
+  }
+
+  /** The unfinished group that the node ran last. */
+  #beside(node: NodeId): Group | undefined {
+    const id = this.#warmth.groupOn(node)
+    return id === undefined ? undefined : this.#table.group(id)
+  }
+
+  /** Rule 3: the group is below its share, and what runs of it leads to more. */
+  #keeps(group: Group): boolean {
+    if (!this.#warmth.matters() || group.running === 0 || group.running >= group.share) return false
+    for (const stage of group.stages)
+      if (stage.running > 0 && stage.waiting.size === 0 && stage.children.size > 0) return true
+    return false
+  }
+
+  /** Rule 3: whether another node would be of use to the stage. */
+  #isWorth(stage: Stage, task: TaskView, kind: Kind, view: ClusterView): boolean {
+    if (kind !== COLD || stage.running === 0 || !this.#warmth.matters()) return true
+    const untilFreeMs = Math.max(0, stage.endsAt / stage.running - view.now)
+    const queuedMs = (stage.waiting.size / stage.running) * this.#warmth.expectedMs(task, WARM)
+    return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, kind)
+  }
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0
+}
+
+function firstOf(stage: Stage, view: ClusterView): TaskView | undefined {
+  for (const id of stage.waiting) return view.task(id)
+  return undefined
+}
+
+function candidateOf(group: Group, stage: Stage, task: TaskView, node: NodeView): Candidate {
+  return { taskId: task.id, node: node.id, priority: stage.priority, areaMs: group.remainingMs }
+}

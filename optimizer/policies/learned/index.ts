@@ -1,0 +1,171 @@
+/**
+ * `learned`: one policy for every kind of work, on any estimator.
+ *
+ * - Tasks without dependencies, alone or in arrays, wait in an `IndependentQueue`.
+ * - DAGs wait in a `GroupQueue`: `SharedGroups` where nodes are of one hardware class, `FinishFirst` where they differ.
+ *
+ * 1. Larger `priority` first, then least predicted work: a task's own, or all that its group has left.
+ * 2. What nobody waits for may run copies of attempts that take suspiciously long (`speculation.ts`).
+ * 3. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
+ */
+import type { NodeId, TaskId } from '../../../base/ids.ts'
+import type { TimestampMs } from '../../../base/units.ts'
+import type {
+  AttemptFeedback,
+  ClusterView,
+  PlacementChoice,
+  Policy,
+  PolicyFactory,
+  RunningView,
+  TaskView
+} from '../../../scheduler/policy.ts'
+import type { Estimator } from '../../estimate.ts'
+import { FinishFirst } from './dag-finish.ts'
+import type { GroupQueue } from './group-queue.ts'
+import { SharedGroups } from './groups.ts'
+import { IndependentQueue } from './independent-queue.ts'
+import type { Candidate } from './independent-queue.ts'
+import { Speculation } from './speculation.ts'
+
+export interface LearnedOptions {
+  /** Default `learned`. */
+  readonly name?: string
+  /** Whether the policy tells the estimator what happens; false when somebody else does. Default true. */
+  readonly learns?: boolean
+  /** Whether slow attempts are copied. Default true. */
+  readonly speculates?: boolean
+}
+
+/** The learned policy on this estimator. It draws no chance. */
+export function learnedPolicy(estimator: Estimator, options: LearnedOptions = {}): PolicyFactory {
+  return () => new Learned(estimator, options)
+}
+
+class Learned implements Policy {
+  readonly name: string
+  readonly #estimator: Estimator
+  readonly #learns: boolean
+  readonly #alone: IndependentQueue
+  readonly #speculation: Speculation | undefined
+  #groups: GroupQueue
+  /** Whether `#groups` is the one for nodes that differ. */
+  #mixed = false
+  #offered: PlacementChoice | undefined
+
+  constructor(estimator: Estimator, { name = 'learned', learns = true, speculates = true }: LearnedOptions) {
+    this.name = name
+    this.#estimator = estimator
+    this.#learns = learns
+    this.#alone = new IndependentQueue(estimator)
+    this.#groups = new SharedGroups(estimator)
+    this.#speculation = speculates ? new Speculation(estimator) : undefined
+  }
+
+  reset(view: ClusterView): void {
+    this.#offered = undefined
+    this.#alone.reset(view)
+    this.#speculation?.reset()
+    this.#resetGroups(view)
+    for (const { taskId, node, placedAt } of originals(view)) {
+      const task = view.task(taskId)
+      if (task === undefined) continue
+      this.#began(task, node, placedAt, view)
+      if (!belongs(task)) this.#alone.resume(task, node, placedAt, view)
+    }
+    for (const task of view.ready()) if (!belongs(task)) this.#alone.add(task, view)
+  }
+
+  onReady(task: TaskView, view: ClusterView): void {
+    this.#speculation?.over(task.id)
+    if (belongs(task)) this.#groups.add(task, view)
+    else this.#alone.add(task, view)
+  }
+
+  onGone(taskId: TaskId, view: ClusterView): void {
+    const node = this.#offered?.taskId === taskId ? this.#offered.node : undefined
+    this.#offered = undefined
+    this.#alone.gone(taskId, view)
+    this.#groups.gone(taskId, node, view)
+    const task = node === undefined ? undefined : view.task(taskId)
+    if (node !== undefined && task !== undefined) this.#began(task, node, view.now, view)
+  }
+
+  onEnded(feedback: AttemptFeedback, view: ClusterView): void {
+    if (this.#learns) this.#estimator.observe(feedback)
+    this.#alone.ended(feedback, view)
+    this.#groups.ended(feedback, view)
+    this.#speculation?.ended(feedback.task.id, feedback.node)
+  }
+
+  onFinished(taskId: TaskId, view: ClusterView): void {
+    this.#groups.finished(taskId, view)
+    this.#speculation?.over(taskId)
+  }
+
+  onNodesChanged(view: ClusterView): void {
+    this.#alone.nodesChanged(view)
+    if (differ(view) === this.#mixed) this.#groups.nodesChanged(view)
+    else this.#resetGroups(view)
+  }
+
+  next(view: ClusterView): PlacementChoice | undefined {
+    this.#alone.advance(view.now, this.#estimator.advance?.(view.now) ?? [])
+    const candidate = better(this.#alone.peek(view), this.#groups.peek(view))
+    if (candidate !== undefined) {
+      this.#offered = { taskId: candidate.taskId, node: candidate.node }
+      return this.#offered
+    }
+    return this.#alone.size + this.#groups.waiting === 0 ? this.#speculation?.peek(view) : undefined
+  }
+
+  wakeAt(view: ClusterView): TimestampMs | undefined {
+    return this.#alone.size + this.#groups.waiting === 0 ? this.#speculation?.wakeAt(view) : undefined
+  }
+
+  #began(task: TaskView, node: NodeId, at: number, view: ClusterView): void {
+    const host = view.node(node)
+    if (this.#learns && host !== undefined) this.#estimator.placed?.(task, host, at)
+    this.#speculation?.started(task, node, at, view)
+  }
+
+  /** Fills the queue that suits the nodes with the DAGs' tasks. */
+  #resetGroups(view: ClusterView): void {
+    this.#mixed = differ(view)
+    this.#groups = this.#mixed ? new FinishFirst(this.#estimator) : new SharedGroups(this.#estimator)
+    this.#groups.reset(view)
+    for (const { taskId, node, placedAt } of originals(view)) {
+      const task = view.task(taskId)
+      if (task !== undefined && belongs(task)) this.#groups.resume(task, node, placedAt, view)
+    }
+    for (const task of view.ready()) if (belongs(task)) this.#groups.add(task, view)
+  }
+}
+
+/** One live attempt a task: the earliest. */
+function originals(view: ClusterView): Iterable<RunningView> {
+  const first = new Map<TaskId, RunningView>()
+  for (const attempt of view.running()) {
+    const known = first.get(attempt.taskId)
+    if (known === undefined || attempt.placedAt < known.placedAt) first.set(attempt.taskId, attempt)
+  }
+  return first.values()
+}
+
+/** Whether the task depends on others, or others on it. */
+function belongs(task: TaskView): boolean {
+  return task.needs.length > 0 || task.dependents.length > 0
+}
+
+/** Whether nodes are of more than one hardware class. */
+function differ(view: ClusterView): boolean {
+  const nodes = view.nodes()
+  const profile = nodes[0]?.profile
+  return nodes.some((node) => node.profile !== profile)
+}
+
+/** Rule 1; the independent task among equals. */
+function better(alone: Candidate | undefined, grouped: Candidate | undefined): Candidate | undefined {
+  if (alone === undefined || grouped === undefined) return alone ?? grouped
+  if (alone.priority !== grouped.priority) return alone.priority > grouped.priority ? alone : grouped
+  return alone.areaMs <= grouped.areaMs ? alone : grouped
+}

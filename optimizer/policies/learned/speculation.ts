@@ -1,0 +1,132 @@
+/**
+ * Copies of attempts that take suspiciously long (Dean & Ghemawat, "MapReduce", OSDI 2004, §3.6; Zaharia et al., "LATE", OSDI 2008): an
+ * idempotent task that runs gets a second attempt on another node when that one is all but sure to finish first.
+ *
+ * 1. Only for capacity that no waiting task wants; at most one copy a task, and copies on at most `BUDGET` of the slots.
+ * 2. A copy is made when P(time left > a fresh run's median there + overhead | it has run for so long) > `CONFIDENCE`.
+ * 3. An attempt is looked at when it outlives its prediction's p95, and again after each half of its age.
+ */
+import type { NodeId, TaskId } from '../../../base/ids.ts'
+import { timestampMs } from '../../../base/units.ts'
+import type { TimestampMs } from '../../../base/units.ts'
+import type { ClusterView, NodeView, PlacementChoice, TaskView } from '../../../scheduler/policy.ts'
+import type { Estimator, Prediction } from '../../estimate.ts'
+import { takes } from '../node-rules.ts'
+
+const BUDGET = 0.05
+const CONFIDENCE = 0.9
+const LATE_QUANTILE = 0.95
+const AGAIN = 1.5
+/** What starting a copy costs beside its run. */
+const OVERHEAD_MS = 100
+/** An attempt that has outlived all but so much of its distribution is judged by the mean time left. */
+const TAIL = 0.01
+const STEPS = 14
+
+interface Watched {
+  readonly node: NodeId
+  readonly at: number
+  lookAt: number
+}
+
+export class Speculation {
+  readonly #estimator: Estimator
+  readonly #watched = new Map<TaskId, Watched>()
+  readonly #copied = new Set<TaskId>()
+  #lookAt = Infinity
+
+  constructor(estimator: Estimator) {
+    this.#estimator = estimator
+  }
+
+  reset(): void {
+    this.#watched.clear()
+    this.#copied.clear()
+    this.#lookAt = Infinity
+  }
+
+  /** An attempt began, or runs already. */
+  started(task: TaskView, node: NodeId, at: number, view: ClusterView): void {
+    if (!task.idempotent) return
+    const host = view.node(node)
+    const lookAt = at + this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)
+    this.#watched.set(task.id, { node, at, lookAt })
+    this.#lookAt = Math.min(this.#lookAt, lookAt)
+  }
+
+  /** The attempt on this node is over. */
+  ended(id: TaskId, node: NodeId): void {
+    if (this.#watched.get(id)?.node === node) this.#watched.delete(id)
+  }
+
+  /** The task runs no more: it is done, or waits again. */
+  over(id: TaskId): void {
+    this.#watched.delete(id)
+    this.#copied.delete(id)
+  }
+
+  /** A task to copy and where. To be asked only when nothing waits. */
+  peek(view: ClusterView): PlacementChoice | undefined {
+    if (view.now < this.#lookAt) return undefined
+    const nodes = view.nodes()
+    const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
+    if (nodes.length < 2 || this.#copied.size >= Math.max(1, Math.floor(slots * BUDGET))) return undefined
+    let next = Infinity
+    for (const [id, watched] of this.#watched) {
+      if (this.#copied.has(id)) continue
+      if (watched.lookAt <= view.now) {
+        const task = view.task(id)
+        const node = task === undefined ? undefined : this.#betterNode(task, watched, view)
+        if (node !== undefined) {
+          this.#copied.add(id)
+          return { taskId: id, node: node.id }
+        }
+        watched.lookAt = view.now + Math.max(1, (AGAIN - 1) * (view.now - watched.at))
+      }
+      next = Math.min(next, watched.lookAt)
+    }
+    this.#lookAt = next
+    return undefined
+  }
+
+  /** When to ask again; undefined for when something changes. */
+  wakeAt(view: ClusterView): TimestampMs | undefined {
+    const idle = this.#lookAt === Infinity || !view.nodes().some((node) => node.freeSlots > 0)
+    return idle || this.#lookAt <= view.now ? undefined : timestampMs(Math.ceil(this.#lookAt))
+  }
+
+  #betterNode(task: TaskView, { node, at }: Watched, view: ClusterView): NodeView | undefined {
+    let best: NodeView | undefined
+    let bestMs = Infinity
+    for (const other of view.nodes()) {
+      if (other.id === node || other.id === task.lastFailedOn || !takes(task, other, view)) continue
+      const ms = this.#estimator.predict(task, other).medianMs
+      if (ms < bestMs) {
+        best = other
+        bestMs = ms
+      }
+    }
+    if (best === undefined) return undefined
+    const prediction = this.#estimator.predict(task, view.node(node))
+    return isSlower(prediction, view.now - at, bestMs + OVERHEAD_MS) ? best : undefined
+  }
+}
+
+/** Rule 2: whether what has run for `elapsedMs` is all but sure to take longer than `freshMs` from now. */
+export function isSlower(prediction: Prediction, elapsedMs: number, freshMs: number): boolean {
+  const alive = 1 - levelOf(prediction, elapsedMs)
+  if (alive < TAIL) return prediction.remainingMs(elapsedMs) > freshMs
+  return (1 - levelOf(prediction, elapsedMs + freshMs)) / alive > CONFIDENCE
+}
+
+/** The largest q with quantile(q) ≤ ms, by bisection. */
+function levelOf(prediction: Prediction, ms: number): number {
+  let low = 0
+  let high = 1
+  for (let step = 0; step < STEPS; step++) {
+    const middle = (low + high) / 2
+    if (prediction.quantileMs(middle) <= ms) low = middle
+    else high = middle
+  }
+  return low
+}
