@@ -171,6 +171,10 @@ export const ModelCalibrationSchema = closed(
     reliability: Type.Array(closed({ level: ShareSchema, observed: ShareSchema }), {
       description: 'the share of run times at or below each predicted quantile: the diagonal is perfect'
     }),
+    eta: closed(
+      { count: CountSchema, heldP50: ShareSchema, heldP90: ShareSchema },
+      { description: 'how often tasks finished by the forecast p50 and p90, of a sample of all forecasts' }
+    ),
     tenants: Type.Array(
       closed({
         tenant: Type.String(),

@@ -215,6 +215,7 @@ function accuracyOf(status: EstimatorStatus): ModelStatus['predictions'] {
 
 function calibration(learning: Learning): ModelCalibration {
   const status = learning.estimator.status()
+  const { count, by50, by90 } = learning.advisor.record
   const tenants = Object.entries(status.pit)
   const all = tenants.reduce<number[]>((sums, [, pit]) => sums.map((sum, at) => sum + (pit[at] ?? 0)), NO_PIT)
   return {
@@ -223,6 +224,7 @@ function calibration(learning: Learning): ModelCalibration {
     reliability: all
       .slice(0, -1)
       .map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
+    eta: { count, heldP50: by50, heldP90: by90 },
     tenants: tenants.map(([tenant, pit]) => ({
       tenant,
       count: pit.reduce((sum, count) => sum + count, 0),

@@ -109,6 +109,7 @@ export class FakeOptimizer implements OptimizerPort {
     coverage90: 0.91,
     coverage99: 0.99,
     reliability: [{ level: 0.5, observed: 0.52 }],
+    eta: { count: 40, heldP50: 0.5, heldP90: 0.9 },
     tenants: [
       {
         tenant: 'default',

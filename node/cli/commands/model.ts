@@ -136,5 +136,10 @@ function showCalibration(context: CliContext, calibration: ModelCalibration): vo
   ])
   for (const line of formatTable(['TENANT', 'JUDGED', 'P90 HELD', 'P99 HELD'], tenants)) print(context, line)
   print(context, '')
-  print(context, `${calibration.count} predictions, mean |Δ ln run time| ${calibration.maeLn.toFixed(3)}`)
+  const { eta } = calibration
+  print(
+    context,
+    `${calibration.count} predictions, mean |Δ ln run time| ${calibration.maeLn.toFixed(3)}; ` +
+      `of ${eta.count} forecast finishes ${formatPercent(eta.heldP50)} came by the p50 and ${formatPercent(eta.heldP90)} by the p90`
+  )
 }
