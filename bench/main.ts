@@ -18,6 +18,10 @@ const BENCHES: Readonly<Record<string, { readonly summary: string; readonly load
   },
   scheduler: { summary: 'the task machine alone, in one process', load: () => import('./scheduler.ts') },
   policies: { summary: 'placement policies on traces, simulated', load: () => import('./policies.ts') },
+  estimators: {
+    summary: 'how well run times are predicted on a trace',
+    load: () => import('./estimators.ts')
+  },
   sim: { summary: 'whole nodes under simulated faults, by seed', load: () => import('./sim.ts') },
   live: {
     summary: 'a trace replayed on real processes, beside the forecast of the simulator',

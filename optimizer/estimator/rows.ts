@@ -18,7 +18,7 @@ export const GATE_COUNT = EXPERT_COUNT + 1
 /** Bins on each side of the outcome that count as hit. */
 export const WINDOW = 2
 
-/** Logits of the experts by the statistics, which the network's are added to. */
+/** ln of the experts' weights by the statistics: the network's logits are added to them. */
 export const OFFSETS_AT = FEATURE_COUNT
 /** What a prediction needs: features and offsets. */
 export const INPUT_COUNT = FEATURE_COUNT + EXPERT_COUNT

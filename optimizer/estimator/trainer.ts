@@ -5,15 +5,14 @@
  * 1. Kept are a uniform sample of all rows (reservoir, Vitter 1985) and the latest ones; a batch draws from both.
  * 2. A step is due for each `ROWS_PER_STEP` rows added, not more: that bounds the work by what happens.
  * 3. What it gives away is a running mean of the weights (Polyak & Juditsky, 1992), which is calmer than the last step's.
- * 4. Every fifth row is held back until it was judged (prequential): the evaluation compares the mixture's log loss with that of the class
- *    statistics on the newest of these.
+ * 4. Every fifth row is held back until it was judged (prequential): the evaluation compares the network's log loss with that of the mixture without
+ *    it on the newest of these.
  */
 import type { Rng } from '../../base/prng.ts'
-import { EXPERTS } from './experts.ts'
 import { ForwardPass } from './forward.ts'
 import { initialWeights } from './model.ts'
 import { Network } from './network.ts'
-import { LIKELIHOOD_AT, likelihoodOf, ROW_LENGTH } from './rows.ts'
+import { EXPERT_COUNT, LIKELIHOOD_AT, likelihoodOf, OFFSETS_AT, ROW_LENGTH } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 
 export const RESERVOIR = 20_000
@@ -29,7 +28,6 @@ const AVERAGE_DECAY = 0.98
 const JUDGED = 64
 const JUDGED_EVERY = 5
 const JUDGEMENTS = 40
-const CHAIN_AT = LIKELIHOOD_AT + EXPERTS.indexOf('chain')
 const LEAST_LIKELIHOOD = 1e-9
 
 /** How good the network was on rows that it had not learned from yet. Losses are means of −ln likelihood. */
@@ -37,7 +35,7 @@ export interface Evaluation {
   /** Rows judged. */
   readonly rows: number
   readonly loss: number
-  /** The class statistics' on the same rows. */
+  /** The loss of the mixture that the statistics alone make, on the same rows. */
   readonly statisticsLoss: number
   /** Lower bound of the 95 % interval of (statisticsLoss − loss) ÷ statisticsLoss, over blocks of rows. */
   readonly gainLow: number
@@ -161,11 +159,20 @@ export class Trainer {
       const { gates, octaves } = forward.run(row)
       return lossOf(likelihoodOf(row, gates, octaves))
     })
-    const statistics = rows.map((row) => lossOf(row[CHAIN_AT] ?? 0))
+    const statistics = rows.map((row) => lossOf(likelihoodByRecord(row)))
     this.#judgements.push({ loss: mean(losses), statisticsLoss: mean(statistics) })
     if (this.#judgements.length > JUDGEMENTS) this.#judgements.shift()
     for (const row of rows) this.#keep(row)
   }
+}
+
+/** Under the mixture of the statistics alone. */
+function likelihoodByRecord(row: TrainingRow): number {
+  let sum = 0
+  for (let expert = 0; expert < EXPERT_COUNT; expert++) {
+    sum += Math.exp(row[OFFSETS_AT + expert] ?? 0) * (row[LIKELIHOOD_AT + expert] ?? 0)
+  }
+  return sum
 }
 
 function lossOf(likelihood: number): number {

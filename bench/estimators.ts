@@ -1,0 +1,201 @@
+/**
+ * `npm run bench -- estimators`: how well run times are predicted on a trace, by the predictors of the baselines, by class statistics,
+ * and by the learned estimator without and with a network. Rules are in `optimizer/lab/calibration.ts`; this reads files, measures
+ * CPU time, and prints.
+ */
+import { parseArgs } from 'node:util'
+import { AppError } from '../base/errors.ts'
+import { createRng } from '../base/prng.ts'
+import { useFastestBackend } from '../node/optimizer/backend.ts'
+import type { Estimator } from '../optimizer/estimate.ts'
+import { createLearnedEstimator } from '../optimizer/estimator/learned.ts'
+import { createSelfTrainingEstimator } from '../optimizer/estimator/self-training.ts'
+import { createStatistics } from '../optimizer/estimator/statistics.ts'
+import { calibrate } from '../optimizer/lab/calibration.ts'
+import type { Calibration } from '../optimizer/lab/calibration.ts'
+import { plainStatistics } from '../optimizer/lab/plain-statistics.ts'
+import type { Instance } from '../optimizer/lab/trace.ts'
+import { lastTwo, userLimit } from '../optimizer/policies/predictors.ts'
+import { simulate } from '../optimizer/sim/engine.ts'
+import { policyFactory } from '../scheduler/policies/index.ts'
+import { loadTrace } from './lab/load-trace.ts'
+
+const HELP = `Measures how well run times are predicted on a trace.
+
+npm run bench -- estimators --trace PATH [options]
+
+  --trace PATH   .swf, .jsonl, openb_pods.csv (all also .gz), or "synthetic"
+  --limit N      only the first N jobs, workflows or tasks
+  --load X       target load in (0, 2]
+  --seed K       of the trace and of the network (default 0)
+  --json         print one JSON object last
+  --help         this text
+`
+const MISUSE = 2
+const LARGEST_LOAD = 2
+
+/** A calibration with what it cost. */
+interface Row extends Calibration {
+  readonly cpuUsPerTask: number
+}
+
+/** Runs it. Resolves to the exit code: 0, or 2 for a bad option or trace. */
+export async function run(argv: string[]): Promise<number> {
+  try {
+    return await measure(optionsOf(argv))
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    console.error(error.message)
+    return MISUSE
+  }
+}
+
+async function measure(options: Options): Promise<number> {
+  if (options.help) {
+    console.log(HELP)
+    return 0
+  }
+  const trace = loadTrace(options.trace, { limit: options.limit })
+  if (options.load !== undefined && !trace.loadIsUsed) {
+    throw wrong('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
+  }
+  const [instance] = trace.instances(options.seed, options.load ?? trace.defaultLoad)
+  if (instance === undefined) throw wrong('trace', options.trace, 'at least one task')
+  const bareMb = residentMb()
+  const result = simulate(
+    instance.workload,
+    instance.cluster,
+    policyFactory('fifo')(createRng(options.seed)),
+    {
+      model: instance.model(),
+      outages: instance.outages
+    }
+  )
+  const rows = plain(instance).map((estimator) => timed(() => calibrate(result, estimator, instance.cluster)))
+  const withoutMb = residentMb()
+  const backend = await useFastestBackend()
+  const learner = createSelfTrainingEstimator({ rng: createRng(options.seed) })
+  rows.push(timed(() => calibrate(result, learner, instance.cluster)))
+  const evaluation = learner.evaluation()
+  learner.dispose()
+  const withMb = residentMb()
+  console.log(
+    `${trace.name}: ${instance.workload.tasks.length} tasks, fifo-fit, load ${instance.load.toFixed(3)}`
+  )
+  console.log(HEADER)
+  for (const row of rows) console.log(lineOf(row))
+  console.log(
+    `network: ${evaluation.steps} steps on ${evaluation.trainedOn} rows (${backend}), log loss ${evaluation.loss.toFixed(3)} ` +
+      `against ${evaluation.statisticsLoss.toFixed(3)} of the mixture without it`
+  )
+  console.log(`resident: ${bareMb} MB before, ${withoutMb} MB without TensorFlow.js, ${withMb} MB with it`)
+  if (options.json) {
+    const { name } = trace
+    console.log(JSON.stringify({ trace: name, load: instance.load, backend, estimators: rows, evaluation }))
+  }
+  return 0
+}
+
+/** All that need no network. */
+function plain(instance: Instance): Estimator[] {
+  const limits = instance.workload.tasks.some((task) => task.limitMs > 0) ? [userLimit()] : []
+  return [...limits, lastTwo(), plainStatistics(), createStatistics(), createLearnedEstimator()]
+}
+
+function timed(work: () => Calibration): Row {
+  const before = process.cpuUsage()
+  const calibration = work()
+  const { user, system } = process.cpuUsage(before)
+  return { ...calibration, cpuUsPerTask: (user + system) / Math.max(1, calibration.predictions) }
+}
+
+const HEADER =
+  'estimator           MAE ln  later  pinball .5/.9/.99      p90    p99    KS   | at start: MAE    p90    p99   classes  CPU µs/task'
+
+function lineOf(row: Row): string {
+  const { atStart } = row
+  return [
+    row.estimator.padEnd(18),
+    row.maeLn.toFixed(3),
+    row.maeLnLater.toFixed(3),
+    row.pinball.map((loss) => loss.toFixed(3)).join('/'),
+    row.coverage90.toFixed(3),
+    row.coverage99.toFixed(3),
+    row.pitKs.toFixed(3),
+    '|         ',
+    atStart.maeLn.toFixed(3),
+    atStart.coverage90.toFixed(3),
+    atStart.coverage99.toFixed(3),
+    String(row.classes).padStart(6),
+    row.cpuUsPerTask.toFixed(0).padStart(8)
+  ].join('  ')
+}
+
+function residentMb(): number {
+  return Math.round(process.memoryUsage.rss() / 2 ** 20)
+}
+
+interface Options {
+  readonly trace: string
+  readonly limit: number | undefined
+  readonly load: number | undefined
+  readonly seed: number
+  readonly json: boolean
+  readonly help: boolean
+}
+
+const OPTIONS = {
+  trace: { type: 'string' },
+  limit: { type: 'string' },
+  load: { type: 'string' },
+  seed: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' }
+} as const
+
+function optionsOf(argv: readonly string[]): Options {
+  const values = parse(argv)
+  if (values.trace === undefined && values.help !== true)
+    throw wrong('trace', 'nothing', 'a path or "synthetic"')
+  const whole = (least: number) => (value: number) => Number.isSafeInteger(value) && value >= least
+  return {
+    trace: values.trace ?? '',
+    limit: number('limit', values.limit, 'a whole number ≥ 1', whole(1)),
+    load: number(
+      'load',
+      values.load,
+      `a number in (0, ${LARGEST_LOAD}]`,
+      (load) => load > 0 && load <= LARGEST_LOAD
+    ),
+    seed: number('seed', values.seed, 'a whole number ≥ 0', whole(0)) ?? 0,
+    json: values.json ?? false,
+    help: values.help ?? false
+  }
+}
+
+function parse(argv: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'] {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new AppError('INVALID_REQUEST', `${message}; see --help`, { cause: error })
+  }
+}
+
+function number(
+  option: string,
+  got: string | undefined,
+  expected: string,
+  isGood: (value: number) => boolean
+): number | undefined {
+  if (got === undefined) return undefined
+  const value = Number(got)
+  if (got.trim() === '' || !Number.isFinite(value) || !isGood(value)) throw wrong(option, got, expected)
+  return value
+}
+
+function wrong(option: string, got: string, expected: string): AppError {
+  return new AppError('INVALID_REQUEST', `--${option}: got ${got}, expected ${expected}`, {
+    details: { option, got, expected }
+  })
+}
