@@ -19,7 +19,7 @@ import { OFFERED_POLICIES } from './policies.ts'
 import type { ContenderSpec, JudgeRequest, ReplayAnswer, ReplayRequest } from './protocol.ts'
 
 /** Fewer tasks than these say nothing about a policy. */
-export const FEWEST_REPLAYED = 20
+const FEWEST_REPLAYED = 20
 
 /** Replays; throws INVALID_REQUEST when there is too little history. */
 export function answerReplay(history: History, request: ReplayRequest): ReplayAnswer {

@@ -16,14 +16,14 @@ import type { PairedDifference } from '../lab/statistics.ts'
 import type { ContenderResult } from './compare.ts'
 import { compareLosses } from './score.ts'
 
-export const LEAST_GAIN = 0.02
-export const TOLERATED_HARM = 0.005
+const LEAST_GAIN = 0.02
+const TOLERATED_HARM = 0.005
 /** Numbers of scored attempts at which a shadow is judged. */
 export const LOOKS: readonly number[] = [128, 256, 512]
 /** Confidence of all looks together. */
 const CONFIDENCE = 0.95
 /** Confidence of one look. */
-export const LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / LOOKS.length
+const LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / LOOKS.length
 
 /** What a replay with the challenger showed; `failed`: it did not get through. */
 export type ReplayEvidence =
