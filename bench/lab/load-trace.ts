@@ -3,6 +3,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { AppError } from '../../base/errors.ts'
+import { parseHistoryFile } from '../../node/cli/lab/history-file.ts'
+import { historyTrace } from '../../optimizer/lab/history-trace.ts'
 import { openbTrace, parseOpenbNodes, parseOpenbPods } from '../../optimizer/lab/openb.ts'
 import { parseSwf } from '../../optimizer/lab/swf.ts'
 import { swfTrace } from '../../optimizer/lab/swf-trace.ts'
@@ -39,8 +41,9 @@ export function loadTrace(path: string, options: LoadOptions): Trace {
   }
   if (options.windows !== undefined) throw unreadable(path, '--windows', 'an SWF log (.swf) for it')
   if (name.endsWith('.csv')) return openb(path, options)
+  if (name.endsWith('.ndjson')) return recorded(path, name.replace(/\.ndjson$/, ''), options)
   if (name.endsWith('.jsonl')) return jsonl(path, name.replace(/\.jsonl$/, ''), options)
-  throw unreadable(path, basename(path), 'a name that ends in .swf, .jsonl, .csv (or these with .gz)')
+  throw unreadable(path, basename(path), 'a name that ends in .swf, .jsonl, .ndjson, .csv (or these with .gz)')
 }
 
 function swf(path: string, name: string, { limit, windows }: LoadOptions): Trace {
@@ -60,6 +63,12 @@ function jsonl(path: string, name: string, options: LoadOptions): Trace {
     })
   }
   return workflowTrace(name, parseWorkflows(all, path).slice(0, options.limit), options.nodes)
+}
+
+/** What `dtss lab --save` wrote. */
+function recorded(path: string, name: string, options: LoadOptions): Trace {
+  const { nodes, tasks } = parseHistoryFile(text(path), path)
+  return historyTrace(name, tasks.slice(0, options.limit), nodes)
 }
 
 function openb(path: string, options: LoadOptions): Trace {

@@ -24,7 +24,8 @@ export const HELP = `Runs scheduling policies on a trace in the simulator and co
 
 npm run bench -- policies --trace PATH [options]
 
-  --trace PATH     .swf, .jsonl (WfInstances, TPC-H), openb_pods.csv (all also .gz), or "synthetic"
+  --trace PATH     .swf, .jsonl (WfInstances, TPC-H), openb_pods.csv, .ndjson (dtss lab --save), all also .gz,
+                   or "synthetic"
   --load X         target load in (0, 2]; sets capacity (TPC-H, synthetic: the arrival rate)
   --policies A,B   names from --list (default: those that suit the trace)
   --seeds K        repetitions with other luck (default: by trace)
