@@ -11,9 +11,6 @@ export const KEPT_ROWS = 8_000
 export const WARM_UP_ROWS = 20_000
 /** Of these, the newest whose beginnings are told as well, so that there is something to train on. */
 export const WARM_UP_BEGINNINGS = 4_000
-/** Share of the main thread's time that telling of beginnings may take, and how much of it is saved up. */
-export const BEGINNINGS_SHARE = 0.03
-export const BEGINNINGS_BURST_MS = 50
 /** Longest stretch of reading history, or of passing it on, within one turn of the event loop. */
 export const SLICE_MS = 4
 /** Between two looks at what is due. */

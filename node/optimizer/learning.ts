@@ -23,21 +23,12 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
-import {
-  BEAT_MS,
-  BEGINNINGS_BURST_MS,
-  BEGINNINGS_SHARE,
-  HISTORY_TASKS,
-  KEPT_ROWS,
-  PROPOSE_MS,
-  REPLAYED_TASKS,
-  WARM_UP_ROWS
-} from './bounds.ts'
+import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PROPOSE_MS, REPLAYED_TASKS, WARM_UP_ROWS } from './bounds.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard, type ModelDecision } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
 import type { JudgeRequest, ReplayRequest, TrainedModel } from './protocol.ts'
-import { TimeBudget } from './time-budget.ts'
+import { EstimatorFeed } from './estimator-feed.ts'
 import { Trainer } from './trainer.ts'
 import { warmUp } from './warm-up.ts'
 import { nodeFacts, tellEvents, tellMoment, tellRunning, type Watchers } from './watching.ts'
@@ -76,7 +67,7 @@ export class Learning {
   readonly guard: ModelGuard
   readonly trainer: Trainer
   readonly #options: LearningOptions
-  readonly #beginnings: TimeBudget
+  readonly #feed: EstimatorFeed
   readonly #rows: TrainingRow[] = []
   #newTasks: FinishedTask[] = []
   #runtime: NodeRuntime | undefined
@@ -94,7 +85,7 @@ export class Learning {
     this.#options = options
     const { logger, now, seed, cpuShare = CPU_SHARE } = options
     this.estimator = createLearnedEstimator()
-    this.#beginnings = new TimeBudget(BEGINNINGS_SHARE, BEGINNINGS_BURST_MS, now)
+    this.#feed = new EstimatorFeed(this.estimator, now)
     this.policies = policiesOn(this.estimator)
     this.book = new ModelBook(logger, (model) => {
       this.estimator.useModel(model)
@@ -258,7 +249,7 @@ export class Learning {
       estimator: this.estimator,
       history: this.history,
       advisor: this.#advisor,
-      beginnings: this.#beginnings,
+      feed: this.#feed,
       onFinished: (task) => {
         this.#lastFinishedAt = Math.max(this.#lastFinishedAt, task.finishedAt)
         if (this.trainer.running) this.#newTasks.push(task)
@@ -297,7 +288,7 @@ export class Learning {
         tellMoment(watchers, moment, runtime.state)
       }
     )
-    tellRunning(this.estimator, runtime.state)
+    tellRunning(this.#feed, runtime.state)
   }
 
   #coverage(): Coverage | undefined {

@@ -3,7 +3,7 @@
  * and a new leader need not learn anew.
  *
  * 1. Events are told before the leader's policy hears of them, so that it asks an estimator that already knows.
- * 2. An end costs some 10 µs, a beginning some 50, as the class's prediction is worked out anew: beginnings have a budget.
+ * 2. Nothing here waits, and what costs much has a budget (`estimator-feed.ts`).
  */
 import type { Advisor } from '../../optimizer/advice/advisor.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
@@ -19,22 +19,22 @@ import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
-import type { TimeBudget } from './time-budget.ts'
+import type { EstimatorFeed } from './estimator-feed.ts'
 import type { NodeFacts } from '../../optimizer/guard/replay.ts'
 
 export interface Watchers {
   readonly estimator: Estimator
+  /** The way to the estimator for what happens now. */
+  readonly feed: EstimatorFeed
   readonly history: History
   readonly advisor: Advisor | undefined
-  /** Of the time, what may go into beginnings of attempts: what was predicted then is what predictions are judged by. */
-  readonly beginnings: TimeBudget
   /** Told of each ended task after all others. */
   readonly onFinished: (task: FinishedTask) => void
 }
 
 /** Tells of an applied entry's events. */
 export function tellEvents(
-  { estimator, history, advisor, beginnings, onFinished }: Watchers,
+  { feed, history, advisor, onFinished }: Watchers,
   events: readonly SchedulerEvent[],
   state: SchedulerState
 ): void {
@@ -43,7 +43,7 @@ export function tellEvents(
       const { task, placement } = event
       const node = state.nodes.get(placement.node)
       if (node === undefined) continue
-      beginnings.run(() => estimator.placed?.(viewOfTask(task), new PlannedNode(node), placement.placedAt))
+      feed.began(viewOfTask(task), new PlannedNode(node), placement.placedAt)
     } else if (event.type === 'attempt-ended') {
       const feedback = {
         task: viewOfTask(event.task),
@@ -52,7 +52,7 @@ export function tellEvents(
         runMs: event.runMs,
         peakMemoryBytes: event.peakMemoryBytes
       }
-      estimator.observe(feedback)
+      feed.ended(feedback)
       advisor?.attemptEnded(feedback)
     } else if (event.type === 'task-ended') {
       advisor?.taskEnded(event.row)
@@ -80,12 +80,12 @@ export function tellMoment(watchers: Watchers, { task, at, ended }: Moment, stat
 }
 
 /** Tells of the attempts that run now: a node that starts, or was given another state, did not see them begin. */
-export function tellRunning(estimator: Estimator, state: SchedulerState): void {
+export function tellRunning(feed: EstimatorFeed, state: SchedulerState): void {
   for (const node of state.nodes.values()) {
     const view = new PlannedNode(node)
     for (const id of node.placements) {
       const task = state.tasks.get(id)
-      if (task?.placement !== undefined) estimator.placed?.(viewOfTask(task), view, task.placement.placedAt)
+      if (task?.placement !== undefined) feed.runs(viewOfTask(task), view, task.placement.placedAt)
     }
   }
 }

@@ -3,9 +3,10 @@ import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import { History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
-import { TimeBudget } from '../../../../node/optimizer/time-budget.ts'
+import { EstimatorFeed } from '../../../../node/optimizer/estimator-feed.ts'
 import { warmUp, type WarmUpOptions } from '../../../../node/optimizer/warm-up.ts'
 import { nodeFacts, tellEvents, tellRunning, type Watchers } from '../../../../node/optimizer/watching.ts'
+import type { SchedulerEvent } from '../../../../scheduler/events.ts'
 import { drainChanges } from '../../../../scheduler/records.ts'
 import { Machine, spec } from '../../../helpers/scheduler.ts'
 
@@ -30,7 +31,7 @@ function watchers(estimator: Estimator, finished: FinishedTask[] = []): Watchers
     estimator,
     history: new History(10),
     advisor: undefined,
-    beginnings: new TimeBudget(1, 1_000, () => 0),
+    feed: new EstimatorFeed(estimator, () => 0),
     onFinished: (task) => finished.push(task)
   }
 }
@@ -129,7 +130,7 @@ test('an estimator that did not see attempts begin hears of those that run', () 
   machine.submit([spec(), spec(), spec()])
   machine.place(1, 2)
   machine.place(3, 1)
-  tellRunning(estimator, machine.state)
+  tellRunning(new EstimatorFeed(estimator, () => 0), machine.state)
   expect(heard.sort()).toEqual(['t-1 placed on 2', 't-3 placed on 1'])
 })
 
@@ -145,4 +146,36 @@ test('nodes that may be given work are known to replays with all that decides wh
     executors: expect.any(Array) as string[],
     slots: expect.any(Number) as number
   })
+})
+
+test('under load some beginnings are not told, and of those that are, every end is', () => {
+  const { estimator, heard } = listener()
+  let now = 0
+  const costly: Estimator = {
+    ...estimator,
+    placed: (task, node, at) => {
+      now += 5
+      estimator.placed?.(task, node, at)
+    },
+    observe: (feedback) => {
+      now += 5
+      estimator.observe(feedback)
+    }
+  }
+  const watching = { ...watchers(estimator), feed: new EstimatorFeed(costly, () => now) }
+  const machine = new Machine().withNodes(1, { slots: 200 })
+  machine.submit(Array.from({ length: 200 }, () => spec()))
+  const place = (id: number): SchedulerEvent[] =>
+    machine.apply({ type: 'place', taskId: taskId(id), node: nodeId(1), incarnation: incarnation(1) })
+  for (let id = 1; id <= 200; id++) tellEvents(watching, place(id), machine.state)
+  const begun = heard.map((line) => line.split(' ')[0])
+  expect(begun.length).toBeGreaterThan(5)
+  expect(begun.length).toBeLessThan(100)
+  heard.length = 0
+  for (let id = 1; id <= 200; id++)
+    tellEvents(watching, machine.complete(id, machine.task(id)!.lastToken), machine.state)
+  const ends = heard.map((line) => line.split(' ')[0])
+  expect(ends).toEqual(expect.arrayContaining(begun))
+  expect(ends.length).toBeLessThan(200)
+  expect(watching.history.size).toBe(10)
 })

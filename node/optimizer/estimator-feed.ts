@@ -1,0 +1,53 @@
+/**
+ * Tells an estimator of attempts within a budget of the main thread's time. A cluster that runs thousands of short tasks a
+ * second is learned from by as many of them as there is time for; a slower one by all.
+ *
+ * 1. A beginning costs some 50 µs, as the class's prediction is worked out anew, and its end as much again: what was
+ *    predicted is judged. Beginnings over the budget are not told.
+ * 2. The end of an attempt whose beginning was told is always told, or it would seem to run for ever. Other ends, some
+ *    10 µs each, have a budget of their own.
+ */
+import type { TaskId } from '../../base/ids.ts'
+import type { Estimator } from '../../optimizer/estimate.ts'
+import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
+import { TimeBudget } from './time-budget.ts'
+
+/** Shares of the time, and how much of it is saved up. */
+const BEGINNINGS = { share: 0.01, burstMs: 50 }
+const ENDS = { share: 0.03, burstMs: 200 }
+
+export class EstimatorFeed {
+  readonly #estimator: Estimator
+  readonly #beginnings: TimeBudget
+  readonly #ends: TimeBudget
+  readonly #begun = new Set<TaskId>()
+
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(estimator: Estimator, now: () => number) {
+    this.#estimator = estimator
+    this.#beginnings = new TimeBudget(BEGINNINGS.share, BEGINNINGS.burstMs, now)
+    this.#ends = new TimeBudget(ENDS.share, ENDS.burstMs, now)
+  }
+
+  /** An attempt began, at `at` in state time. */
+  began(task: TaskView, node: NodeView, at: number): void {
+    this.#beginnings.run(() => {
+      this.#begun.add(task.id)
+      this.#estimator.placed?.(task, node, at)
+    })
+  }
+
+  ended(feedback: AttemptFeedback): void {
+    if (this.#begun.delete(feedback.task.id)) this.#estimator.observe(feedback)
+    else
+      this.#ends.run(() => {
+        this.#estimator.observe(feedback)
+      })
+  }
+
+  /** Attempts that run when this node begins to look: all are told. */
+  runs(task: TaskView, node: NodeView, at: number): void {
+    this.#begun.add(task.id)
+    this.#estimator.placed?.(task, node, at)
+  }
+}
