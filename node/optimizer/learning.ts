@@ -231,7 +231,7 @@ export class Learning {
 
   #beginTraining(runtime: NodeRuntime): void {
     const { trainAfter = TRAIN_AFTER } = this.#options
-    if (this.#rows.length < trainAfter) return
+    if (this.#rows.length < trainAfter || !this.trainer.mayBegin) return
     const used = this.book.shadow ?? this.book.serving
     const weights =
       used?.model === undefined ? undefined : runtime.state.models.get(used.version)?.weights.slice()

@@ -62,6 +62,11 @@ export class Trainer {
     return this.#restarts
   }
 
+  /** Whether `begin` would. */
+  get mayBegin(): boolean {
+    return !this.running && !this.failed && this.#options.now() >= this.#notBefore
+  }
+
   /** Begins, unless it runs, has failed too often, or waits after a failure. */
   begin(
     weights: Uint8Array | undefined,
@@ -69,7 +74,7 @@ export class Trainer {
     history: readonly FinishedTask[]
   ): boolean {
     const { logger, now, cpuShare, seed, onModel, thread = spawn } = this.#options
-    if (this.running || this.failed || now() < this.#notBefore) return false
+    if (!this.mayBegin) return false
     this.#rows = [...rows]
     this.#tasks = [...history]
     this.#thread = thread({
