@@ -4,14 +4,11 @@
 import { fencingToken, incarnation, nodeId, peerId, taskId } from '../base/ids.ts'
 import { durationMs, timestampMs } from '../base/units.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { hashBytes } from './checksum.ts'
 import { NO_DEPENDENTS, SPREAD_DONE } from './state.ts'
 import type { SchedulerState } from './state.ts'
-import { assemble, readBody, readNeeds, writeBody, writeNeeds } from './spec-codec.ts'
+import { TERMINAL, readStoredSpec, writeStoredSpec } from './stored-codec.ts'
 import type {
-  Blob,
   ClusterNode,
-  HistoryRow,
   KeptKey,
   LiveStatus,
   NodeStatus,
@@ -20,10 +17,8 @@ import type {
   Placement,
   Session,
   Settings,
-  StoredSpec,
   Task,
   TaskStatus,
-  TerminalStatus,
   Tombstone
 } from './types.ts'
 import {
@@ -32,50 +27,21 @@ import {
   readError,
   readName,
   readOffer,
-  readOptional,
   writeError,
   writeName,
-  writeOffer,
-  writeOptional
+  writeOffer
 } from './value-codec.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { ERRORS } from '../base/errors.ts'
 import { malformed } from './bytes.ts'
 
 const LIVE = ['pending', 'ready', 'placed', 'running', 'stopping'] as const satisfies readonly LiveStatus[]
-const TERMINAL = ['succeeded', 'failed', 'cancelled', 'skipped'] as const satisfies readonly TerminalStatus[]
 const ANY_STATUS: readonly TaskStatus[] = [...LIVE, ...TERMINAL]
 const NODE = ['joining', 'active', 'lost', 'leaving'] as const satisfies readonly NodeStatus[]
 const OUTCOME_VALUES = ['none', 'submitted', 'cancelled', 'node', 'model'] as const
 
 /** Marks of an object that was just read from its row, before `loadState` fills them in. */
 const unmarked = { rowFlags: 0, hashA: 0, hashB: 0 }
-
-function writeBlob(out: ByteWriter, blob: Blob): void {
-  const stored = 'sizeBytes' in blob
-  out.bool(stored)
-  if (stored) out.uint(blob.sizeBytes)
-  else out.bytes(blob)
-}
-
-function readBlob(from: ByteReader): Blob {
-  return from.bool() ? { sizeBytes: from.uint() } : from.bytes()
-}
-
-function writeSpec(out: ByteWriter, id: Task['id'], spec: StoredSpec): void {
-  writeBody(out, spec)
-  writeBlob(out, spec.input)
-  writeNeeds(out, id, spec.needs)
-  out.uint(spec.notBefore)
-  out.uint(spec.deadlineAt)
-}
-
-function readSpec(from: ByteReader, id: Task['id']): StoredSpec {
-  const body = readBody(from)
-  const input = readBlob(from)
-  const needs = readNeeds(from, id)
-  return assemble(body, input, needs, timestampMs(from.uint()), timestampMs(from.uint()))
-}
 
 function writePlacement(out: ByteWriter, placement: Placement): void {
   out.uint(placement.node)
@@ -134,7 +100,7 @@ export function writeTask(out: ByteWriter, task: Task): void {
   if (placement !== undefined) writePlacement(out, placement)
   if (copy !== undefined) writePlacement(out, copy)
   if (lastError !== undefined) writeError(out, lastError)
-  writeSpec(out, task.id, task.spec)
+  writeStoredSpec(out, task.id, task.spec)
 }
 
 export function readTask(from: ByteReader): Task {
@@ -156,7 +122,7 @@ export function readTask(from: ByteReader): Task {
   return {
     ...unmarked,
     id,
-    spec: readSpec(from, id),
+    spec: readStoredSpec(from, id),
     group,
     submittedAt,
     status,
@@ -357,65 +323,4 @@ export function readCounters(from: ByteReader, state: SchedulerState): void {
   state.highestRetired = taskId(from.uint())
   state.nextOrder = from.uint()
   state.nextModelVersion = from.uint()
-}
-
-/** Sealed with a hash: no checksum covers history. */
-export function writeHistory(out: ByteWriter, row: HistoryRow): void {
-  out.uint(row.id)
-  out.uint(row.group)
-  writeName(out, TERMINAL, row.status)
-  out.uint(row.submittedAt)
-  out.uint(row.readyAt)
-  out.uint(row.startedAt)
-  out.uint(row.finishedAt)
-  out.uint(row.attempts)
-  out.uint(row.copies)
-  out.uint(row.attempt)
-  out.uint(row.node ?? 0)
-  out.uint(row.token ?? 0)
-  out.uint(row.runMs)
-  out.uint(row.peakMemoryBytes)
-  writeOptional(out, row.error, writeError)
-  writeBlob(out, row.result)
-  writeSpec(out, row.id, row.spec)
-  out.seal(hashBytes)
-}
-
-/** The seal was checked and taken off. */
-export function readHistory(from: ByteReader): HistoryRow {
-  const id = taskId(from.uint())
-  const group = taskId(from.uint())
-  const status = readName(from, TERMINAL)
-  const submittedAt = timestampMs(from.uint())
-  const readyAt = timestampMs(from.uint())
-  const startedAt = timestampMs(from.uint())
-  const finishedAt = timestampMs(from.uint())
-  const attempts = from.uint()
-  const copies = from.uint()
-  const attempt = from.uint()
-  const node = from.uint()
-  const token = from.uint()
-  const runMs = durationMs(from.uint())
-  const peakMemoryBytes = from.uint()
-  const error = readOptional(from, readError)
-  const result = readBlob(from)
-  return {
-    id,
-    group,
-    spec: readSpec(from, id),
-    status,
-    submittedAt,
-    readyAt,
-    startedAt,
-    finishedAt,
-    attempts,
-    copies,
-    attempt,
-    node: node === 0 ? undefined : nodeId(node),
-    token: token === 0 ? undefined : fencingToken(token),
-    result,
-    error,
-    runMs,
-    peakMemoryBytes
-  }
 }

@@ -25,11 +25,10 @@ import {
   taskKey,
   tombstoneKey
 } from './keys.ts'
+import { readHistory, writeHistory } from './history-codec.ts'
 import { writeModel } from './model-codec.ts'
 import {
-  readHistory,
   writeCounters,
-  writeHistory,
   writeKept,
   writeNode,
   writeSession,

@@ -5,7 +5,7 @@
 import type { NodeId } from '../../base/ids.ts'
 
 /** Rises when frames of one version cannot be understood by another. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 export interface Hello {
   readonly protocolVersion: number

@@ -11,36 +11,26 @@
  * 3. Submissions and models may fill half of the bound on uncommitted bytes; the rest is for what frees capacity:
  *    reports, incarnations, cancels. One model a turn, so that models starve nobody.
  */
-import { AppError, type ErrorCode } from '../../base/errors.ts'
+import type { ErrorCode } from '../../base/errors.ts'
 import type { Incarnation, NodeId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
-import type { Rng } from '../../base/prng.ts'
 import { encodeBatch } from '../../scheduler/codec.ts'
 import type { Command } from '../../scheduler/commands.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { dueCommands, nextDueAt } from '../../scheduler/planner/duties.ts'
 import { createPlanner, type PlannedCommand, type Planner } from '../../scheduler/planner/planner.ts'
-import type { Policy, PolicyFactory } from '../../scheduler/policy.ts'
-import { policyFactory } from '../../scheduler/policies/index.ts'
 import { createIdAllocator, toCommand, type IdAllocator, type Proposal } from '../../scheduler/proposals.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { ClusterNode } from '../../scheduler/types.ts'
 import type { StepResult } from '../../consensus/index.ts'
 import type { ProposalRefusal } from '../messages.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Logger } from '../ports/log.ts'
-import { RecentTimes } from '../recent-times.ts'
 import { approximateBytes } from './command-size.ts'
-import { GuardedPolicy, type PolicyFailure } from './guarded-policy.ts'
+import { PolicyDesk, type PolicyDeskInput, type PolicyStatus, type Seat } from './policy-desk.ts'
 import type { StampClock } from './stamp-clock.ts'
 
-export interface LeaderInput {
+export interface LeaderInput extends PolicyDeskInput {
   readonly nodeId: NodeId
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly rng: Rng
   readonly stamps: StampClock
-  readonly policies: ReadonlyMap<string, PolicyFactory>
   /** Appends an entry to the log; its index is `lastIndex()` when the result is `ok`. */
   readonly propose: (data: Uint8Array) => StepResult
   readonly lastIndex: () => number
@@ -52,20 +42,6 @@ export interface LeaderInput {
   readonly storeFull: () => boolean
   /** Whether this node's log has no room, so that nothing new may be promised. */
   readonly storageFull: () => boolean
-  /** The policy that the settings name cannot be used, or no more; `least-loaded` places until they name another. */
-  readonly onPolicyFailure?: (failure: PolicyFailure) => void
-}
-
-/** Which policy this leader uses, and what its decisions cost. */
-export interface PolicyStatus {
-  /** As the settings name it; undefined while this node does not lead. */
-  readonly wanted: string | undefined
-  /** The one that decides: another than `wanted` once that one failed. */
-  readonly running: string | undefined
-  /** Policies that failed since the node started. */
-  readonly failures: number
-  /** Over the latest decisions of this node, in microseconds. */
-  readonly decisions: { readonly count: number; readonly p50Us: number; readonly p99Us: number }
 }
 
 interface Queued {
@@ -78,9 +54,7 @@ interface Reign {
   readonly planner: Planner
   readonly ids: IdAllocator
   readonly term: number
-  /** The policy that the settings named when `guard` was made. */
-  policy: string
-  guard: GuardedPolicy
+  seat: Seat
 }
 
 interface InFlight {
@@ -102,11 +76,13 @@ export class Leader {
   #planDue = false
   /** Raft took nothing just now (a transfer, too much uncommitted): asking again before time passes would only spin. */
   #refusedUntilTick = false
-  readonly #decisionTimes = new RecentTimes()
-  #policyFailures = 0
+  readonly #policies: PolicyDesk
 
   constructor(input: LeaderInput) {
     this.#input = input
+    this.#policies = new PolicyDesk(input, () => {
+      this.#planDue = true
+    })
   }
 
   get reigning(): boolean {
@@ -118,27 +94,20 @@ export class Leader {
   }
 
   get policyStatus(): PolicyStatus {
-    const { p50, p99 } = this.#decisionTimes.summary()
-    return {
-      wanted: this.#reign?.policy,
-      running: this.#reign?.guard.name,
-      failures: this.#policyFailures,
-      decisions: { count: this.#decisionTimes.count, p50Us: p50, p99Us: p99 }
-    }
+    return this.#policies.status(this.#reign?.seat)
   }
 
   /** The leader has applied an entry of its own term: the reign begins. */
   begin(state: SchedulerState, term: number): void {
     const { stamps, logger } = this.#input
     stamps.reset(state.time)
-    const guard = this.#makePolicy(state)
-    const planner = createPlanner({ state, policy: guard, excluded: this.#input.excluded })
+    const seat = this.#policies.make(state.settings.policy)
+    const planner = createPlanner({ state, policy: seat.guard, excluded: this.#input.excluded })
     planner.reset(stamps.now())
-    const policy = state.settings.policy
-    this.#reign = { state, planner, ids: createIdAllocator(state), term, policy, guard }
+    this.#reign = { state, planner, ids: createIdAllocator(state), term, seat }
     this.#forgetInFlight()
     this.#planDue = true
-    logger.info({ term, policy: guard.name }, 'this node leads')
+    logger.info({ term, policy: seat.guard.name }, 'this node leads')
   }
 
   /** The role was lost: whatever is not in the log is refused. */
@@ -177,7 +146,7 @@ export class Leader {
     else reign.planner.observe(events)
     this.#planDue = true
     for (const event of events) {
-      if (event.type === 'settings-changed' && reign.policy !== reign.state.settings.policy)
+      if (event.type === 'settings-changed' && reign.seat.wanted !== reign.state.settings.policy)
         this.#switchPolicy(reign)
     }
   }
@@ -250,13 +219,13 @@ export class Leader {
   }
 
   #plan(reign: Reign, now: ReturnType<StampClock['now']>): PlannedCommand[] {
-    const { planner, guard } = reign
+    const { planner } = reign
     const { clock } = this.#input
     const before = clock.monotonicNow()
     const faults = planner.faults
     const placements = planner.plan(now, LIMITS.batchTasks)
     const faulty = planner.faults > faults
-    guard.roundEnded(faulty, clock.monotonicNow() - before, planner.view)
+    reign.seat.guard.roundEnded(faulty, clock.monotonicNow() - before, planner.view)
     // Nothing may change until somebody places again: not to ask would leave tasks waiting for the next event.
     if (faulty) this.#planDue = true
     return placements
@@ -315,38 +284,9 @@ export class Leader {
   }
 
   #switchPolicy(reign: Reign): void {
-    const guard = this.#makePolicy(reign.state)
-    reign.guard = guard
-    reign.planner.use(guard)
-    reign.policy = reign.state.settings.policy
-    this.#input.logger.info({ policy: guard.name }, 'placement policy switched')
-  }
-
-  /** A policy that this version does not know must not stop the cluster: the default takes its place, loudly. */
-  #makePolicy(state: SchedulerState): GuardedPolicy {
-    const { policies, rng, clock } = this.#input
-    const wanted = state.settings.policy
-    const standIn = (): Policy => policyFactory(STAND_IN)(rng.fork())
-    const onFailure = (failure: PolicyFailure): void => {
-      this.#policyFailed({ ...failure, policy: wanted })
-    }
-    let policy: Policy
-    try {
-      policy = policyFactory(wanted, policies)(rng.fork())
-    } catch (error) {
-      const isUnknown = error instanceof AppError && error.code === 'CONFIG_INVALID'
-      onFailure({ policy: wanted, fault: isUnknown ? 'unknown' : 'threw', message: String(error) })
-      policy = standIn()
-    }
-    return new GuardedPolicy({ policy, standIn, clock, times: this.#decisionTimes, onFailure })
-  }
-
-  #policyFailed(failure: PolicyFailure): void {
-    this.#policyFailures += 1
-    // What the failed one left undone, its stand-in may do.
-    this.#planDue = true
-    this.#input.logger.error({ ...failure }, `the placement policy cannot be used; ${STAND_IN} places`)
-    this.#input.onPolicyFailure?.(failure)
+    reign.seat = this.#policies.make(reign.state.settings.policy)
+    reign.planner.use(reign.seat.guard)
+    this.#input.logger.info({ policy: reign.seat.guard.name }, 'placement policy switched')
   }
 
   #forgetInFlight(): void {
@@ -376,8 +316,6 @@ export class Leader {
  * under load this is what makes turns share an entry, its frames and its syncs.
  */
 const MAX_ENTRIES_IN_FLIGHT = 4
-/** Takes the place of a policy that is unknown or fails. */
-const STAND_IN = 'least-loaded'
 /** `dueCommands` asked for at once; each touches up to LIMITS.batchTasks tasks. */
 const MAX_DUTIES = 16
 

@@ -16,7 +16,8 @@ import type { RuntimeConfig } from '../config.ts'
 import { LeaseTable, type NodeReport } from '../leases/lease-table.ts'
 import { nextConfChange } from '../membership/autopilot.ts'
 import type { LeaseGrant, LeaseRenewal } from '../messages.ts'
-import { Leader, type LeaderInput, type PolicyStatus } from './leader.ts'
+import { Leader, type LeaderInput } from './leader.ts'
+import type { PolicyStatus } from './policy-desk.ts'
 import { StampClock } from './stamp-clock.ts'
 
 /** The part of the raft turn that a leader uses. */
