@@ -22,19 +22,26 @@ const urls = (): string[] => cluster.nodes.map(({ url }) => url)
 const client = (): Client => createClient({ urls: urls(), retries: 20, timeoutMs: 5_000 })
 const clientsOfAll = (): Client[] => urls().map((url) => createClient({ url, retries: 20 }))
 
+/** On a busy machine each of two dozen batches takes seconds. */
+const PATIENCE_MS = 60_000
+
 /** Runs tasks of three classes, a few at a time, until the condition holds. */
 async function workUntil<T>(what: string, condition: () => Promise<T | undefined>): Promise<T> {
-  return await until(what, async () => {
-    const found = await condition()
-    if (found !== undefined) return found
-    const tasks = Array.from({ length: 48 }, (_, index) => ({
-      name: ['quick', 'quick', 'slow'][index % 3] ?? '',
-      command: index % 3 === 2 ? 'sleep 0.05' : 'true'
-    }))
-    const { ids } = await client().submitMany(tasks)
-    await Promise.all(ids.map((id) => client().wait(id)))
-    return undefined
-  })
+  return await until(
+    what,
+    async () => {
+      const found = await condition()
+      if (found !== undefined) return found
+      const tasks = Array.from({ length: 48 }, (_, index) => ({
+        name: ['quick', 'quick', 'slow'][index % 3] ?? '',
+        command: index % 3 === 2 ? 'sleep 0.05' : 'true'
+      }))
+      const { ids } = await client().submitMany(tasks)
+      await Promise.all(ids.map((id) => client().wait(id)))
+      return undefined
+    },
+    PATIENCE_MS
+  )
 }
 
 const stateOf = async (version: number): Promise<string | undefined> =>
@@ -68,63 +75,74 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a model that the leader trained and its policy outlive the leader', async () => {
-  const { version } = await workUntil('a model is published', async () => (await client().models())[0])
-  await client().setModelMode('frozen')
-  if ((await stateOf(version)) !== 'serving') await client().promoteModel(version)
-  await client().setPolicy('learned')
-  await allServe(version)
-  const leader = (await client().cluster()).leader?.id
-  const index = cluster.nodes.findIndex(({ id }) => id === leader)
-  expect(await clientsOfAll()[index]!.modelStatus()).toMatchObject({ leading: true, mode: 'frozen' })
+test(
+  'a model that the leader trained and its policy outlive the leader',
+  async () => {
+    const { version } = await workUntil('a model is published', async () => (await client().models())[0])
+    await client().setModelMode('frozen')
+    if ((await stateOf(version)) !== 'serving') await client().promoteModel(version)
+    await client().setPolicy('learned')
+    await allServe(version)
+    const leader = (await client().cluster()).leader?.id
+    const index = cluster.nodes.findIndex(({ id }) => id === leader)
+    expect(await clientsOfAll()[index]!.modelStatus()).toMatchObject({ leading: true, mode: 'frozen' })
 
-  await cluster.signal(index, 'SIGKILL')
-  const heir = await until('another node leads', async () => {
-    const found = (await client().cluster()).leader?.id
-    return found === leader ? undefined : found
-  })
-  await client().wait((await client().submit({ command: 'true' })).id)
-  const after = clientsOfAll()[cluster.nodes.findIndex(({ id }) => id === heir)]!
-  expect(await after.modelStatus()).toMatchObject({ leading: true, mode: 'frozen', serving: { version } })
-  expect(await after.policy()).toMatchObject({ current: 'learned', running: 'learned', fallbacks: 0 })
-  await cluster.restart(index)
-  await allServe(version)
-  expect(noise).toEqual([])
-})
-
-test('poisoned models do not serve for long, and the cluster works on', async () => {
-  await client().setModelMode('auto')
-  const before = (await client().modelStatus()).serving?.version
-  const insider = await joinCluster()
-  try {
-    await until('the insider is a member', () => insider.runtime.open)
-    const publish = async (weights: Uint8Array): Promise<number> => {
-      const value = await insider.runtime.propose(
-        { type: 'publish-model', weights, trainedOn: 1, evaluation: new Uint8Array(0) },
-        10_000
-      )
-      return value.type === 'model' ? value.version : 0
-    }
-    const damaged = await publish(certainOfDays().fill(0xff, 2_000, 2_004))
-    await until('the model that does not decode is out', async () => (await stateOf(damaged)) === 'rejected')
-    expect((await client().modelStatus()).serving?.version).toBe(before)
-
-    const wrong = await publish(certainOfDays())
-    await client().promoteModel(wrong)
-    await allServe(wrong)
-    await workUntil('the model that is wrong is taken back', async () =>
-      (await stateOf(wrong)) === 'rolled-back' ? true : undefined
-    )
-    const reasons = (await client().models()).map(({ version, reason }) => [version, reason] as const)
-    expect(new Map(reasons).get(wrong)).toContain('regret')
-    await until('another model serves, or none', async () => {
-      const statuses = await Promise.all(clientsOfAll().map((each) => each.modelStatus()))
-      return statuses.every(({ serving }) => serving?.version !== wrong)
+    await cluster.signal(index, 'SIGKILL')
+    const heir = await until('another node leads', async () => {
+      const found = (await client().cluster()).leader?.id
+      return found === leader ? undefined : found
     })
-  } finally {
-    await insider.stop()
-  }
-})
+    await client().wait((await client().submit({ command: 'true' })).id)
+    const after = clientsOfAll()[cluster.nodes.findIndex(({ id }) => id === heir)]!
+    expect(await after.modelStatus()).toMatchObject({ leading: true, mode: 'frozen', serving: { version } })
+    expect(await after.policy()).toMatchObject({ current: 'learned', running: 'learned', fallbacks: 0 })
+    await cluster.restart(index)
+    await allServe(version)
+    expect(noise).toEqual([])
+  },
+  2 * PATIENCE_MS
+)
+
+test(
+  'poisoned models do not serve for long, and the cluster works on',
+  async () => {
+    await client().setModelMode('auto')
+    const before = (await client().modelStatus()).serving?.version
+    const insider = await joinCluster()
+    try {
+      await until('the insider is a member', () => insider.runtime.open)
+      const publish = async (weights: Uint8Array): Promise<number> => {
+        const value = await insider.runtime.propose(
+          { type: 'publish-model', weights, trainedOn: 1, evaluation: new Uint8Array(0) },
+          10_000
+        )
+        return value.type === 'model' ? value.version : 0
+      }
+      const damaged = await publish(certainOfDays().fill(0xff, 2_000, 2_004))
+      await until(
+        'the model that does not decode is out',
+        async () => (await stateOf(damaged)) === 'rejected'
+      )
+      expect((await client().modelStatus()).serving?.version).toBe(before)
+
+      const wrong = await publish(certainOfDays())
+      await client().promoteModel(wrong)
+      await allServe(wrong)
+      await workUntil('the model that is wrong is taken back', async () =>
+        (await stateOf(wrong)) === 'rolled-back' ? true : undefined
+      )
+      const reasons = (await client().models()).map(({ version, reason }) => [version, reason] as const)
+      expect(new Map(reasons).get(wrong)).toContain('regret')
+      await until('another model serves, or none', async () => {
+        const statuses = await Promise.all(clientsOfAll().map((each) => each.modelStatus()))
+        return statuses.every(({ serving }) => serving?.version !== wrong)
+      })
+    } finally {
+      await insider.stop()
+    }
+  },
+  2 * PATIENCE_MS
+)
 
 /** A model that is certain that everything takes longer than a month. */
 function certainOfDays(): Uint8Array {
