@@ -40,7 +40,7 @@ export interface GuardInput {
 
 const FAULTY_ROUNDS = 3
 const SLOW_ROUNDS = 3
-/** Half of the shortest election timeout: more of it, and followers take their leader for dead. */
+/** A round holds up heartbeats. With the default timing followers wait a second for one; with the LAN's, 300 ms. */
 const SLOW_ROUND_MS = 500
 
 export class GuardedPolicy implements Policy {
