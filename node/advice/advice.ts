@@ -2,7 +2,8 @@
  * A node's advice for its API: owns when forecasts are made, and what is asked of the advisor (`optimizer/advice/`) for each
  * reply.
  *
- * 1. Forecasts are made only when somebody asks, at most once a second, and never for more than a twentieth of the time.
+ * 1. Forecasts are made only when somebody asks, at most once a second, and for a twentieth of the time as long as they are not
+ *    older than 15 seconds for it.
  * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
  *    answered from the one before when that passes.
  */
@@ -31,6 +32,8 @@ export interface AdviceOptions {
 const LEAST_INTERVAL_MS = 1 * second
 /** Time between forecasts, in multiples of what the last one took. */
 const REST = 20
+/** However expensive it is: a forecast that was made before much was known must not stand for long. */
+const MOST_INTERVAL_MS = 15 * second
 /** Longest that a reply about one task waits for a forecast. */
 const PATIENCE_MS = 100
 
@@ -115,7 +118,7 @@ class Forecasts {
       const ended = elapsed()
       spentMs += ended - began
       if (done === true) {
-        this.#dueAt = ended + Math.max(LEAST_INTERVAL_MS, REST * spentMs)
+        this.#dueAt = ended + Math.min(MOST_INTERVAL_MS, Math.max(LEAST_INTERVAL_MS, REST * spentMs))
         return
       }
       await new Promise<void>((resolve) => {
