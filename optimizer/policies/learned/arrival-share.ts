@@ -18,7 +18,7 @@ import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.
 import type { Resources } from '../../../scheduler/types.ts'
 
 /** Part of all placed area that is served in order of arrival. */
-const SHARE = 0.02
+const SHARE = 0.01
 /** A task is owed once it has waited for this many mean run times. */
 const PATIENCE = 1
 /** Credit is kept for at most this many mean tasks. */
@@ -51,7 +51,7 @@ export interface Reservation {
 }
 
 export interface ArrivalShareOptions {
-  /** In [0, 1]; 0 switches the guard off. Default 0.02. */
+  /** In [0, 1]; 0 switches the guard off. Default 0.01. */
   readonly share?: number
   /** In mean run times, ≥ 0. Default 1. */
   readonly patience?: number
@@ -65,6 +65,8 @@ export class ArrivalShare {
   readonly #waiting = new Map<TaskId, number>()
   readonly #running = new Map<TaskId, Running>()
   #reservation: Reservation | undefined
+  /** The task for which `#reservation` was looked for last, found or not. */
+  #reservedFor: TaskId | undefined
   /** The task that `owed` has named last. */
   #owedId: TaskId | undefined
   /** What stands idle for a reservation, in slots, since when. */
@@ -85,6 +87,7 @@ export class ArrivalShare {
     this.#waiting.clear()
     this.#running.clear()
     this.#reservation = undefined
+    this.#reservedFor = undefined
   }
 
   ready(task: TaskView): void {
@@ -108,7 +111,9 @@ export class ArrivalShare {
       line.ids = line.ids.slice(line.head)
       line.head = 0
     }
-    if (this.#reservation?.taskId === id) this.#reservation = undefined
+    if (this.#reservedFor !== id) return
+    this.#reservation = undefined
+    this.#reservedFor = undefined
   }
 
   /** An attempt began that is expected to run for `meanMs` and to take `area` (slot-milliseconds). */
@@ -181,8 +186,9 @@ export class ArrivalShare {
   reservationFor(task: TaskView, view: ClusterView): Reservation | undefined {
     const held = this.#reservation
     const fresh = this.#changes <= STALE_AFTER * this.#running.size
-    if (held?.taskId === task.id && fresh && view.now < held.at) return held
+    if (this.#reservedFor === task.id && fresh && view.now < (held?.at ?? Infinity)) return held
     this.#changes = 0
+    this.#reservedFor = task.id
     this.#reservation = this.#reserve(task, view)
     return this.#reservation
   }

@@ -73,7 +73,7 @@ const LEAST_NOISE = 0.05
 /** A log-normal mean is e^(variance ÷ 2) medians: with little known that is beyond anything that is ever seen. */
 const MOST_LN_MEAN_OVER_MEDIAN = 1
 /** Even a class whose spread is all noise may have bursts of its own. */
-const LEAST_BURST_VARIANCE = 0.1
+const LEAST_BURST_VARIANCE = 0.3
 /** Tenants whose noise is remembered, and empty bursts that may go on. */
 const TENANTS = 4096
 const IDLE_BURSTS = 4096

@@ -42,6 +42,8 @@ const PRIORITY_STEP = 1000
 /** A burst is looked at again when its oldest attempt's age has grown by this factor. */
 const GROWTH = 1.3
 const SOONEST_MS = 10
+/** Bursts that are scored anew at once: one completion can move hundreds, and a decision must not wait for all. */
+const MOST_REFRESHED = 8
 const FREED_REMEMBERED = 4096
 
 export class IndependentQueue {
@@ -49,6 +51,8 @@ export class IndependentQueue {
   readonly #bursts = new Bursts()
   readonly #share: ArrivalShare
   readonly #due = new EventHeap<number>()
+  /** Bursts whose class's prediction changed, to be looked at soon. */
+  readonly #moved = new Set<Burst>()
   #queues: ClassQueues
   #view: ClusterView | undefined
   /** Nodes that were freed, in order; shapes remember how far they have tried. */
@@ -82,6 +86,7 @@ export class IndependentQueue {
   reset(view: ClusterView): void {
     this.#bursts.clear()
     this.#share.clear()
+    this.#moved.clear()
     this.#queues = this.#emptyQueues()
     this.#candidate = undefined
     this.nodesChanged(view)
@@ -153,7 +158,15 @@ export class IndependentQueue {
 
   /** Time has passed; `moved` are classes whose predictions changed. */
   advance(now: number, moved: Iterable<string | number>): void {
-    for (const key of moved) for (const burst of this.#bursts.ofClass(key)) this.#refresh(burst)
+    for (const key of moved) {
+      for (const burst of this.#bursts.ofClass(key)) if (burst.waiting > 0) this.#moved.add(burst)
+    }
+    let refreshed = 0
+    for (const burst of this.#moved) {
+      if (++refreshed > MOST_REFRESHED) break
+      this.#moved.delete(burst)
+      this.#refresh(burst)
+    }
     while (this.#due.nextTime <= now) {
       const burst = this.#bursts.get(this.#due.pop() ?? 0)
       if (burst === undefined || burst.dueAt > now) continue
