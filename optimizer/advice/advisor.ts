@@ -84,6 +84,7 @@ export class Advisor {
       seed: seed + this.#made
     })
     this.#forecast = forecast
+    this.#calibration.revise(forecast.at, (id) => forecast.task(id)?.finish)
     const step = Math.max(1, Math.floor(forecast.ids.length / SAMPLED))
     for (let index = this.#made % step; index < forecast.ids.length; index += step) {
       const id = forecast.ids[index]

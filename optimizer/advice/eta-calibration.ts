@@ -8,6 +8,9 @@
  *
  * 1. Stretching keeps order: p50 ≤ p90, and a task that was forecast before another still is.
  * 2. What is remembered is bounded; a forecast counts once, when its task has finished.
+ * 3. `record` judges the first forecast of a task, as it was shown. The factors forget one that was later cut to less than
+ *    half: what was forecast before anything was known of a class says nothing of later forecasts. One that was put off stands:
+ *    tasks that come late are what is to be learned.
  */
 import type { TaskId } from '../../base/ids.ts'
 import type { Moment } from './eta.ts'
@@ -15,11 +18,14 @@ import type { Moment } from './eta.ts'
 const RATE = 0.05
 const LEAST = 0.25
 const MOST = 16
-const REMEMBERED = 2_000
+const REMEMBERED = 500
+const REVISION = 2
 
 interface Remembered {
-  readonly madeAt: number
-  readonly moment: Moment
+  /** As it was shown first. */
+  readonly shown: Moment
+  madeAt: number
+  moment: Moment
 }
 
 export class EtaCalibration {
@@ -30,7 +36,7 @@ export class EtaCalibration {
   #by50 = 0
   #by90 = 0
 
-  /** What has been judged: how many finishes, and the shares of them by the stated p50 and p90. */
+  /** What has been judged: how many finishes, and the shares of them by the p50 and p90 that were shown first. */
   get record(): { readonly count: number; readonly by50: number; readonly by90: number } {
     const count = Math.max(1, this.#judged)
     return { count: this.#judged, by50: this.#by50 / count, by90: this.#by90 / count }
@@ -42,10 +48,23 @@ export class EtaCalibration {
     return { p50At, p90At: Math.max(p50At, madeAt + (moment.p90At - madeAt) * this.#stretch90) }
   }
 
-  /** Keeps the first uncorrected forecast of a task's finish, to be judged later. */
+  /** Keeps the uncorrected forecast of a task's finish, to be judged later. */
   remember(id: TaskId, madeAt: number, moment: Moment): void {
     if (this.#remembered.has(id) || this.#remembered.size >= REMEMBERED) return
-    this.#remembered.set(id, { madeAt, moment })
+    this.#remembered.set(id, { shown: this.correct(madeAt, moment), madeAt, moment })
+  }
+
+  /** There is a new forecast, made at `madeAt`. */
+  revise(madeAt: number, finishOf: (id: TaskId) => Moment | undefined): void {
+    for (const [id, kept] of this.#remembered) {
+      const moment = finishOf(id)
+      if (moment === undefined) continue
+      const before = Math.max(1, kept.moment.p50At - madeAt)
+      const after = Math.max(1, moment.p50At - madeAt)
+      if (before < REVISION * after) continue
+      kept.madeAt = madeAt
+      kept.moment = moment
+    }
   }
 
   /** The task succeeded at `at`. */
@@ -53,12 +72,12 @@ export class EtaCalibration {
     const kept = this.#remembered.get(id)
     if (kept === undefined) return
     this.#remembered.delete(id)
-    const shown = this.correct(kept.madeAt, kept.moment)
     this.#judged++
-    if (at <= shown.p50At) this.#by50++
-    if (at <= shown.p90At) this.#by90++
-    this.#stretch50 = moved(this.#stretch50, at <= shown.p50At, 0.5)
-    this.#stretch90 = moved(this.#stretch90, at <= shown.p90At, 0.9)
+    if (at <= kept.shown.p50At) this.#by50++
+    if (at <= kept.shown.p90At) this.#by90++
+    const now = this.correct(kept.madeAt, kept.moment)
+    this.#stretch50 = moved(this.#stretch50, at <= now.p50At, 0.5)
+    this.#stretch90 = moved(this.#stretch90, at <= now.p90At, 0.9)
   }
 
   /** The task ended in another way: its forecast says nothing. */

@@ -225,3 +225,17 @@ test('a forecaster that is always too early is stretched until its p90 is true',
   expect(kept / 2000).toBeGreaterThan(0.87)
   expect(kept / 2000).toBeLessThan(0.93)
 })
+
+test('forecasts that were made before anything was known do not spoil those that come after', () => {
+  const calibration = new EtaCalibration()
+  const hours = (ms: number) => ({ p50At: ms * 1000, p90At: ms * 2000 })
+  for (let id = 1; id <= 300; id++) calibration.remember(taskId(id), 0, hours(id))
+  // A minute later it is known that all take a thousandth of that.
+  calibration.revise(0, (id) => ({ p50At: id, p90At: id * 2 }))
+  for (let id = 1; id <= 300; id++) calibration.finished(taskId(id), id % 2 === 0 ? id - 0.5 : id * 1.5)
+  const { p50At } = calibration.correct(0, { p50At: 1000, p90At: 2000 })
+  expect(p50At).toBeGreaterThan(800)
+  expect(p50At).toBeLessThan(1250)
+  // What was said first was nevertheless wrong, and the record says so.
+  expect(calibration.record).toEqual({ count: 300, by50: 1, by90: 1 })
+})
