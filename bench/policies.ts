@@ -8,13 +8,14 @@ import type { Calibration } from '../optimizer/lab/calibration.ts'
 import { BASELINES } from '../optimizer/lab/catalog.ts'
 import type { PolicyEntry } from '../optimizer/lab/catalog.ts'
 import type { Run } from '../optimizer/lab/protocol.ts'
+import { createLearnedEstimator } from '../optimizer/estimator/learned.ts'
 import { lastTwo, runningMean, userLimit } from '../optimizer/policies/predictors.ts'
 import { runLab } from '../node/cli/lab/run-lab.ts'
 import { loadTrace } from './lab/load-trace.ts'
 import { HELP, parseLabOptions } from './lab/options.ts'
 import type { LabOptions } from './lab/options.ts'
 
-/** What can be asked for. Learned policies are added here. */
+/** What can be asked for. */
 const POLICIES: readonly PolicyEntry[] = BASELINES
 
 const MISUSE = 2
@@ -55,8 +56,10 @@ async function measure(options: LabOptions): Promise<number> {
   return 0
 }
 
-/** The predictors of the baselines on the first run's completions. */
+/** The learned estimator, and the predictors of the baselines, on the first run's completions. */
 function calibrateAll(run: Run): Calibration[] {
   const limits = run.instance.workload.tasks.some((task) => task.limitMs > 0) ? [userLimit()] : []
-  return [lastTwo(), runningMean(), ...limits].map((estimator) => calibrate(run.result, estimator))
+  return [createLearnedEstimator(), lastTwo(), runningMean(), ...limits].map((estimator) =>
+    calibrate(run.result, estimator)
+  )
 }

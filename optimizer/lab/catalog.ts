@@ -1,19 +1,19 @@
 /**
- * Every baseline that the lab can run, by name. `clairvoyant` names the same policy with the truth instead of
+ * Every policy that the lab can run, by name. `clairvoyant` names the same policy with the truth instead of
  * predictions: the bound that "gap closed" is measured against.
- *
- * Learned policies are entries too, but of their own making: callers pass them to `findPolicies` beside these.
  */
 import { AppError } from '../../base/errors.ts'
 import type { Rng } from '../../base/prng.ts'
 import type { Policy } from '../../scheduler/policy.ts'
 import { policyFactory } from '../../scheduler/policies/index.ts'
 import type { Estimator } from '../estimate.ts'
+import { createLearnedEstimator } from '../estimator/learned.ts'
 import { easy } from '../policies/easy.ts'
 import { fair, sharing } from '../policies/fair.ts'
 import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../policies/fifo.ts'
 import { dynamicHeft, staticDag } from '../policies/heft.ts'
 import { late } from '../policies/late.ts'
+import { learnedPolicy } from '../policies/learned/index.ts'
 import { known, lastTwo, oracle, runningMean, userLimit } from '../policies/predictors.ts'
 import { random } from '../policies/random.ts'
 import { shortestFirst } from '../policies/shortest-first.ts'
@@ -183,13 +183,23 @@ const PACKERS: readonly PolicyEntry[] = [
   }
 ]
 
-/** All baselines. */
+/** The learned policy by what it knows: nothing, class means and node speeds, the truth. */
+const LEARNED: readonly PolicyEntry[] = [
+  learned('learned', 'the learned policy; it starts empty and learns from completions', () =>
+    createLearnedEstimator()
+  ),
+  learned('learned-class', 'the same, told class means and node speeds in advance', classOf),
+  learned('learned-oracle', 'the same with the truth', truthOf)
+]
+
+/** All policies of the lab. */
 export const BASELINES: readonly PolicyEntry[] = [
   ...UNINFORMED,
   ...INDEPENDENT,
   ...GROUPS,
   ...LISTS,
-  ...PACKERS
+  ...PACKERS,
+  ...LEARNED
 ]
 
 /** The entries of these names, in their order. Throws `INVALID_REQUEST` for one that does not exist. */
@@ -210,6 +220,18 @@ export function findPolicies(
 /** The entries that a family's report shows when none are asked for. */
 export function defaultPolicies(family: Family, among: readonly PolicyEntry[] = BASELINES): PolicyEntry[] {
   return among.filter((entry) => entry.families.includes(family))
+}
+
+function learned(name: string, about: string, estimatorOf: (instance: Instance) => Estimator): PolicyEntry {
+  const families: readonly Family[] =
+    name === 'learned-class' ? ['dags', 'one-dag'] : ['independent', 'dags', 'one-dag', 'packing']
+  return {
+    name,
+    about,
+    families,
+    clairvoyant: 'learned-oracle',
+    make: (instance, rng) => learnedPolicy(estimatorOf(instance), { name })(rng)
+  }
 }
 
 function shortest(name: string, about: string, estimatorOf: (instance: Instance) => Estimator): PolicyEntry {

@@ -25,6 +25,8 @@ const LARGEST_RATIO = 100
 /** Kinds differ only after so many observations of both, and by this factor. */
 const LEAST_SEEN = 10
 const LEAST_RATIO = 1.25
+/** The estimator is asked again about a class when one of its attempts ended, and after so many uses of what it said. */
+const USES = 64
 /** Classes that are remembered; the oldest goes. */
 const CLASSES = 4096
 
@@ -47,6 +49,8 @@ export class Warmth {
   readonly #running = new Map<TaskId, Attempt>()
   /** Count and sum of times by kind, by class. */
   readonly #seen = new Map<string, Float64Array>()
+  /** The estimator's word by class, and how often it was used since it was asked. */
+  readonly #typical = new Map<string, { readonly ms: number; uses: number }>()
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
 
@@ -90,12 +94,13 @@ export class Warmth {
     const attempt = this.#running.get(task.id)
     this.#running.delete(task.id)
     if (attempt === undefined || !ran) return undefined
-    const heldMs = now - attempt.at
+    const heldMs = Math.max(1, now - attempt.at)
     const { kind } = attempt
+    this.#typical.delete(task.name)
     const times = this.#timesOf(task.name)
     times[2 * kind] = (times[2 * kind] ?? 0) + 1
     times[2 * kind + 1] = (times[2 * kind + 1] ?? 0) + heldMs
-    const ratio = heldMs / this.#estimator.predict(task).medianMs
+    const ratio = heldMs / this.typicalMs(task)
     const lnRatio = Math.log(Math.min(LARGEST_RATIO, Math.max(1 / LARGEST_RATIO, ratio)))
     const count = (this.#counts[kind] ?? 0) + 1
     this.#counts[kind] = count
@@ -109,10 +114,20 @@ export class Warmth {
     return this.#seen.has(name)
   }
 
+  /** A typical attempt of the class, whatever its kind, by the estimator; in milliseconds. */
+  typicalMs(task: TaskView): number {
+    const known = this.#typical.get(task.name)
+    if (known !== undefined && known.uses++ < USES) return known.ms
+    const ms = this.#estimator.predict(task).medianMs
+    if (this.#typical.size >= CLASSES) this.#typical.clear()
+    this.#typical.set(task.name, { ms, uses: 0 })
+    return ms
+  }
+
   /** How long an attempt of this kind is expected to hold its slot, in milliseconds. */
   expectedMs(task: TaskView, kind: Kind): number {
     const known = (this.#counts[kind] ?? 0) > 0 ? Math.exp(this.#lnRatio[kind] ?? 0) : 1
-    const common = this.#estimator.predict(task).medianMs * known
+    const common = this.typicalMs(task) * known
     const times = this.#seen.get(task.name)
     if (times === undefined) return common
     const count = times[2 * kind] ?? 0

@@ -3,14 +3,13 @@
  * predicted speed-up (`parallelism.ts`).
  *
  * 1. Larger `priority` first; among equals the group with the least work left that is below its share.
- * 2. A node goes on with its stage, else with its group, as long as the group holds little more than its share.
- * 3. Where a cold start costs more than going on (`groups-warmth.ts`, learned):
+ * 2. Where a cold start costs more than going on (`groups-warmth.ts`, learned):
+ *    - A node goes on with its stage, else with its group, as long as the group holds little more than its share.
  *    - A stage gets another node only if that node, cold, would be through its first task before the nodes that the stage has could
  *      begin its last one.
  *    - A group below its share keeps the nodes that wait for its next stage.
- * 4. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work.
- *
- * 5. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
+ * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work.
+ * 4. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
  *
  * A decision costs O(groups × stages + nodes); shares and work are counted again when a group comes, goes or has a tenth done.
  */
@@ -37,7 +36,6 @@ const OWED_SHARE = 0.1
 const PRIOR_MS = 1
 
 export class SharedGroups implements GroupQueue {
-  readonly #estimator: Estimator
   readonly #table = new GroupTable()
   readonly #warmth: Warmth
   readonly #endsAt = new Map<TaskId, number>()
@@ -52,7 +50,6 @@ export class SharedGroups implements GroupQueue {
   #quiet = false
 
   constructor(estimator: Estimator) {
-    this.#estimator = estimator
     this.#warmth = new Warmth(estimator)
   }
 
@@ -130,7 +127,7 @@ export class SharedGroups implements GroupQueue {
   peek(view: ClusterView): Candidate | undefined {
     if (this.#quiet) return undefined
     if (this.#stale) this.#count(view)
-    const candidate = this.#goOn(view) ?? this.#best(view)
+    const candidate = (this.#warmth.matters() ? this.#goOn(view) : undefined) ?? this.#best(view)
     this.#quiet = candidate === undefined
     return candidate
   }
@@ -163,7 +160,7 @@ export class SharedGroups implements GroupQueue {
     this.#stale = true
   }
 
-  /** Rule 5. */
+  /** Rule 4. */
   #remainingMs(group: Group, view: ClusterView): number {
     const unlike = (group.tookMs + PRIOR_MS) / (group.expectedMs + PRIOR_MS)
     let total = 0
@@ -171,7 +168,7 @@ export class SharedGroups implements GroupQueue {
       const task = stage.left > 0 ? view.task(stage.sample) : undefined
       if (task === undefined) continue
       const factor = this.#warmth.knows(stage.name) ? 1 : unlike
-      total += stage.left * this.#estimator.predict(task).medianMs * factor
+      total += stage.left * this.#warmth.typicalMs(task) * factor
     }
     return total
   }
@@ -241,7 +238,7 @@ export class SharedGroups implements GroupQueue {
     return priorities.size < 2 ? [...priorities] : [...priorities].sort((a, b) => b - a)
   }
 
-  /** Rule 4. The table holds groups by arrival. */
+  /** Rule 3. The table holds groups by arrival. */
   #owed(view: ClusterView): Group | undefined {
     const [group] = this.#table.groups()
     if (group === undefined || group.waiting === 0) return undefined
@@ -302,7 +299,7 @@ export class SharedGroups implements GroupQueue {
     return id === undefined ? undefined : this.#table.group(id)
   }
 
-  /** Rule 3: the group is below its share, and what runs of it leads to more. */
+  /** Rule 2: the group is below its share, and what runs of it leads to more. */
   #keeps(group: Group): boolean {
     if (!this.#warmth.matters() || group.running === 0 || group.running >= group.share) return false
     for (const stage of group.stages)
@@ -310,7 +307,7 @@ export class SharedGroups implements GroupQueue {
     return false
   }
 
-  /** Rule 3: whether another node would be of use to the stage. */
+  /** Rule 2: whether another node would be of use to the stage. */
   #isWorth(stage: Stage, task: TaskView, kind: Kind, view: ClusterView): boolean {
     if (kind !== COLD || stage.running === 0 || !this.#warmth.matters()) return true
     const untilFreeMs = Math.max(0, stage.endsAt / stage.running - view.now)

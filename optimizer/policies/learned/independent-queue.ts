@@ -157,7 +157,9 @@ export class IndependentQueue {
   }
 
   /** Time has passed; `moved` are classes whose predictions changed. */
-  advance(now: number, moved: Iterable<string | number>): void {
+  advance(view: ClusterView, moved: Iterable<string | number>): void {
+    this.#view = view
+    const { now } = view
     for (const key of moved) {
       for (const burst of this.#bursts.ofClass(key)) if (burst.waiting > 0) this.#moved.add(burst)
     }

@@ -68,7 +68,7 @@ class LearnedIndependent implements Policy {
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
-    this.#queue.advance(view.now, this.#estimator.advance?.(view.now) ?? [])
+    this.#queue.advance(view, this.#estimator.advance?.(view.now) ?? [])
     const candidate = this.#queue.peek(view)
     if (candidate === undefined) return undefined
     const task = view.task(candidate.taskId)

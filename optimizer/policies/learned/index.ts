@@ -109,7 +109,7 @@ class Learned implements Policy {
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
-    this.#alone.advance(view.now, this.#estimator.advance?.(view.now) ?? [])
+    this.#alone.advance(view, this.#estimator.advance?.(view.now) ?? [])
     const candidate = better(this.#alone.peek(view), this.#groups.peek(view))
     if (candidate !== undefined) {
       this.#offered = { taskId: candidate.taskId, node: candidate.node }

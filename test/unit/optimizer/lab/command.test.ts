@@ -31,7 +31,7 @@ test('--json prints one object last, with what it was measured on', async () => 
     trace: 'synthetic',
     seeds: [0, 1],
     base: 'fifo-fit',
-    estimator: { estimator: 'last2' }
+    estimator: { estimator: 'learned' }
   })
   // The base and the clairvoyant run come along: the gap needs them.
   expect(report.policies.map(({ policy }) => policy)).toEqual(['fifo-fit', 'sjf-last2', 'sjf-oracle'])

@@ -1,0 +1,169 @@
+import { expect, test } from 'vitest'
+import fc from 'fast-check'
+import { createRng } from '../../../../base/prng.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
+import { shareOf } from '../../../../optimizer/policies/learned/parallelism.ts'
+import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
+import { isSlower } from '../../../../optimizer/policies/learned/speculation.ts'
+import { known, oracle, runningMean } from '../../../../optimizer/policies/predictors.ts'
+import type { RunModel, SimNode } from '../../../../optimizer/sim/types.ts'
+import type { Policy } from '../../../../scheduler/policy.ts'
+import { nodesOf, placed, runPolicy, sketches, starts } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+const policyOn = (estimator: Estimator): Policy => learnedPolicy(estimator)(createRng(1))
+const truth = (tasks: readonly TaskSketch[], speeds: readonly number[] = []): Estimator =>
+  oracle(
+    (id) => tasks[id - 1]!.work,
+    (node) => speeds[node - 1] ?? 1
+  )
+
+/** Nodes of one slot, each of a hardware class of its own. */
+const mixed = (speeds: readonly number[]): SimNode[] =>
+  nodesOf(speeds).map((node, index) => ({ ...node, profile: `p${index}` }))
+
+test('a share is never below an equal one, grows with parallelism, and is never all for a group among many', () => {
+  fc.assert(
+    fc.property(
+      fc.double({ min: 1, max: 1000, noNaN: true }),
+      fc.integer({ min: 1, max: 500 }),
+      fc.integer({ min: 1, max: 100 }),
+      (parallelism, slots, groups) => {
+        const share = shareOf(parallelism, slots, groups)
+        expect(share).toBeGreaterThanOrEqual(Math.min(slots, slots / groups))
+        expect(share).toBeLessThanOrEqual(slots)
+        expect(shareOf(2 * parallelism, slots, groups)).toBeGreaterThanOrEqual(share)
+        expect(shareOf(parallelism, slots, groups + 1)).toBeLessThanOrEqual(share)
+      }
+    )
+  )
+  expect([1, 2, 8].map((groups) => shareOf(32, 50, groups))).toEqual([50, 25, 12])
+})
+
+/** A big group and, later, a small one; each is two stages. */
+const TWO: readonly TaskSketch[] = [
+  ...Array.from({ length: 8 }, () => ({ work: 1000, group: 1, name: 'big' })),
+  { work: 1000, group: 1, name: 'big-end', needs: [1, 2, 3, 4, 5, 6, 7, 8] },
+  { work: 1000, group: 10, name: 'small', at: 100 },
+  { work: 1000, group: 10, name: 'small-end', needs: [10], at: 100 }
+]
+
+test('the group with less work left goes first, within its share', () => {
+  const result = runPolicy(TWO, nodesOf([1, 1]), policyOn(known('known', () => 1000)))
+  expect(starts(result).slice(9)).toEqual([1000, 2000])
+})
+
+test('a larger priority goes before less work', () => {
+  const tasks = [
+    { work: 1000 },
+    { work: 5000, group: 2, priority: 1, name: 'a', at: 1 },
+    { work: 10, group: 2, priority: 1, name: 'b', needs: [2], at: 1 },
+    { work: 10, group: 4, name: 'c', at: 1 },
+    { work: 10, group: 4, name: 'd', needs: [4], at: 1 },
+    { work: 20, at: 1 }
+  ]
+  const result = runPolicy(tasks, nodesOf([1]), policyOn(truth(tasks)))
+  // Among priority 0 the independent task has as much left as the whole other group, and goes first.
+  expect(placed(result)).toEqual([1, 2, 3, 6, 4, 5])
+})
+
+/** Attempts on a node that did not run their stage before take ten times as long. */
+function coldStarts(): RunModel {
+  const last = new Map<number, string>()
+  return {
+    start: (task, node, _context, plan) => {
+      const stage = `${task.group}/${task.name}`
+      plan.runMs = task.workMs * (last.get(node.id) === stage ? 1 : 10)
+      last.set(node.id, stage)
+    }
+  }
+}
+
+/** Groups of one wide stage and an end, one after another. */
+const STREAM: readonly TaskSketch[] = Array.from({ length: 12 }, (_, index) => {
+  const first = index * 10 + 1
+  const at = index * 1500
+  const wide = Array.from({ length: 9 }, () => ({ work: 100, group: first, name: 'wide', at }))
+  const needs = wide.map((_task, offset) => first + offset)
+  return [...wide, { work: 100, group: first, name: 'end', at, needs }]
+}).flat()
+
+test('what cold starts cost is learned: later groups are spread over fewer nodes than at first', () => {
+  const run = (model: () => RunModel): number[] => {
+    const result = runPolicy(STREAM, nodesOf([1, 1, 1, 1, 1, 1]), policyOn(runningMean()), { model: model() })
+    return Array.from({ length: 12 }, (_, group) => {
+      const nodes = Array.from(result.node).slice(group * 10, group * 10 + 9)
+      return new Set(nodes).size
+    })
+  }
+  const cold = run(coldStarts)
+  const alike = run(() => ({
+    start: (task, _node, _context, plan) => {
+      plan.runMs = task.workMs
+    }
+  }))
+  expect(alike.slice(6).every((width) => width === 6)).toBe(true)
+  expect(cold[0]).toBe(6)
+  expect(Math.min(...cold.slice(6))).toBeLessThan(6)
+})
+
+test('where nodes differ, a DAG waits for a fast node that is busy', () => {
+  const speeds = [1, 10]
+  const tasks = [
+    { work: 10_000, group: 1 },
+    { work: 9000, group: 1 },
+    { work: 10, group: 1, needs: [1, 2] }
+  ]
+  const result = runPolicy(tasks, mixed(speeds), policyOn(truth(tasks, speeds)))
+  expect(Array.from(result.finishedAt)).toEqual([1000, 1900, 1901])
+})
+
+test('a slow attempt is copied when nothing waits, and the copy ends it', () => {
+  // Its class takes a second; the first attempt takes a minute.
+  const model: RunModel = {
+    start: (task, _node, { attempt }, plan) => {
+      plan.runMs = attempt === 1 ? task.workMs : 1000
+    }
+  }
+  const run = (idempotent: boolean): number =>
+    runPolicy([{ work: 60_000, idempotent }], nodesOf([1, 1]), policyOn(known('known', () => 1000)), {
+      model
+    }).endedAt
+  expect(run(true)).toBeLessThan(10_000)
+  expect(run(false)).toBe(60_000)
+})
+
+test('a copy needs to be all but sure to win', () => {
+  const uniform = {
+    meanMs: 500,
+    medianMs: 500,
+    quantileMs: (q: number) => 1000 * q,
+    remainingMs: (ms: number) => Math.max(1, (1000 - ms) / 2),
+    failureProbability: 0,
+    memoryBytes: () => 0
+  }
+  expect(isSlower(uniform, 0, 50)).toBe(true)
+  expect(isSlower(uniform, 0, 150)).toBe(false)
+  expect(isSlower(uniform, 900, 50)).toBe(false)
+})
+
+test.each(['alike', 'mixed'])('every workload ends, on nodes that are %s', (kind) => {
+  fc.assert(
+    fc.property(sketches(1), (drafts) => {
+      const tasks = drafts.map((draft, index) => ({
+        ...draft,
+        cpu: 1,
+        name: `n${index % 4}`,
+        priority: index % 2,
+        idempotent: index % 3 === 0,
+        group: Math.floor(index / 5) * 5 + 1
+      }))
+      const cluster = kind === 'alike' ? nodesOf([1, 1, 1], 2) : mixed([0.5, 1, 2])
+      const result = runPolicy(tasks, cluster, policyOn(runningMean()), {
+        outages: [{ node: cluster[0]!.id, from: 300, to: 900 }]
+      })
+      expect(result.finishedAt.every((at) => at >= 0)).toBe(true)
+    }),
+    { numRuns: 60 }
+  )
+})
