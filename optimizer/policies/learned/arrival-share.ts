@@ -206,7 +206,7 @@ export class ArrivalShare {
     }
     let best: Reservation | undefined
     for (const node of view.nodes()) {
-      if (!view.eligible(task, node)) continue
+      if (!covers(node.resources, task.resources) || !view.eligible(task, node)) continue
       const found = reserveOn(task, node, byNode.get(node.id) ?? [], view.now)
       if (found !== undefined && (best === undefined || found.at < best.at)) best = found
     }
