@@ -27,7 +27,8 @@ import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PROPOSE_MS, REPLAYED_TASKS, WARM_UP_
 import { ModelBook } from './model-book.ts'
 import { ModelGuard, type ModelDecision } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
-import type { JudgeRequest, ReplayRequest, TrainedModel } from './protocol.ts'
+import { PolicyWatch } from './policy-watch.ts'
+import type { JudgeRequest, ReplayAnswer, ReplayRequest, TrainedModel } from './protocol.ts'
 import { EstimatorFeed } from './estimator-feed.ts'
 import { Trainer } from './trainer.ts'
 import { warmUp } from './warm-up.ts'
@@ -66,6 +67,7 @@ export class Learning {
   readonly book: ModelBook
   readonly guard: ModelGuard
   readonly trainer: Trainer
+  readonly #policyWatch: PolicyWatch
   readonly #options: LearningOptions
   readonly #feed: EstimatorFeed
   readonly #rows: TrainingRow[] = []
@@ -95,6 +97,7 @@ export class Learning {
       coverage: () => this.#coverage(),
       decide: (decision) => this.#decide(decision)
     })
+    this.#policyWatch = new PolicyWatch({ replay: (policies) => this.#policyReplay(policies) })
     this.trainer = new Trainer({
       logger,
       now,
@@ -201,9 +204,10 @@ export class Learning {
     )
     const found = this.guard.alarms.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`)
     if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
+    const ofPolicy = [this.#policyAlarm, this.#policyWatch.alarm].filter((alarm) => alarm !== undefined)
     return [
       ...[...problems, ...found].map((message) => ({ kind: 'model' as const, message })),
-      ...(this.#policyAlarm === undefined ? [] : [{ kind: 'policy' as const, message: this.#policyAlarm }])
+      ...ofPolicy.map((message) => ({ kind: 'policy' as const, message }))
     ]
   }
 
@@ -221,6 +225,7 @@ export class Learning {
       if (this.trainer.running) void this.trainer.end()
       return
     }
+    this.#policyWatch.observe(tasks.length, runtime.state.settings.policy)
     if (this.trainer.running) this.trainer.feed(rows, tasks)
     else this.#beginTraining(runtime)
     if (this.trainer.running && this.book.shadow === undefined && !this.#awaitsModel) {
@@ -298,6 +303,19 @@ export class Learning {
 
   async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {
     return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay: this.#modelReplay() })
+  }
+
+  async #policyReplay(policies: readonly string[]): Promise<ReplayAnswer | undefined> {
+    const runtime = this.#runtime
+    if (runtime === undefined) return undefined
+    const serving = this.book.serving?.version
+    const weights = serving === undefined ? undefined : runtime.state.models.get(serving)?.weights
+    return await this.trainer.ask<ReplayRequest>({
+      type: 'replay',
+      count: Math.min(REPLAYED_TASKS, Math.ceil(this.history.size / 2)),
+      nodes: nodeFacts(runtime.state),
+      contenders: policies.map((name) => ({ name, policy: name, weights }))
+    })
   }
 
   /** The policy in use, with what serves and with the shadow. */
