@@ -43,10 +43,13 @@ export class Network {
 
   /** `learningRate` is Adam's. `weights` as laid out in `model.ts`. */
   constructor(weights: Float32Array, learningRate: number) {
-    this.#variables = LAYERS.flatMap(([inputs, outputs]) => [
-      tf.variable(tf.zeros([inputs, outputs])),
-      tf.variable(tf.zeros([outputs]))
-    ])
+    // Variables outlive `tidy`; the zeros that they begin with do not.
+    this.#variables = tf.tidy(() =>
+      LAYERS.flatMap(([inputs, outputs]) => [
+        tf.variable(tf.zeros([inputs, outputs])),
+        tf.variable(tf.zeros([outputs]))
+      ])
+    )
     this.#optimizer = tf.train.adam(learningRate)
     this.#before = tf.tensor2d(
       Float32Array.from({ length: OCTAVES * OCTAVES }, (_, index) =>
@@ -99,10 +102,7 @@ export class Network {
       )
       const head = this.#head(features)
       return {
-        gates: tf
-          .softmax(slice(head, 0, GATE_COUNT))
-          .dataSync<'float32'>()
-          .slice(),
+        gates: gatesOf(head, offsetsOf(rows)).dataSync<'float32'>().slice(),
         octaves: this.#masses(head).dataSync<'float32'>().slice()
       }
     })

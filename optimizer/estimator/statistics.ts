@@ -42,6 +42,8 @@ const CLASSES = 8192
 const FIRST_OWN_LEVEL = 2
 const FIRST_WARM_LEVEL = 4
 const WARM_COUNT = 5
+/** All running siblings together count for so many completions at most: they began together and know the same. */
+const SIBLINGS_WEIGHT = 4
 /** Below so many observations a class's mean says nothing about a node. */
 const LEAST_FOR_FACTORS = 3
 
@@ -179,17 +181,18 @@ export class Statistics implements Estimator {
     if (this.running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
   }
 
-  /** Each running sibling counts like a completion somewhere above its age. */
+  /** Running siblings count like a few completions somewhere above their ages. */
   #addSiblings(taskClass: TaskClass<CellStatistics>, masses: Float64Array): void {
     const own = taskClass.cells.at(-1)?.value.durations.weight ?? 0
     const sum = this.#spare
-    const known =
-      (own + this.#prior) * this.#decay ** Math.min(MOST_COUNTED, this.running.count(taskClass.key))
+    const known = own + this.#prior
     for (let bin = 0; bin < FINE_BINS; bin++) sum[bin] = (masses[bin] ?? 0) * known
+    const counted = Math.min(MOST_COUNTED, this.running.count(taskClass.key))
+    const each = Math.min(1, SIBLINGS_WEIGHT / counted)
     let weight = known
     for (const since of this.running.since(taskClass.key)) {
-      addCensored(sum, masses, this.#now - since, 1)
-      weight++
+      addCensored(sum, masses, this.#now - since, each)
+      weight += each
     }
     for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (sum[bin] ?? 0) / weight
   }

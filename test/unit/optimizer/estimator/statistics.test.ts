@@ -96,7 +96,7 @@ test('a change of behaviour is believed after a few completions', () => {
 
 test('siblings that outlive the prediction raise it before any of them is over', () => {
   const estimator = createStatistics()
-  teach(estimator, new Array<number>(10).fill(1000))
+  teach(estimator, [1000, 1000])
   const waiting = task(500)
   const before = estimator.predict(waiting).medianMs
   for (let id = 100; id < 108; id++) estimator.placed(task(id), node(1), 10_000)

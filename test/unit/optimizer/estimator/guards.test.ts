@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest'
+import { taskId } from '../../../../base/ids.ts'
+import { nodeId } from '../../../../base/ids.ts'
+import { createRng } from '../../../../base/prng.ts'
+import { Conformal } from '../../../../optimizer/estimator/conformal.ts'
+import { DriftWatch } from '../../../../optimizer/estimator/drift.ts'
+import { FailurePlaces } from '../../../../optimizer/estimator/failures.ts'
+import { COMPONENTS, Hedge } from '../../../../optimizer/estimator/hedge.ts'
+import { NodeFactors } from '../../../../optimizer/estimator/node-factors.ts'
+
+/** Runs uniform in [0, 1000] ms against a prediction that believes they end by `believedMs`; returns the late coverage of p90 and p99. */
+function cover(believedMs: number): [number, number] {
+  const rng = createRng(3)
+  const conformal = new Conformal()
+  let now = 0
+  const below = [0, 0]
+  const counted = 4000
+  for (let index = 1; index <= 2 * counted; index++) {
+    const ms = (q: number): number => conformal.level('ann', q) * believedMs
+    const [p90, p99] = [ms(0.9), ms(0.99)]
+    const runMs = 1000 * rng.nextFloat()
+    if (index > counted && runMs <= p90) below[0]!++
+    if (index > counted && runMs <= p99) below[1]!++
+    conformal.begin(taskId(index), 'ann', now, ms)
+    now += runMs
+    conformal.advance(now)
+    conformal.end(taskId(index), runMs, false)
+  }
+  return [below[0]! / counted, below[1]! / counted]
+}
+
+test('promised quantiles hold in the long run although the prediction is twice too wide, or right', () => {
+  for (const believed of [1000, 1500]) {
+    const [p90, p99] = cover(believed)
+    expect(Math.abs(p90 - 0.9)).toBeLessThan(0.03)
+    expect(Math.abs(p99 - 0.99)).toBeLessThan(0.011)
+  }
+})
+
+test('an attempt counts as above its quantile while it still runs', () => {
+  const conformal = new Conformal()
+  const before = conformal.level('ann', 0.9)
+  conformal.begin(taskId(1), 'ann', 0, (q) => q * 1000)
+  conformal.advance(899)
+  expect(conformal.level('ann', 0.9)).toBe(before)
+  conformal.advance(950)
+  const risen = conformal.level('ann', 0.9)
+  expect(risen).toBeGreaterThan(before)
+  conformal.end(taskId(1), 960, true)
+  expect(conformal.level('ann', 0.9)).toBe(risen)
+})
+
+test('levels rise with what is asked and leave the median alone', () => {
+  const conformal = new Conformal()
+  for (let index = 1; index < 500; index++) {
+    conformal.begin(taskId(index), 'ann', 0, () => 10)
+    conformal.end(taskId(index), 20, false)
+  }
+  const levels = [0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map((q) => conformal.level('ann', q))
+  expect([...levels].sort((a, b) => a - b)).toEqual(levels)
+  expect(levels.slice(0, 2)).toEqual([0.1, 0.5])
+  expect(levels.at(-1)).toBeLessThan(1)
+})
+
+test('a class that shifts drifts until it has been quiet; noise around the prediction does not', () => {
+  const watch = new DriftWatch()
+  const rng = createRng(5)
+  for (let index = 0; index < 2000; index++) watch.observe(1, 2 * rng.nextFloat() - 1)
+  expect([watch.alarms, watch.isDrifting(1)]).toEqual([0, false])
+  for (let index = 0; index < 12; index++) watch.observe(1, 1.5)
+  expect([watch.isDrifting(1), watch.drifting]).toEqual([true, 1])
+  for (let index = 0; index < 40; index++) watch.observe(1, 0)
+  expect([watch.isDrifting(1), watch.drifting]).toEqual([false, 0])
+})
+
+test('trust goes to whom the outcomes bear out, a closed component gets none, and weights sum to 1', () => {
+  const hedge = new Hedge()
+  const weights = new Float64Array(COMPONENTS.length)
+  const network = COMPONENTS.indexOf('network')
+  const weigh = (isOpen: (component: number) => boolean): number[] => {
+    hedge.weigh(1, weights, isOpen)
+    expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1)
+    return [...weights]
+  }
+  const before = weigh(() => true)[network]!
+  for (let index = 0; index < 50; index++) hedge.observe(1, Float64Array.of(-5, -5, -3, -1))
+  expect(weigh(() => true)[network]).toBeGreaterThan(Math.max(before, 0.9))
+  expect(weigh((component) => component !== network)[network]).toBe(0)
+  // A network that turns bad loses its trust again.
+  for (let index = 0; index < 400; index++) hedge.observe(1, Float64Array.of(-5, -5, -1, -9))
+  expect(weigh(() => true)[network]).toBeLessThan(0.01)
+})
+
+test('a profile on which tasks take longer is told from one on which they do not; one profile alone has no factor', () => {
+  const factors = new NodeFactors()
+  const alone = new NodeFactors()
+  for (let index = 0; index < 60; index++) {
+    factors.observe('a', 'slow', nodeId(1), Math.log(2), 0.05)
+    factors.observe('a', 'fast', nodeId(2), -Math.log(2), 0.05)
+    alone.observe('a', 'slow', nodeId(1), Math.log(2), 0.05)
+  }
+  expect(Math.exp(factors.lnFactor('a', 'slow', nodeId(1)))).toBeGreaterThan(1.6)
+  expect(Math.exp(factors.lnFactor('a', 'fast', nodeId(2)))).toBeLessThan(0.65)
+  expect(Math.exp(factors.lnFactor('other', 'fast', nodeId(3)))).toBeLessThan(0.8)
+  expect(alone.lnFactor('a', 'slow', nodeId(1))).toBe(0)
+})
+
+test('a node where more fails than expected is avoided; failures that were expected blame nobody', () => {
+  const places = new FailurePlaces()
+  for (let index = 0; index < 40; index++) {
+    places.observe('plain', nodeId(1), 0.05, true)
+    places.observe('plain', nodeId(2), 0.05, false)
+    places.observe('other', nodeId(3), 0.95, true)
+  }
+  expect(places.probability('plain', nodeId(1), 0.05)).toBeGreaterThan(0.5)
+  expect(places.probability('plain', nodeId(1), 0.05)).toBeGreaterThan(
+    5 * places.probability('plain', nodeId(2), 0.05)
+  )
+  expect(places.probability('other', nodeId(3), 0.05)).toBeLessThan(0.1)
+})
