@@ -31,11 +31,6 @@ export function binOf(ms: number): number {
   return ms <= 1 ? 0 : binOfLn(Math.log(ms))
 }
 
-/** The octave of a run time in milliseconds: the network's bin. */
-export function octaveOf(ms: number): number {
-  return binOf(ms) >> 2
-}
-
 /** The middle of the bin, as ln t. */
 export function lnOfBin(bin: number): number {
   return (bin + 0.5) * WIDTH
@@ -43,11 +38,6 @@ export function lnOfBin(bin: number): number {
 
 /** Relative times (shares of a limit, residuals) are kept around this ln t, in the middle of the grid. */
 export const RELATIVE_ZERO_LN = lnOfBin(FINE_BINS / 2)
-
-/** Where the bin begins, in milliseconds. */
-export function edgeMs(bin: number): number {
-  return EDGES_MS[bin] ?? 0
-}
 
 /** The ln t below which lies the share `q` of the masses. */
 export function quantileLn(masses: Float64Array, q: number): number {
@@ -76,7 +66,7 @@ export function shareBelowLn(masses: Float64Array, ln: number): number {
 }
 
 /** The mean of t in milliseconds. */
-export function meanMs(masses: Float64Array): number {
+function meanMs(masses: Float64Array): number {
   let sum = 0
   for (let bin = 0; bin < FINE_BINS; bin++) sum += (masses[bin] ?? 0) * (EDGES_MS[bin] ?? 0)
   return sum * BIN_MEAN

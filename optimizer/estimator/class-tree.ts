@@ -40,8 +40,6 @@ export interface TaskClass<T> {
   lastUsed: number
 }
 
-export const LEVELS = ['all', 'limit', 'tenant', 'name', 'name-limit', 'class'] as const
-
 export class ClassTree<T> {
   readonly #make: (level: number) => T
   readonly #capacity: number

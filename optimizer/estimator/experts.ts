@@ -49,11 +49,6 @@ const GRACE = 1.02
 const LAST_SHARE = 0.6
 const BESIDE_SHARE = 0.15
 
-/** Where an expert's masses begin. */
-export function offsetOf(expert: ExpertName): number {
-  return EXPERTS.indexOf(expert) * FINE_BINS
-}
-
 type ClassOfCells = TaskClass<CellStatistics>
 
 /** Works out all experts of a class, into one array that it owns. */

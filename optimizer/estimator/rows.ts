@@ -18,11 +18,10 @@ export const GATE_COUNT = EXPERT_COUNT + 1
 /** Bins on each side of the outcome that count as hit. */
 export const WINDOW = 2
 
-/** ln of the experts' weights by the statistics: the network's logits are added to them. */
-export const OFFSETS_AT = FEATURE_COUNT
-/** What a prediction needs: features and offsets. */
+/** What a prediction needs: features, and ln of the experts' weights by the statistics, to which the network's logits are added. */
 export const INPUT_COUNT = FEATURE_COUNT + EXPERT_COUNT
-export const LIKELIHOOD_AT = INPUT_COUNT
+export const OFFSETS_AT = INPUT_COUNT - EXPERT_COUNT
+export const LIKELIHOOD_AT = OFFSETS_AT + EXPERT_COUNT
 export const LN_AT = LIKELIHOOD_AT + EXPERT_COUNT
 export const CENSORED_AT = LN_AT + 1
 export const FAILED_AT = LN_AT + 2

@@ -274,7 +274,7 @@ function isWarm(taskClass: TaskClass<CellStatistics>): boolean {
 }
 
 /** Changes whenever one of the class's own levels does. */
-export function stampOf(taskClass: TaskClass<CellStatistics>): number {
+function stampOf(taskClass: TaskClass<CellStatistics>): number {
   let stamp = 0
   for (
     let level = isWarm(taskClass) ? FIRST_WARM_LEVEL : FIRST_OWN_LEVEL;

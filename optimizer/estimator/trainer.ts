@@ -15,8 +15,8 @@ import { Network } from './network.ts'
 import { EXPERT_COUNT, LIKELIHOOD_AT, likelihoodOf, OFFSETS_AT, ROW_LENGTH } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 
-export const RESERVOIR = 20_000
-export const LATEST = 5000
+const RESERVOIR = 20_000
+const LATEST = 5000
 export const BATCH = 256
 export const ROWS_PER_STEP = 64
 /** Of a batch, this share comes from the latest rows. */

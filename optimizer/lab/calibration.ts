@@ -11,7 +11,7 @@ import { LiveTask } from '../sim/view.ts'
 import type { SimNode, SimResult } from '../sim/types.ts'
 
 /** Errors of one kind of prediction. */
-export interface Accuracy {
+interface Accuracy {
   /** Mean absolute error of ln(run time), by the predicted median. */
   readonly maeLn: number
   /** The same over the second half of the outcomes, when learners have learned. */

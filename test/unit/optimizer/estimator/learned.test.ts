@@ -1,0 +1,133 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createRng } from '../../../../base/prng.ts'
+import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
+import type { LearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
+import { HAZARDS_AT, LAYERS, WEIGHT_COUNT } from '../../../../optimizer/estimator/model.ts'
+import { EXPERT_COUNT, ROW_LENGTH } from '../../../../optimizer/estimator/rows.ts'
+import { calibrate } from '../../../../optimizer/lab/calibration.ts'
+import { plainStatistics } from '../../../../optimizer/lab/plain-statistics.ts'
+import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../../../optimizer/lab/synthetic.ts'
+import { simulate } from '../../../../optimizer/sim/engine.ts'
+import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import { ended, node, task } from './support.ts'
+
+const step = fc.record({
+  name: fc.constantFrom('a', 'b', 'c'),
+  tenant: fc.constantFrom('ann', 'bob'),
+  limitMs: fc.constantFrom(0, 1000, 3_600_000),
+  inputBytes: fc.constantFrom(0, 10, 1_000_000),
+  runMs: fc.double({ min: 0, max: 1e12, noNaN: true }),
+  end: fc.constantFrom('succeeded', 'failed', 'stopped', 'lost', 'not-started'),
+  on: fc.integer({ min: 1, max: 3 }),
+  peakMemoryBytes: fc.constantFrom(0, 1e9)
+})
+/** From harmless to absurd: whatever the bytes of a model may hold. */
+const scale = fc.constantFrom(0, 0.1, 1, 100, 1000)
+
+test('whatever it has seen and whatever the model says, predictions are finite, positive, ordered, and below the limit', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), scale, fc.integer(), (steps, size, seed) => {
+      const estimator = createLearnedEstimator()
+      const rng = createRng(seed)
+      const weights = Float32Array.from({ length: WEIGHT_COUNT }, () => size * (2 * rng.nextFloat() - 1))
+      let now = 0
+      steps.forEach((each, index) => {
+        if (index === 10) estimator.useModel({ weights })
+        const one = task(index + 1, each)
+        estimator.placed(one, node(each.on, `p${each.on}`), now)
+        now += each.runMs
+        estimator.advance(now)
+        if (index % 4 > 0) estimator.observe(ended(one, each.runMs, each))
+      })
+      for (const asked of [task(1000, steps[0] ?? {}), task(1001, { limitMs: 5000 })]) {
+        for (const where of [undefined, node(1, 'p1')]) {
+          const prediction = estimator.predict(asked, where)
+          const quantiles = [0.01, 0.5, 0.9, 0.95, 0.99, 0.999].map((q) => prediction.quantileMs(q))
+          expect(
+            [prediction.meanMs, prediction.medianMs, ...quantiles].every((ms) => ms >= 1 && ms < 1e15)
+          ).toBe(true)
+          expect([...quantiles].sort((a, b) => a - b)).toEqual(quantiles)
+          if (asked.limitMs > 0) expect(quantiles.at(-1)).toBeLessThanOrEqual(asked.limitMs)
+          expect(prediction.remainingMs(1e5) >= 1).toBe(true)
+          expect(prediction.failureProbability >= 0 && prediction.failureProbability <= 1).toBe(true)
+          expect(prediction.memoryBytes(0.95)).toBeGreaterThanOrEqual(0)
+          expect(prediction.memoryBytes(0.99)).toBeGreaterThanOrEqual(prediction.memoryBytes(0.5))
+        }
+      }
+      const rows = estimator.drainSamples()
+      expect(rows.every((row) => row.length === ROW_LENGTH && row.every(Number.isFinite))).toBe(true)
+    }),
+    { numRuns: 40 }
+  )
+})
+
+/** Teaches `count` runs of the class. */
+function teach(estimator: LearnedEstimator, count: number, runMs: number, from = 1): void {
+  for (let id = from; id < from + count; id++) {
+    estimator.placed(task(id), node(1), id)
+    estimator.observe(ended(task(id), runMs))
+  }
+}
+
+test('samples are handed out once, and only for attempts that were seen to begin', () => {
+  const estimator = createLearnedEstimator()
+  teach(estimator, 5, 1000)
+  estimator.observe(ended(task(99), 1000))
+  expect(estimator.drainSamples()).toHaveLength(5)
+  expect(estimator.drainSamples()).toHaveLength(0)
+})
+
+test('a model that is wrong loses its weight, and the prediction stays where the runs are', () => {
+  const estimator = createLearnedEstimator()
+  // Every gate but the network's own is shut, and that says “at once”.
+  const weights = new Float32Array(WEIGHT_COUNT)
+  const biases = WEIGHT_COUNT - LAYERS[2][1]
+  weights[biases + EXPERT_COUNT] = 50
+  weights[biases + HAZARDS_AT] = 50
+  estimator.useModel({ weights })
+  teach(estimator, 200, 60_000)
+  expect(estimator.status().hedge['network']).toBeLessThan(0.05)
+  const median = estimator.predict(task(500)).medianMs
+  expect(median).toBeGreaterThan(45_000)
+  expect(median).toBeLessThan(80_000)
+})
+
+test('a new model is told to those who asked, once', () => {
+  const estimator = createLearnedEstimator()
+  const waiting = task(1)
+  estimator.predict(waiting)
+  estimator.useModel({ weights: new Float32Array(WEIGHT_COUNT) })
+  expect([...estimator.advance(1)]).toContain(estimator.classOf(waiting))
+  expect([...estimator.advance(2)]).toEqual([])
+  estimator.useModel(undefined)
+  expect(estimator.status().model).toBe(false)
+})
+
+test('an explanation names experts, components and features, and agrees with the prediction', () => {
+  const estimator = createLearnedEstimator()
+  teach(estimator, 30, 5000)
+  expect(estimator.explain(task(900)).features).toEqual([])
+  const rng = createRng(2)
+  estimator.useModel({
+    weights: Float32Array.from({ length: WEIGHT_COUNT }, () => 0.2 * (rng.nextFloat() - 0.5))
+  })
+  const explained = estimator.explain(task(900), node(1))
+  expect(explained.medianMs).toBe(estimator.predict(task(900), node(1)).medianMs)
+  expect(explained.classCompletions).toBe(30)
+  expect(explained.experts.length).toBeGreaterThan(3)
+  expect(explained.features.every(({ factor }) => factor > 0 && Number.isFinite(factor))).toBe(true)
+  expect(Object.values(explained.components).reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1)
+})
+
+test('on a made-up trace it predicts better than plain statistics at the start of a run, with honest quantiles', () => {
+  const [instance] = syntheticTrace({ ...SYNTHETIC_DEFAULTS, tasks: 4000 }).instances(3, 0.9)
+  const result = simulate(instance!.workload, instance!.cluster, policyFactory('fifo')(createRng(0)), {
+    model: instance!.model()
+  })
+  const learned = calibrate(result, createLearnedEstimator(), instance!.cluster)
+  const plain = calibrate(result, plainStatistics(), instance!.cluster)
+  expect(learned.atStart.maeLn).toBeLessThan(0.95 * plain.atStart.maeLn)
+  expect(Math.abs(learned.atStart.coverage90 - 0.9)).toBeLessThan(0.02)
+  expect(Math.abs(learned.atStart.coverage99 - 0.99)).toBeLessThan(0.006)
+})
