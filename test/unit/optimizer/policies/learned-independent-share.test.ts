@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest'
+import { taskId } from '../../../../base/ids.ts'
+import { timestampMs } from '../../../../base/units.ts'
+import { ArrivalShare } from '../../../../optimizer/policies/learned/arrival-share.ts'
+import { SimView, LiveNode, LiveTask } from '../../../../optimizer/sim/view.ts'
+import type { LiveAttempt } from '../../../../optimizer/sim/view.ts'
+import { machineOf, taskOf } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+/** A machine of 4,000 slots, one for each thousandth of a processor, and tasks that a test places by hand. */
+function scene(sketches: readonly TaskSketch[]): {
+  view: SimView
+  task: (id: number) => LiveTask
+  place: (share: ArrivalShare, id: number, meanMs: number) => LiveAttempt
+} {
+  const tasks = sketches.map((sketch, index) => new LiveTask(taskOf(sketch, index), []))
+  const view = new SimView(
+    tasks,
+    machineOf(4000).map((node) => new LiveNode(node))
+  )
+  const task = (id: number): LiveTask => view.task(taskId(id))!
+  const place = (share: ArrivalShare, id: number, meanMs: number): LiveAttempt => {
+    const placed = task(id)
+    const host = view.allNodes[0]!
+    const attempt: LiveAttempt = {
+      kind: 'attempt',
+      taskId: placed.id,
+      node: host.id,
+      placedAt: view.now,
+      task: placed,
+      host,
+      attempt: 1,
+      startedAt: view.now,
+      endsAt: Infinity,
+      succeeds: true,
+      slot: -1
+    }
+    view.addAttempt(attempt)
+    share.started(placed, host.id, view.now, meanMs, meanMs * (placed.resources['cpu'] ?? 0))
+    return attempt
+  }
+  return { view, task, place }
+}
+
+const narrow = { work: 1, cpu: 1000 }
+const wide = { work: 1, cpu: 4000 }
+
+test('the earliest of the highest priority is owed, once it has waited and there is credit', () => {
+  const { view, task, place } = scene([narrow, narrow, narrow, { ...narrow, priority: 3 }])
+  const share = new ArrivalShare({ share: 0.5, patience: 1 })
+  for (const id of [1, 2, 3]) share.ready(task(id))
+  expect(share.owed(view)).toBeUndefined()
+  place(share, 1, 1000)
+  view.now = timestampMs(999)
+  expect(share.owed(view)).toBeUndefined()
+  view.now = timestampMs(1000)
+  expect(share.owed(view)?.id).toBe(2)
+  share.ready(task(4))
+  expect(share.owed(view)?.id).toBe(4)
+  share.gone(taskId(4))
+  expect(share.owed(view)?.id).toBe(2)
+  place(share, 2, 1000)
+  // It cost what it and the first have earned, half each: the credit is spent.
+  expect(share.owed(view)).toBeUndefined()
+})
+
+test('a reservation is when those that run leave room, and lets pass what ends before or needs nothing of it', () => {
+  const { view, task, place } = scene([narrow, narrow, wide, narrow])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3, 4]) share.ready(task(id))
+  place(share, 1, 1000)
+  place(share, 2, 5000)
+  const reservation = share.reservationFor(task(3), view)
+  expect(reservation).toMatchObject({ taskId: 3, node: 1, at: 5000 })
+  const node = view.allNodes[0]!
+  expect(share.allows(reservation, task(4), node, 5000)).toBe(true)
+  expect(share.allows(reservation, task(4), node, 5001)).toBe(false)
+  expect(share.allows(undefined, task(4), node, 5001)).toBe(true)
+})
+
+test('what the owed task will not need is for all', () => {
+  const { view, task, place } = scene([{ work: 1, cpu: 2000 }, narrow, { work: 1, cpu: 2000 }, narrow, wide])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3, 4, 5]) share.ready(task(id))
+  place(share, 1, 1000)
+  place(share, 2, 5000)
+  const reservation = share.reservationFor(task(3), view)
+  expect(reservation?.at).toBe(1000)
+  expect(share.allows(reservation, task(4), view.allNodes[0]!, Infinity)).toBe(true)
+  expect(share.allows(reservation, task(5), view.allNodes[0]!, Infinity)).toBe(false)
+})
+
+test('an attempt that outlives its end moves the reservation on', () => {
+  const { view, task, place } = scene([wide, wide])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  share.ready(task(1))
+  share.ready(task(2))
+  place(share, 1, 1000)
+  expect(share.reservationFor(task(2), view)?.at).toBe(1000)
+  view.now = timestampMs(3000)
+  expect(share.reservationFor(task(2), view)?.at).toBe(4500)
+})
+
+test('room that stands idle for a reservation is paid for, until there is no credit left', () => {
+  const { view, task, place } = scene([narrow, wide, narrow])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3]) share.ready(task(id))
+  place(share, 1, 10_000)
+  expect(share.owed(view)?.id).toBe(2)
+  share.refused(view.allNodes[0]!, view.now)
+  // Credit is half of 10 s; three of four processors stand idle.
+  view.now = timestampMs(1600)
+  expect(share.owed(view)?.id).toBe(2)
+  share.refused(view.allNodes[0]!, view.now)
+  view.now = timestampMs(1700)
+  expect(share.owed(view)).toBeUndefined()
+})
+
+test('a share of 0 owes nothing to anybody', () => {
+  const { view, task, place } = scene([narrow, narrow])
+  const share = new ArrivalShare({ share: 0 })
+  share.ready(task(1))
+  share.ready(task(2))
+  place(share, 1, 1)
+  view.now = timestampMs(1_000_000)
+  expect(share.owed(view)).toBeUndefined()
+})
