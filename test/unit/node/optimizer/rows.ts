@@ -9,6 +9,7 @@ import {
   LN_AT,
   MEMORY_AT,
   NO_MEMORY,
+  OFFSETS_AT,
   ROW_LENGTH,
   type TrainingRow
 } from '../../../../optimizer/estimator/rows.ts'
@@ -23,6 +24,8 @@ export function makeRows(count: number, seed = 1): TrainingRow[] {
     row[0] = side ? 1 : -1
     for (let index = 1; index < 4; index++) row[index] = rng.nextFloat()
     for (let expert = 0; expert < EXPERT_COUNT; expert++) row[LIKELIHOOD_AT + expert] = 0.02 * rng.nextFloat()
+    // The statistics trust all alike.
+    row.fill(-Math.log(EXPERT_COUNT), OFFSETS_AT, OFFSETS_AT + EXPERT_COUNT)
     row[LIKELIHOOD_AT + (side ? 0 : 1)] = 0.4 + 0.4 * rng.nextFloat()
     row[LN_AT] = Math.log(side ? 100 : 10_000) + rng.nextFloat()
     row[FAILED_AT] = FAILED_UNKNOWN
