@@ -3,13 +3,9 @@
  * and the report in `node/cli/lab/`.
  */
 import { AppError } from '../base/errors.ts'
-import { calibrate } from '../optimizer/lab/calibration.ts'
-import type { Calibration } from '../optimizer/lab/calibration.ts'
 import { BASELINES } from '../optimizer/lab/catalog.ts'
 import type { PolicyEntry } from '../optimizer/lab/catalog.ts'
-import type { Run } from '../optimizer/lab/protocol.ts'
-import { createLearnedEstimator } from '../optimizer/estimator/learned.ts'
-import { lastTwo, runningMean, userLimit } from '../optimizer/policies/predictors.ts'
+import { calibratePredictors } from '../node/cli/lab/predictors.ts'
 import { runLab } from '../node/cli/lab/run-lab.ts'
 import { loadTrace } from './lab/load-trace.ts'
 import { HELP, parseLabOptions } from './lab/options.ts'
@@ -43,7 +39,7 @@ async function measure(options: LabOptions): Promise<number> {
   }
   const json = await runLab(loadTrace(options.trace, options), options, {
     among: POLICIES,
-    calibrate: calibrateAll,
+    calibrate: calibratePredictors,
     print: (text) => {
       console.log(text)
     },
@@ -54,12 +50,4 @@ async function measure(options: LabOptions): Promise<number> {
   })
   if (options.json) console.log(JSON.stringify(json))
   return 0
-}
-
-/** The learned estimator, and the predictors of the baselines, on the first run's completions. */
-function calibrateAll(run: Run): Calibration[] {
-  const limits = run.instance.workload.tasks.some((task) => task.limitMs > 0) ? [userLimit()] : []
-  return [createLearnedEstimator(), lastTwo(), runningMean(), ...limits].map((estimator) =>
-    calibrate(run.result, estimator)
-  )
 }

@@ -1,14 +1,14 @@
 /** The predictors whose calibration a report shows. */
-import { createStatistics } from '../../../optimizer/estimator/statistics.ts'
+import { createLearnedEstimator } from '../../../optimizer/estimator/learned.ts'
 import { calibrate } from '../../../optimizer/lab/calibration.ts'
 import type { Calibration } from '../../../optimizer/lab/calibration.ts'
 import type { Run } from '../../../optimizer/lab/protocol.ts'
 import { lastTwo, runningMean, userLimit } from '../../../optimizer/policies/predictors.ts'
 
-/** On the completions of one run; the first is the one that a node begins with. */
+/** On the completions of one run, without a network; the first is what nodes predict with. */
 export function calibratePredictors(run: Run): Calibration[] {
   const limits = run.instance.workload.tasks.some((task) => task.limitMs > 0) ? [userLimit()] : []
-  return [createStatistics(), lastTwo(), runningMean(), ...limits].map((estimator) =>
+  return [createLearnedEstimator(), lastTwo(), runningMean(), ...limits].map((estimator) =>
     calibrate(run.result, estimator)
   )
 }
