@@ -12,8 +12,9 @@
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import type { Estimator } from '../../estimate.ts'
-import { dagFrom, meanCosts, upwardRanks } from '../dag.ts'
+import type { ClassKey, Estimator } from '../../estimate.ts'
+import { dagFrom, upwardRanks } from '../dag.ts'
+import type { Dag } from '../dag.ts'
 import { GroupWork } from '../group-work.ts'
 import { takes } from '../node-rules.ts'
 import type { GroupQueue } from './group-queue.ts'
@@ -45,6 +46,7 @@ export class FinishFirst implements GroupQueue {
   readonly #groupMs = new Map<TaskId, number>()
   /** Ready tasks by rule 1. */
   #waiting: Waiting[] = []
+  readonly #expected = new Map<ClassKey, Map<string, number>>()
   /** Completions since ranks were worked out, and of how many tasks. */
   #news = 0
   #ranked = 0
@@ -132,6 +134,7 @@ export class FinishFirst implements GroupQueue {
     for (const node of nodes) if (node.freeSlots > 0) open++
     if (open === 0) return undefined
     const freeAt = this.#freeAt(nodes, view)
+    this.#expected.clear()
     let looked = 0
     for (const waiting of this.#waiting) {
       if (open === 0 || looked++ >= LOOKED_AT) return undefined
@@ -158,15 +161,32 @@ export class FinishFirst implements GroupQueue {
     view: ClusterView
   ): { node: NodeView; lanes: number[]; endsAt: number } | undefined {
     let best: { node: NodeView; lanes: number[]; endsAt: number } | undefined
+    const expected = this.#expectedOf(task)
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
       const lanes = freeAt[index]
       if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
       if (node.id === task.lastFailedOn && nodes.length > 1) continue
-      const endsAt = Math.max(lanes[0], view.now) + this.#estimator.predict(task, node).meanMs
+      let ms = expected.get(node.profile)
+      if (ms === undefined) {
+        ms = this.#estimator.predict(task, node).meanMs
+        expected.set(node.profile, ms)
+      }
+      const endsAt = Math.max(lanes[0], view.now) + ms
       if (best === undefined || endsAt < best.endsAt) best = { node, lanes, endsAt }
     }
     return best
+  }
+
+  /** Predicted run times of the task's class by hardware class, as far as this decision has asked. */
+  #expectedOf(task: TaskView): Map<string, number> {
+    const key = this.#estimator.classOf(task)
+    let expected = this.#expected.get(key)
+    if (expected === undefined) {
+      expected = new Map()
+      this.#expected.set(key, expected)
+    }
+    return expected
   }
 
   /** When each slot of each node is predicted to be free, earliest first. */
@@ -199,7 +219,7 @@ export class FinishFirst implements GroupQueue {
   #rank(ids: readonly TaskId[], view: ClusterView): number {
     const roots = ids.map((id) => view.task(id)).filter((task) => task !== undefined)
     const dag = dagFrom(roots, view)
-    const ranks = upwardRanks(dag, meanCosts(dag, this.#estimator, view))
+    const ranks = upwardRanks(dag, this.#costs(dag, view))
     dag.ids.forEach((id, index) => this.#ranks.set(id, ranks[index] ?? 0))
     for (const { group } of roots) {
       if (!this.#groupMs.has(group)) this.#groupMs.set(group, this.#work.remainingMs(group, view))
@@ -210,6 +230,19 @@ export class FinishFirst implements GroupQueue {
     }
     this.#waiting.sort(compare)
     return dag.ids.length
+  }
+
+  /** Predicted run time of each task on a typical node; each class is asked about once. */
+  #costs(dag: Dag, view: ClusterView): Float64Array {
+    const byClass = new Map<ClassKey, number>()
+    return Float64Array.from(dag.ids, (id) => {
+      const task = view.task(id)
+      if (task === undefined) return 0
+      const key = this.#estimator.classOf(task)
+      const ms = byClass.get(key) ?? this.#estimator.predict(task).meanMs
+      byClass.set(key, ms)
+      return ms
+    })
   }
 
   #positionOf(waiting: Waiting): number {
