@@ -1,14 +1,17 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
+import { nodeId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
+import { COLD, WARM, Warmth } from '../../../../optimizer/policies/learned/groups-warmth.ts'
 import { shareOf } from '../../../../optimizer/policies/learned/parallelism.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import { isSlower } from '../../../../optimizer/policies/learned/speculation.ts'
 import { known, oracle, runningMean } from '../../../../optimizer/policies/predictors.ts'
 import type { RunModel, SimNode } from '../../../../optimizer/sim/types.ts'
 import type { Policy } from '../../../../scheduler/policy.ts'
-import { nodesOf, placed, runPolicy, sketches, starts } from '../../../helpers/workloads.ts'
+import { LiveTask } from '../../../../optimizer/sim/view.ts'
+import { nodesOf, placed, runPolicy, sketches, starts, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const policyOn = (estimator: Estimator): Policy => learnedPolicy(estimator)(createRng(1))
@@ -67,44 +70,28 @@ test('a larger priority goes before less work', () => {
   expect(placed(result)).toEqual([1, 2, 3, 6, 4, 5])
 })
 
-/** Attempts on a node that did not run their stage before take ten times as long. */
-function coldStarts(): RunModel {
-  const last = new Map<number, string>()
-  return {
-    start: (task, node, _context, plan) => {
-      const stage = `${task.group}/${task.name}`
-      plan.runMs = task.workMs * (last.get(node.id) === stage ? 1 : 10)
-      last.set(node.id, stage)
+test('what cold starts cost is learned by what a node ran last, and matters only where it is large', () => {
+  const learn = (coldMs: number): Warmth => {
+    const warmth = new Warmth(known('known', () => 100))
+    const node = nodeId(1)
+    let at = 0
+    for (let id = 1; id <= 60; id++) {
+      // Three tasks a group: the first finds the node cold, the others warm.
+      const group = taskId(Math.ceil(id / 3) * 3)
+      const task = new LiveTask({ ...taskOf({ work: 1 }, id - 1), group }, [])
+      const kind = warmth.kindOn(task, node)
+      warmth.started(task, node, at)
+      at += kind === COLD ? coldMs : 100
+      warmth.ended(task, true, at)
     }
+    return warmth
   }
-}
-
-/** Groups of one wide stage and an end, one after another. */
-const STREAM: readonly TaskSketch[] = Array.from({ length: 12 }, (_, index) => {
-  const first = index * 10 + 1
-  const at = index * 1500
-  const wide = Array.from({ length: 9 }, () => ({ work: 100, group: first, name: 'wide', at }))
-  const needs = wide.map((_task, offset) => first + offset)
-  return [...wide, { work: 100, group: first, name: 'end', at, needs }]
-}).flat()
-
-test('what cold starts cost is learned: later groups are spread over fewer nodes than at first', () => {
-  const run = (model: () => RunModel): number[] => {
-    const result = runPolicy(STREAM, nodesOf([1, 1, 1, 1, 1, 1]), policyOn(runningMean()), { model: model() })
-    return Array.from({ length: 12 }, (_, group) => {
-      const nodes = Array.from(result.node).slice(group * 10, group * 10 + 9)
-      return new Set(nodes).size
-    })
-  }
-  const cold = run(coldStarts)
-  const alike = run(() => ({
-    start: (task, _node, _context, plan) => {
-      plan.runMs = task.workMs
-    }
-  }))
-  expect(alike.slice(6).every((width) => width === 6)).toBe(true)
-  expect(cold[0]).toBe(6)
-  expect(Math.min(...cold.slice(6))).toBeLessThan(6)
+  const task = new LiveTask({ ...taskOf({ work: 1 }, 0), group: taskId(99) }, [])
+  expect(learn(1000).matters()).toBe(true)
+  expect(learn(1000).expectedMs(task, COLD)).toBeCloseTo(1000)
+  expect(learn(1000).expectedMs(task, WARM)).toBeCloseTo(100)
+  expect(learn(105).matters()).toBe(false)
+  expect(new Warmth(known('known', () => 100)).matters()).toBe(false)
 })
 
 test('where nodes differ, a DAG waits for a fast node that is busy', () => {
