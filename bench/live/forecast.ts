@@ -1,7 +1,7 @@
 /** What the simulator says a replay will bring: the policies that nodes offer, on the same jobs and nodes. */
 import { createRng } from '../../base/prng.ts'
 import { OFFERED_POLICIES } from '../../node/optimizer/policies.ts'
-import { createLearnedEstimator } from '../../node/optimizer/predictor.ts'
+import { createLearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import { simulate } from '../../optimizer/sim/engine.ts'
 import type { RunModel } from '../../optimizer/sim/types.ts'
 import type { Slice } from './slice.ts'
