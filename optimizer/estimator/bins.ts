@@ -40,7 +40,7 @@ export function lnOfBin(bin: number): number {
 export const RELATIVE_ZERO_LN = lnOfBin(FINE_BINS / 2)
 
 /** The ln t below which lies the share `q` of the masses. */
-export function quantileLn(masses: Float64Array, q: number): number {
+export function quantileLn(masses: Float64Array | Float32Array, q: number): number {
   let below = 0
   for (let bin = 0; bin < FINE_BINS; bin++) {
     const mass = masses[bin] ?? 0
@@ -117,9 +117,9 @@ export function addCensored(into: Float64Array, expected: Float64Array, ms: numb
     into[bin] = (into[bin] ?? 0) + scale * (expected[bin] ?? 0)
 }
 
-/** Moves all mass above `ms` into the bin that ends at it: a run is killed at its limit. */
-export function cutAt(masses: Float64Array, ms: number): void {
-  const last = binOf(ms)
+/** Moves all mass above the bin `last` into it: a run is killed at its limit. */
+export function cutAt(masses: Float64Array, last: number): void {
+  if (last >= FINE_BINS - 1) return
   let above = 0
   for (let bin = last + 1; bin < FINE_BINS; bin++) {
     above += masses[bin] ?? 0

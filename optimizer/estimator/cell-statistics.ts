@@ -5,17 +5,14 @@
  */
 import { FINE_BINS, quantileLn } from './bins.ts'
 import type { ExpertCell } from './expert-cell.ts'
+import { FailureTally } from './failures.ts'
 import { DecayedHistogram } from './histogram.ts'
 
 const KIB = 1024
-/** Failure counts decay slowly: failures are rare, and a burst must not be forgotten at once. */
-const FAILURE_DECAY = 0.97
-
 export class CellStatistics {
   readonly durations = new DecayedHistogram()
   #memory: DecayedHistogram | undefined
-  #failed = 0
-  #ended = 0
+  readonly failures = new FailureTally()
   /** What the experts of a mixture remember; absent where only statistics are kept. */
   experts: ExpertCell | undefined
   /** When the last completion came, in state time. */
@@ -33,19 +30,9 @@ export class CellStatistics {
     this.version++
   }
 
-  addEnd(failed: boolean): void {
-    this.#failed = this.#failed * FAILURE_DECAY + (failed ? 1 : 0)
-    this.#ended = this.#ended * FAILURE_DECAY + 1
-  }
-
   addMemory(bytes: number, decay: number): void {
     this.#memory ??= new DecayedHistogram()
     this.#memory.add(bytes / KIB, decay)
-  }
-
-  /** Posterior mean of the failure probability when the level above says `expected`. */
-  failureProbability(expected: number, prior: number): number {
-    return (this.#failed + prior * expected) / (this.#ended + prior)
   }
 
   get knowsMemory(): boolean {

@@ -25,6 +25,8 @@ export class ClassEntry implements SideKnowledge {
   readonly #class: TaskClass<CellStatistics>
   readonly #statistics: Entry
   #node: NodeView | undefined
+  /** Quantiles of the mixture as ln t, worked out with it. */
+  medianLn = 0
   /** Of what the mixture was made. */
   revision = -1
   generation = -1

@@ -37,6 +37,8 @@ export interface TaskClass<T> {
   /** ln of the first such task's input size; undefined when it has none. */
   readonly inputLn: number | undefined
   readonly path: string
+  /** A hash of `path`. */
+  readonly code: number
   lastUsed: number
 }
 
@@ -85,6 +87,7 @@ export class ClassTree<T> {
       side,
       inputLn: task.inputBytes > 0 ? Math.log(task.inputBytes) : undefined,
       path,
+      code: hash(path),
       lastUsed: this.#clock++
     }
     for (const cell of [...cells, ...side]) cell.users++
@@ -161,4 +164,13 @@ function resourcesKey(task: TaskView): string {
 /** Octave of the input's size; sizes, unlike limits, vary freely. */
 function inputKey(task: TaskView): number {
   return task.inputBytes <= 0 ? -1 : Math.floor(Math.log2(task.inputBytes))
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let code = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) {
+    code = Math.imul(code ^ text.charCodeAt(index), 0x01000193)
+  }
+  return code ^ (code >>> 15)
 }

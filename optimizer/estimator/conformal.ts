@@ -9,6 +9,7 @@
  * 3. Levels are kept as logits: steps matter alike at .9 and .99.
  */
 import type { TaskId } from '../../base/ids.ts'
+import type { Prediction } from '../estimate.ts'
 import { EventHeap } from '../sim/event-heap.ts'
 
 /** The quantiles that are kept honest. Those between and beyond are read off them; below the median nothing changes. */
@@ -57,10 +58,10 @@ export class Conformal {
     return levelOf(high + (wanted - at99))
   }
 
-  /** An attempt began; `quantileMs` is its prediction. */
-  begin(task: TaskId, tenant: string, now: number, quantileMs: (q: number) => number): void {
+  /** An attempt began, with this prediction. */
+  begin(task: TaskId, tenant: string, now: number, prediction: Pick<Prediction, 'quantileMs'>): void {
     if (this.#attempts.has(task)) return
-    const quantilesMs = PROMISED.map(quantileMs)
+    const quantilesMs = PROMISED.map((q) => prediction.quantileMs(q))
     const attempt: Attempt = { tenant, since: now, quantilesMs, open: 0 }
     this.#attempts.set(task, attempt)
     this.#due.push(now + (quantilesMs[0] ?? 0), attempt)

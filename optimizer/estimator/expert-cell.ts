@@ -56,13 +56,13 @@ export class ExpertCell {
 
   /** Learns a run time of ln `ln`; `limitMs` 0 and `inputBytes` 0 for none. */
   add(ln: number, limitMs: number, inputBytes: number): void {
-    const ms = Math.exp(ln)
-    this.slow.add(ms, this.#slowDecay)
-    this.fast.add(ms, FAST)
+    const known = Math.max(0, ln)
+    this.slow.addLn(known, this.#slowDecay)
+    this.fast.addLn(known, FAST)
     this.lastLn = ln
     if (limitMs > 0) {
       this.#limitShare ??= new DecayedHistogram()
-      this.#limitShare.add(Math.exp(ln - Math.log(limitMs) + RELATIVE_ZERO_LN), SHARE_DECAY)
+      this.#limitShare.addLn(Math.max(0, ln - Math.log(limitMs) + RELATIVE_ZERO_LN), SHARE_DECAY)
     }
     if (inputBytes > 0) {
       this.#input ??= new InputRegression()
@@ -90,7 +90,8 @@ export class InputRegression {
 
   add(ln: number, inputLn: number): void {
     const expected = this.expectedLn(inputLn)
-    if (expected !== undefined) this.residuals.add(Math.exp(ln - expected + RELATIVE_ZERO_LN), INPUT_DECAY)
+    if (expected !== undefined)
+      this.residuals.addLn(Math.max(0, ln - expected + RELATIVE_ZERO_LN), INPUT_DECAY)
     this.#weight = this.#weight * INPUT_DECAY + 1
     this.#x = this.#x * INPUT_DECAY + inputLn
     this.#y = this.#y * INPUT_DECAY + ln

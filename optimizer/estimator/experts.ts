@@ -3,8 +3,8 @@
  * memory. None is right everywhere: one user's jobs repeat, another's depend on the limit alone.
  *
  * 1. Experts know completions only (`expert-cell.ts` keeps what they need); each falls back to a broader one where it knows nothing.
- * 2. Masses of all experts stand one after another in one `Float64Array`, `EXPERTS.length × FINE_BINS`.
- * 3. Each expert keeps `LEAST` of its mass for what nobody expects, so no outcome is impossible.
+ * 2. Masses of all experts stand one after another in one `Float32Array`, `EXPERTS.length × FINE_BINS`.
+ * 3. Of any mixture `LEAST` is kept for what nobody expects, so no outcome is impossible; what is beyond the limit is cut (`finish`).
  * 4. All times are those of a typical node.
  */
 import { binOf, binOfLn, cutAt, FINE_BINS, RELATIVE_ZERO_LN } from './bins.ts'
@@ -41,8 +41,8 @@ export const EXPERTS: readonly ExpertName[] = PRIOR.map(([name]) => name)
 /** Logits of the mixture before anything is learned. */
 export const PRIOR_LOGITS: readonly number[] = PRIOR.map(([, weight]) => Math.log(weight))
 
-/** Of each expert's mass, what is spread over everything. */
-const LEAST = 0.005
+/** Of each mixture, what is spread over everything. */
+export const LEAST = 0.005
 /** A run may exceed its limit by this much before it is killed. */
 const GRACE = 1.02
 /** How much of the expert `last` stands on the last value's bin, and beside it. */
@@ -53,45 +53,60 @@ type ClassOfCells = TaskClass<CellStatistics>
 
 /** Works out all experts of a class, into one array that it owns. */
 export class ExpertMasses {
-  readonly all = new Float64Array(EXPERTS.length * FINE_BINS)
+  readonly all = new Float32Array(EXPERTS.length * FINE_BINS)
   readonly #of = new Map(
     EXPERTS.map((name, index) => [name, this.all.subarray(index * FINE_BINS, (index + 1) * FINE_BINS)])
   )
-  readonly #guess: Float64Array
+  readonly #guess: Float32Array
+  #lastBin = FINE_BINS - 1
 
   /** `guess` is what is expected before anything is known. */
   constructor(guess: Float64Array) {
-    this.#guess = guess
+    this.#guess = Float32Array.from(guess)
   }
 
-  of(expert: ExpertName): Float64Array {
+  /** The last bin that the limit of the class leaves open. */
+  get lastBin(): number {
+    return this.#lastBin
+  }
+
+  of(expert: ExpertName): Float32Array {
     return this.#of.get(expert) ?? this.#guess
   }
 
-  /** The share of an expert's masses above `ms`. */
-  survival(expert: number, ms: number): number {
-    const from = expert * FINE_BINS
-    let above = 0
-    for (let bin = binOf(ms) + 1; bin < FINE_BINS; bin++) above += this.all[from + bin] ?? 0
-    return above
+  /**
+   * Makes a weighted sum of experts a distribution: it sums to 1, some of it is spread over everything, and nothing is beyond the
+   * limit. Both are linear, so it is enough to do them once, to the sum.
+   */
+  finish(masses: Float64Array): void {
+    let sum = 0
+    for (let bin = 0; bin < FINE_BINS; bin++) sum += masses[bin] ?? 0
+    const share = (1 - LEAST) / sum
+    for (let bin = 0; bin < FINE_BINS; bin++) {
+      masses[bin] = share * (masses[bin] ?? 0) + LEAST * (this.#guess[bin] ?? 0)
+    }
+    cutAt(masses, this.#lastBin)
   }
 
   /** Fills in all experts. `chain` are the masses of the class statistics. */
   fill(taskClass: ClassOfCells, chain: Float64Array): void {
-    const [all, limit, tenant, name, nameLimit, own] = taskClass.cells.map(({ value }) => value)
-    const [resources, tenantLimit] = taskClass.side.map(({ value }) => value)
+    const { cells, side } = taskClass
+    const all = cells[0]?.value
+    const limit = cells[1]?.value
+    const tenant = cells[2]?.value
+    const name = cells[3]?.value
+    const nameLimit = cells[4]?.value
+    const own = cells[5]?.value
+    const resources = side[0]?.value
+    const tenantLimit = side[1]?.value
     this.of('chain').set(chain)
     const wide = this.#blend('all', all?.experts?.slow, 2, this.#guess)
     this.#blend('limit', limit?.durations, 1, wide)
     const ofTenant = this.#blend('tenant', tenant?.experts?.slow, 1, wide)
     const ofName = this.#blend('name', name?.experts?.slow, 1, ofTenant)
-    const ofClass = this.of('class')
-    ofClass.set(ofName)
-    nameLimit?.durations.shrink(ofClass, 0.5)
-    const slow = this.of('class-slow')
-    slow.set(ofClass)
-    own?.durations.shrink(ofClass, 0.3)
-    own?.experts?.slow.shrink(slow, 0.5)
+    const ofNameLimit = this.#blend('class', nameLimit?.durations, 0.5, ofName)
+    this.#blend('class-slow', own?.experts?.slow, 0.5, ofNameLimit)
+    const ofClass = this.#blend('class', own?.durations, 0.3, ofNameLimit)
     const fast = this.#blend('class-fast', own?.experts?.fast, 0.2, ofClass)
     const tenantFast = this.#blend('tenant-fast', tenant?.experts?.fast, 0.2, ofTenant)
     this.#blend('tenant-resources-fast', resources?.experts?.fast, 0.2, tenantFast)
@@ -104,18 +119,18 @@ export class ExpertMasses {
     const input = name?.experts?.input
     this.#share('input', input?.residuals, input?.expectedLn(taskClass.inputLn), ofName)
     this.#last(own?.experts?.lastLn ?? tenant?.experts?.lastLn, fast)
-    this.#finish(taskClass.limitMs)
+    this.#lastBin = lastBinOf(taskClass.limitMs)
   }
 
   #blend(
     expert: ExpertName,
     histogram: DecayedHistogram | undefined,
     prior: number,
-    base: Float64Array
-  ): Float64Array {
+    base: Float32Array
+  ): Float32Array {
     const masses = this.of(expert)
-    masses.set(base)
-    histogram?.shrink(masses, prior)
+    if (histogram !== undefined) histogram.blend(masses, base, prior)
+    else if (masses !== base) masses.set(base)
     return masses
   }
 
@@ -124,7 +139,7 @@ export class ExpertMasses {
     expert: ExpertName,
     relative: DecayedHistogram | undefined,
     aroundLn: number | undefined,
-    base: Float64Array
+    base: Float32Array
   ): void {
     const masses = this.of(expert)
     masses.set(base)
@@ -134,7 +149,7 @@ export class ExpertMasses {
     relative.addShifted(masses, aroundLn - RELATIVE_ZERO_LN, 1 - prior)
   }
 
-  #last(lastLn: number | undefined, base: Float64Array): void {
+  #last(lastLn: number | undefined, base: Float32Array): void {
     const masses = this.of('last')
     masses.set(base)
     if (lastLn === undefined) return
@@ -147,13 +162,8 @@ export class ExpertMasses {
     masses[below] = (masses[below] ?? 0) + BESIDE_SHARE
     masses[above] = (masses[above] ?? 0) + BESIDE_SHARE
   }
+}
 
-  #finish(limitMs: number): void {
-    for (const masses of this.#of.values()) {
-      for (let bin = 0; bin < FINE_BINS; bin++) {
-        masses[bin] = (1 - LEAST) * (masses[bin] ?? 0) + LEAST * (this.#guess[bin] ?? 0)
-      }
-      if (limitMs > 0) cutAt(masses, limitMs * GRACE)
-    }
-  }
+function lastBinOf(limitMs: number): number {
+  return limitMs > 0 ? binOf(limitMs * GRACE) : FINE_BINS - 1
 }

@@ -30,11 +30,16 @@ export interface PredictionExplanation {
 }
 
 /** The experts of a mixture, heaviest first. */
-export function expertsOf(mixture: Mixture, experts: ExpertMasses): PredictionExplanation['experts'] {
+export function expertsOf(
+  mixture: Mixture,
+  experts: ExpertMasses,
+  limitMs: number
+): PredictionExplanation['experts'] {
+  const most = limitMs > 0 ? limitMs : Infinity
   return EXPERTS.map((name, index) => ({
     name,
     weight: mixture.weightOf(index),
-    medianMs: Math.exp(quantileLn(experts.of(name), 0.5))
+    medianMs: Math.min(most, Math.exp(quantileLn(experts.of(name), 0.5)))
   }))
     .sort((a, b) => b.weight - a.weight)
     .slice(0, MOST_SHOWN)

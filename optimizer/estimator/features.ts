@@ -99,8 +99,7 @@ export function writeFeatures(
   put(Math.sin(angle))
   put(Math.cos(angle))
   put(Math.log(about.failureProbability + 1e-3) / 4 + 1)
-  const code = hash(taskClass.path)
-  for (let bit = 0; bit < 3; bit++) put(((code >>> bit) & 1) - 0.5)
+  for (let bit = 0; bit < 3; bit++) put(((taskClass.code >>> bit) & 1) - 0.5)
   put(about.memoryKnown ? 1 : 0)
   for (let expert = 0; expert < EXPERT_COUNT && at < FEATURE_COUNT; expert++)
     put(about.records?.[expert] ?? 0)
@@ -133,13 +132,4 @@ function isKnown(history: DecayedHistogram | undefined): history is DecayedHisto
 /** ln of seconds since, scaled; 2 for never. */
 function sinceLn(now: number, at: number | undefined): number {
   return at === undefined ? 2 : Math.log1p(Math.max(0, now - at) / 1000) / 5 - 1
-}
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let code = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) {
-    code = Math.imul(code ^ text.charCodeAt(index), 0x01000193)
-  }
-  return code ^ (code >>> 15)
 }

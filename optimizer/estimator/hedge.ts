@@ -62,10 +62,10 @@ export class Hedge {
     learn(own, scores, best, FADE)
   }
 
-  /** The weights of a class about which nothing is known. */
-  overall(): Readonly<Record<Component, number>> {
+  /** The weights of a class about which nothing is known; the network has none where there is no model. */
+  overall(model: boolean): Readonly<Record<Component, number>> {
     const weights = new Float64Array(COMPONENTS.length)
-    this.weigh(-1, weights, () => true)
+    this.weigh(-1, weights, (component) => model || COMPONENTS[component] !== 'network')
     const [limit = 0, lastTwo = 0, statistics = 0, network = 0] = weights
     return { limit, 'last-two': lastTwo, statistics, network }
   }

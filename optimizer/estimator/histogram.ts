@@ -3,7 +3,7 @@
  *
  * Adding costs O(1): instead of shrinking what is there, later observations weigh more, and all is scaled down now and then.
  */
-import { binOf, binsOfShift, FINE_BINS } from './bins.ts'
+import { binOfLn, binsOfShift, FINE_BINS } from './bins.ts'
 
 /** Observations grow by 1 ÷ decay; beyond this all weights are scaled back, well within what a float32 tells apart. */
 const LARGEST_SCALE = 1e12
@@ -40,14 +40,18 @@ export class DecayedHistogram {
 
   /** Adds one observation of `ms`. */
   add(ms: number, decay: number): void {
-    const ln = Math.log(Math.max(1, ms))
+    this.addLn(Math.log(Math.max(1, ms)), decay)
+  }
+
+  /** Adds one observation of ln t, ≥ 0. */
+  addLn(ln: number, decay: number): void {
     this.#count++
     this.#scale /= decay
     this.#total += this.#scale
     const share = this.#scale / this.#total
     this.#mean += share * (ln - this.#mean)
     this.#meanSquare += share * (ln * ln - this.#meanSquare)
-    const bin = binOf(ms)
+    const bin = binOfLn(ln)
     this.#put(bin, 1 - 2 * BESIDE)
     this.#put(Math.max(0, bin - 1), BESIDE)
     this.#put(Math.min(FINE_BINS - 1, bin + 1), BESIDE)
@@ -78,8 +82,19 @@ export class DecayedHistogram {
     }
   }
 
+  /** The same, from `base` into `masses`, in the precision of experts. */
+  blend(masses: Float32Array, base: Float32Array, prior: number): void {
+    const unit = 1 / this.#scale
+    const norm = 1 / (this.#total * unit + prior)
+    const own = unit * norm
+    const rest = prior * norm
+    for (let bin = 0; bin < FINE_BINS; bin++) {
+      masses[bin] = (this.#weights[bin] ?? 0) * own + (base[bin] ?? 0) * rest
+    }
+  }
+
   /** masses += share × this histogram, moved by `shiftLn`; what leaves the grid stays on its edge. */
-  addShifted(masses: Float64Array, shiftLn: number, share: number): void {
+  addShifted(masses: Float32Array, shiftLn: number, share: number): void {
     const shift = binsOfShift(shiftLn)
     const unit = share / this.#total
     for (let bin = 0; bin < FINE_BINS; bin++) {

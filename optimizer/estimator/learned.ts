@@ -22,13 +22,13 @@ import { ExpertCell } from './expert-cell.ts'
 import { ExpertMasses, EXPERTS } from './experts.ts'
 import { componentsOf, expertsOf, featuresOf } from './explain.ts'
 import type { PredictionExplanation } from './explain.ts'
-import { FailurePlaces } from './failures.ts'
+import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
 import { COMPONENTS, Hedge } from './hedge.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
-import { INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
+import { EXPERT_COUNT, INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
 import { Scorekeeper } from './scorekeeper.ts'
@@ -111,6 +111,10 @@ class Learned implements LearnedEstimator {
   readonly #hourOf: (now: number) => number
   readonly #components = new Float64Array(COMPONENTS.length)
   readonly #row = new Float32Array(INPUT_COUNT)
+  readonly #logits = this.#row.subarray(OFFSETS_AT)
+  readonly #likelihood = new Float32Array(EXPERT_COUNT)
+  /** Whose experts `#experts` holds. */
+  #filled: ClassEntry | undefined
   #forward: ForwardPass | undefined
   /** Grows with each model. */
   #generation = 0
@@ -145,11 +149,10 @@ class Learned implements LearnedEstimator {
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
-    this.#base.placed(task, node, now)
     const taskClass = this.#base.tree.of(task)
+    this.#base.placedIn(taskClass, task, node, now)
     const entry = this.#entryOf(taskClass, task)
-    const prediction = entry.on(node)
-    this.#conformal.begin(task.id, task.tenant, now, (q) => prediction.quantileMs(q))
+    this.#conformal.begin(task.id, task.tenant, now, entry.on(node))
     if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
     entry.snapshot ??= this.#snapshotOf(taskClass, task, entry)
     this.#snapshots.keep(task.id, entry.snapshot)
@@ -168,10 +171,10 @@ class Learned implements LearnedEstimator {
   observe(feedback: AttemptFeedback): void {
     const { task, end, runMs, node } = feedback
     const snapshot = this.#snapshots.take(task.id)
-    const ran = end === 'succeeded' || end === 'failed'
+    const ran = hasRun(end)
     this.#conformal.end(task.id, runMs, !ran)
+    const taskClass = this.#base.tree.of(task)
     if (ran || (end !== 'not-started' && runMs > 0)) {
-      const taskClass = this.#base.tree.of(task)
       const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
       if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, ln, !ran)
       if (ran) {
@@ -184,7 +187,8 @@ class Learned implements LearnedEstimator {
         this.#teachExperts(taskClass, task, ln)
       }
     }
-    this.#base.observe(feedback)
+    this.#snapshots.release(snapshot)
+    this.#base.observeIn(taskClass, feedback)
   }
 
   drainSamples(): TrainingRow[] {
@@ -204,7 +208,7 @@ class Learned implements LearnedEstimator {
       coverage99: this.#conformal.coverage(1),
       classes: this.#base.tree.size,
       model: this.#forward !== undefined,
-      hedge: this.#hedge.overall(),
+      hedge: this.#hedge.overall(this.#forward !== undefined),
       driftingClasses: this.#drift.drifting,
       driftAlarms: this.#drift.alarms,
       pit: Object.fromEntries(this.#scores.pit())
@@ -215,9 +219,8 @@ class Learned implements LearnedEstimator {
     const taskClass = this.#base.tree.of(task)
     const entry = this.#entryOf(taskClass, task)
     const prediction = entry.on(node)
-    // Experts stand in one array for all classes, which another class may have used since.
-    this.#experts.fill(taskClass, this.#base.entryOf(taskClass).masses)
-    this.#writeInput(taskClass, task, entry.mixture)
+    this.#fill(taskClass, entry)
+    this.#writeInput(taskClass, task)
     return {
       class: taskClass.path.split('\n').join(' / '),
       classCompletions: taskClass.cells.at(-1)?.value.durations.count ?? 0,
@@ -227,7 +230,7 @@ class Learned implements LearnedEstimator {
       p99Ms: prediction.quantileMs(0.99),
       nodeFactor: entry.factorOn(node),
       components: componentsOf(entry.mixture),
-      experts: expertsOf(entry.mixture, this.#experts),
+      experts: expertsOf(entry.mixture, this.#experts, taskClass.limitMs),
       features:
         this.#forward === undefined ? [] : featuresOf(entry.mixture, this.#experts, this.#forward, this.#row),
       drifting: this.#drift.isDrifting(taskClass.key)
@@ -245,7 +248,9 @@ class Learned implements LearnedEstimator {
     if (entry.revision !== revision || entry.generation !== this.#generation) {
       entry.revision = revision
       entry.generation = this.#generation
+      this.#snapshots.release(entry.snapshot)
       entry.snapshot = undefined
+      this.#filled = undefined
       this.#mix(taskClass, task, entry)
     }
     return entry
@@ -253,26 +258,34 @@ class Learned implements LearnedEstimator {
 
   #mix(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): void {
     const { mixture } = entry
-    this.#experts.fill(taskClass, this.#base.entryOf(taskClass).masses)
-    const input = this.#writeInput(taskClass, task, mixture)
-    mixture.output = this.#forward?.run(input)
+    this.#fill(taskClass, entry)
+    mixture.output = this.#forward?.run(this.#writeInput(taskClass, task))
     const frozen = mixture.output === undefined || this.#drift.isDrifting(taskClass.key)
     this.#hedge.weigh(taskClass.key, mixture.hedge, (component) => component !== NETWORK || !frozen)
     mixture.combine(this.#experts)
   }
 
+  /** Fills in and weighs the experts, which stand in one array for all classes, unless they are the class's already. */
+  #fill(taskClass: ClassOfCells, entry: ClassEntry): void {
+    if (this.#filled === entry) return
+    this.#experts.fill(taskClass, this.#base.entryOf(taskClass).masses)
+    this.#weigh(taskClass, entry.mixture)
+    this.#filled = entry
+  }
+
   #snapshotOf(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): Snapshot {
     const base = this.#base.entryOf(taskClass)
-    this.#experts.fill(taskClass, base.masses)
-    return {
-      input: this.#writeInput(taskClass, task, entry.mixture).slice(),
-      experts: Float32Array.from(this.#experts.all),
-      masses: entry.mixture.masses.slice(),
-      byRecord: entry.mixture.byRecord.slice(),
-      output: entry.mixture.output,
-      failureProbability: entry.expectedFailure,
-      memoryBytes: base.memoryKnown ? MEMORY_QUANTILES.map((q) => base.memoryBytes(q)) : []
-    }
+    this.#fill(taskClass, entry)
+    const snapshot = this.#snapshots.blank()
+    snapshot.input.set(this.#writeInput(taskClass, task))
+    snapshot.experts.set(this.#experts.all)
+    snapshot.lastBin = this.#experts.lastBin
+    snapshot.masses.set(entry.mixture.masses)
+    snapshot.byRecord.set(entry.mixture.byRecord)
+    snapshot.output = entry.mixture.output
+    snapshot.failureProbability = entry.expectedFailure
+    snapshot.memoryBytes = base.memoryKnown ? MEMORY_QUANTILES.map((q) => base.memoryBytes(q)) : []
+    return snapshot
   }
 
   /** Learns from how well the attempt's prediction foresaw its outcome. */
@@ -283,7 +296,8 @@ class Learned implements LearnedEstimator {
     ln: number,
     censored: boolean
   ): void {
-    const likelihood = likelihoods(snapshot.experts, ln, censored)
+    const likelihood = this.#likelihood
+    likelihoods(snapshot, ln, censored, likelihood)
     const row = rowOf(feedback, snapshot, likelihood, ln, censored)
     this.#samples.add(row)
     if (censored) return
@@ -323,35 +337,34 @@ class Learned implements LearnedEstimator {
     })
   }
 
-  /** How long the class's oldest attempts have run. */
-  #agesOf(taskClass: ClassOfCells): number[] {
-    const now = this.#base.now
-    return Array.from(this.#base.running.since(taskClass.key), (since) => now - since)
+  /** Brings the mixture's own weights up to date, and their logits in the network's input. */
+  #weigh(taskClass: ClassOfCells, mixture: Mixture): void {
+    weighByRecord(mixture.byRecord, this.#logits, this.#experts, {
+      records: recordsOf(taskClass),
+      siblings: this.#base.running.groups(taskClass.key, this.#base.now)
+    })
   }
 
-  /** The network's input for the class, in an array that is used again; also brings the mixture's own weights up to date. */
-  #writeInput(taskClass: ClassOfCells, task: TaskView, mixture: Mixture): Float32Array {
-    const row = this.#row
-    const records = taskClass.cells[TENANT_LEVEL]?.value.experts?.records
-    weighByRecord(mixture.byRecord, row.subarray(OFFSETS_AT), this.#experts, {
-      records,
-      ages: this.#agesOf(taskClass)
-    })
+  /** The network's input for the class whose logits stand in it, in an array that is used again. */
+  #writeInput(taskClass: ClassOfCells, task: TaskView): Float32Array {
     const base = this.#base.entryOf(taskClass)
-    const now = this.#base.now
-    const running = this.#base.running.count(taskClass.key)
-    const [oldest = now] = this.#base.running.since(taskClass.key)
-    writeFeatures(row, taskClass, base.masses, {
+    const { now, running } = this.#base
+    writeFeatures(this.#row, taskClass, base.masses, {
       now,
       hour: this.#hourOf(now),
-      runningSiblings: running,
-      oldestMs: now - oldest,
+      runningSiblings: running.count(taskClass.key),
+      oldestMs: running.groups(taskClass.key, now)[0]?.ageMs ?? 0,
       cpu: task.resources['cpu'] ?? 0,
       memoryBytes: task.resources['memory'] ?? 0,
       failureProbability: base.failureProbability,
       memoryKnown: base.memoryKnown,
-      records
+      records: recordsOf(taskClass)
     })
-    return row
+    return this.#row
   }
+}
+
+/** How well each expert did lately for the class's tenant. */
+function recordsOf(taskClass: ClassOfCells): Float32Array | undefined {
+  return taskClass.cells[TENANT_LEVEL]?.value.experts?.records
 }

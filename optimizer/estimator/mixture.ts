@@ -14,6 +14,7 @@ import { EXPERTS, PRIOR_LOGITS } from './experts.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { NetworkOutput } from './forward.ts'
 import { COMPONENTS } from './hedge.ts'
+import type { SiblingGroup } from './running-siblings.ts'
 import { EXPERT_COUNT, GATE_COUNT } from './rows.ts'
 
 const LIMIT = EXPERTS.indexOf('limit-share-all')
@@ -34,7 +35,7 @@ const LEAST_SURVIVAL = 0.01
 /** What moves the experts' weights before any network. */
 export interface Evidence {
   readonly records: Float32Array | undefined
-  readonly ages: readonly number[]
+  readonly siblings: readonly SiblingGroup[]
 }
 
 /** Everything that one class's prediction is made of. */
@@ -79,7 +80,7 @@ export class Mixture {
     const own = total[EXPERT_COUNT] ?? 0
     if (output !== undefined && own >= NEGLIGIBLE)
       addOctaves(masses, output.octaves, experts.of('chain'), own)
-    normalise(masses)
+    experts.finish(masses)
   }
 }
 
@@ -103,18 +104,18 @@ export function scoreComponents(
 
 /**
  * Prior × record × how well each expert bears that siblings still run (an expert that expected less loses weight), as logits into `logits` and
- * normalised into `weights`. `ages` in milliseconds on a typical node.
+ * normalised into `weights`. Siblings' ages are taken for those on a typical node.
  */
 export function weighByRecord(
   weights: Float64Array,
   logits: Float32Array,
   experts: ExpertMasses,
-  { records, ages }: Evidence
+  { records, siblings }: Evidence
 ): void {
   let sum = 0
   for (let expert = 0; expert < EXPERT_COUNT; expert++) {
     let logit = (PRIOR_LOGITS[expert] ?? 0) + RECORD_RATE * (records?.[expert] ?? 0)
-    for (const age of ages) logit += SIBLING_RATE * Math.log(experts.survival(expert, age) + LEAST_SURVIVAL)
+    if (siblings.length > 0) logit += bearing(experts, expert, siblings)
     const weight = Math.exp(logit)
     logits[expert] = logit
     weights[expert] = weight
@@ -127,12 +128,28 @@ export function weighByRecord(
   }
 }
 
+/** How well the expert bears that these siblings still run, as a logit. One pass over its masses, from above. */
+function bearing(experts: ExpertMasses, expert: number, siblings: readonly SiblingGroup[]): number {
+  const from = expert * FINE_BINS
+  const { all, lastBin } = experts
+  let above = 0
+  let bin = FINE_BINS - 1
+  let logit = 0
+  // The oldest first: by falling bins.
+  for (const sibling of siblings) {
+    while (bin > sibling.bin) above += all[from + bin--] ?? 0
+    const survival = sibling.bin >= lastBin ? 0 : above
+    logit += sibling.count * Math.log(survival + LEAST_SURVIVAL)
+  }
+  return SIBLING_RATE * logit
+}
+
 function ln(likelihood: number): number {
   return Math.log(Math.max(1e-9, likelihood))
 }
 
 /** Spreads octaves over their bins in the shape that the statistics give them. */
-function addOctaves(masses: Float64Array, octaves: Float32Array, shape: Float64Array, weight: number): void {
+function addOctaves(masses: Float64Array, octaves: Float32Array, shape: Float32Array, weight: number): void {
   for (let octave = 0; octave < OCTAVES; octave++) {
     const mass = weight * (octaves[octave] ?? 0)
     const from = octave * PER_OCTAVE
@@ -143,10 +160,4 @@ function addOctaves(masses: Float64Array, octaves: Float32Array, shape: Float64A
       masses[bin] = (masses[bin] ?? 0) + mass * ((1 - FLAT) * within + FLAT / PER_OCTAVE)
     }
   }
-}
-
-function normalise(masses: Float64Array): void {
-  let sum = 0
-  for (let bin = 0; bin < FINE_BINS; bin++) sum += masses[bin] ?? 0
-  for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (masses[bin] ?? 0) / sum
 }

@@ -5,6 +5,7 @@
  */
 import type { TaskId } from '../../base/ids.ts'
 import { EventHeap } from '../sim/event-heap.ts'
+import { binOf } from './bins.ts'
 
 interface Attempt {
   readonly taskId: TaskId
@@ -18,7 +19,15 @@ const GROWTH = 1.5
 const SOONEST_MS = 1000
 /** Siblings that count per class: the oldest say most. */
 export const MOST_COUNTED = 12
-const NONE: readonly Attempt[] = []
+const NONE: readonly SiblingGroup[] = []
+
+/** Attempts whose ages lie in one bin: they began together and say the same. */
+export interface SiblingGroup {
+  /** Age of the oldest. */
+  readonly ageMs: number
+  readonly bin: number
+  readonly count: number
+}
 
 export class RunningSiblings {
   readonly #byTask = new Map<TaskId, Attempt>()
@@ -54,13 +63,21 @@ export class RunningSiblings {
     if (siblings?.size === 0) this.#byClass.delete(attempt.classKey)
   }
 
-  /** Since when the class's oldest attempts run; oldest first, at most `MOST_COUNTED`. */
-  *since(classKey: number): Generator<number> {
+  /** The class's oldest attempts, at most `MOST_COUNTED`, by how long they have run at `now`; the oldest first. */
+  groups(classKey: number, now: number): readonly SiblingGroup[] {
+    const siblings = this.#byClass.get(classKey)
+    if (siblings === undefined) return NONE
+    const groups: { readonly ageMs: number; readonly bin: number; count: number }[] = []
     let counted = 0
-    for (const attempt of this.#byClass.get(classKey) ?? NONE) {
-      yield attempt.since
-      if (++counted === MOST_COUNTED) return
+    for (const { since } of siblings) {
+      const ageMs = now - since
+      const bin = binOf(ageMs)
+      const last = groups.at(-1)
+      if (last?.bin === bin) last.count++
+      else groups.push({ ageMs, bin, count: 1 })
+      if (++counted === MOST_COUNTED) break
     }
+    return groups
   }
 
   count(classKey: number): number {

@@ -7,27 +7,35 @@
 import type { TaskId } from '../../base/ids.ts'
 import { binOfLn, FINE_BINS } from './bins.ts'
 import type { NetworkOutput } from './forward.ts'
-import { EXPERT_COUNT, WINDOW } from './rows.ts'
+import { LEAST } from './experts.ts'
+import { EXPERT_COUNT, INPUT_COUNT, WINDOW } from './rows.ts'
+import { GUESS } from './statistics.ts'
 
 /** Attempts followed at once: at most about 10 kB each. */
 const MOST = 1024
+/** Snapshots that wait to be used again. */
+const MOST_FREE = 64
 
 /** A class's prediction at one moment. */
 export interface Snapshot {
   /** What the network was told. */
   readonly input: Float32Array
-  /** Experts' masses, one after another. */
+  /** Experts' masses, one after another, before the limit cuts them in `lastBin`. */
   readonly experts: Float32Array
+  lastBin: number
   readonly masses: Float64Array
   readonly byRecord: Float64Array
-  readonly output: NetworkOutput | undefined
-  readonly failureProbability: number
+  output: NetworkOutput | undefined
+  failureProbability: number
   /** Expected peak memory at `MEMORY_QUANTILES`; empty when nothing was known. */
-  readonly memoryBytes: readonly number[]
+  memoryBytes: readonly number[]
+  /** Who still needs it: attempts, and its class. At 0 its arrays are used again. */
+  holders: number
 }
 
 export class Snapshots {
   readonly #byTask = new Map<TaskId, Snapshot>()
+  readonly #free: Snapshot[] = []
 
   /** Whether an attempt that begins now is to be followed, when this many run. */
   wants(task: TaskId, running: number): boolean {
@@ -35,30 +43,70 @@ export class Snapshots {
     return running <= MOST || mixed(task) < MOST / running
   }
 
-  keep(task: TaskId, snapshot: Snapshot): void {
-    this.#byTask.set(task, snapshot)
+  /** A snapshot to fill in, held by the caller. Its arrays hold anything. */
+  blank(): Snapshot {
+    const snapshot = this.#free.pop() ?? fresh()
+    snapshot.holders = 1
+    return snapshot
   }
 
-  /** The task's snapshot, which is then forgotten. */
+  keep(task: TaskId, snapshot: Snapshot): void {
+    this.release(this.#byTask.get(task))
+    this.#byTask.set(task, snapshot)
+    snapshot.holders++
+  }
+
+  /** The task's snapshot, which the caller then holds instead. */
   take(task: TaskId): Snapshot | undefined {
     const snapshot = this.#byTask.get(task)
     if (snapshot !== undefined) this.#byTask.delete(task)
     return snapshot
   }
+
+  /** A holder has no need of it any more. */
+  release(snapshot: Snapshot | undefined): void {
+    if (snapshot === undefined || --snapshot.holders > 0) return
+    if (this.#free.length < MOST_FREE) this.#free.push(snapshot)
+  }
 }
 
-/** Each expert's mass near ln t, or above it when the run was censored there. */
-export function likelihoods(experts: Float32Array, ln: number, censored: boolean): Float32Array {
-  const result = new Float32Array(EXPERT_COUNT)
+function fresh(): Snapshot {
+  return {
+    input: new Float32Array(INPUT_COUNT),
+    experts: new Float32Array(EXPERT_COUNT * FINE_BINS),
+    lastBin: FINE_BINS - 1,
+    masses: new Float64Array(FINE_BINS),
+    byRecord: new Float64Array(EXPERT_COUNT),
+    output: undefined,
+    failureProbability: 0,
+    memoryBytes: [],
+    holders: 0
+  }
+}
+
+/** Each expert's mass near ln t, or above it when the run was censored there, into `into`. */
+export function likelihoods(
+  { experts, lastBin }: Snapshot,
+  ln: number,
+  censored: boolean,
+  into: Float32Array
+): void {
   const bin = binOfLn(ln)
   const first = censored ? bin : Math.max(0, bin - WINDOW)
   const last = censored ? FINE_BINS - 1 : Math.min(FINE_BINS - 1, bin + WINDOW)
+  const least = LEAST * massOf(GUESS, 0, first, last)
+  // What is beyond the limit stands in the limit's own bin.
+  const end = last >= lastBin ? FINE_BINS - 1 : last
   for (let expert = 0; expert < EXPERT_COUNT; expert++) {
-    let sum = 0
-    for (let each = first; each <= last; each++) sum += experts[expert * FINE_BINS + each] ?? 0
-    result[expert] = sum
+    into[expert] =
+      least + (first > lastBin ? 0 : (1 - LEAST) * massOf(experts, expert * FINE_BINS, first, end))
   }
-  return result
+}
+
+function massOf(masses: Float64Array | Float32Array, from: number, first: number, last: number): number {
+  let sum = 0
+  for (let bin = from + first; bin <= from + last; bin++) sum += masses[bin] ?? 0
+  return sum
 }
 
 /** The mass near ln t. */

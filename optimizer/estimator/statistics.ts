@@ -18,6 +18,8 @@ import type { SideKnowledge } from './bins.ts'
 import { CellStatistics, evenMasses, memoryQuantileBytes } from './cell-statistics.ts'
 import { ClassTree } from './class-tree.ts'
 import type { TaskClass } from './class-tree.ts'
+import { failureProbability, hasRun } from './failures.ts'
+import type { FailureClock } from './failures.ts'
 import { NodeFactors } from './node-factors.ts'
 import { MOST_COUNTED, RunningSiblings } from './running-siblings.ts'
 
@@ -42,6 +44,12 @@ const CLASSES = 8192
 const FIRST_OWN_LEVEL = 2
 const FIRST_WARM_LEVEL = 4
 const WARM_COUNT = 5
+/** A class is worked out anew at each of its first completions … */
+const FEW_RUNS = 8
+/** … later when its levels have changed so often, or when its prediction is older than such a share of its own median. */
+const MOST_CHANGES = 16
+const KEPT_SHARE = 0.01
+const LONGEST_KEPT_MS = 1000
 /** All running siblings together count for so many completions at most: they began together and know the same. */
 const SIBLINGS_WEIGHT = 4
 /** Below so many observations a class's mean says nothing about a node. */
@@ -53,7 +61,6 @@ const NONE: readonly number[] = []
 const GUESS_LN = Math.log(60_000)
 const GUESS_SPREAD = Math.log(30)
 export const GUESS = guess()
-const FAILURE_GUESS = 0.02
 
 /** The estimator of class statistics. */
 export function createStatistics(options: StatisticsOptions = {}): Statistics {
@@ -70,6 +77,7 @@ export class Statistics implements Estimator {
   /** Classes that were asked for since they were last reported, by tenant. */
   readonly #asked = new Map<string, Set<number>>()
   readonly #moved = new Set<number>()
+  readonly #failures: FailureClock = { ends: 0 }
   readonly #decay: number
   readonly #decayOf: StatisticsOptions['decayOf']
   readonly #prior: number
@@ -106,15 +114,23 @@ export class Statistics implements Estimator {
     return entry.prediction.refresh(factor, taskClass.limitMs, entry)
   }
 
-  observe({ task, node, end, runMs, peakMemoryBytes }: AttemptFeedback): void {
+  observe(feedback: AttemptFeedback): void {
+    this.observeIn(this.tree.of(feedback.task), feedback)
+  }
+
+  /** `observe`, for who knows the task's class. */
+  observeIn(
+    taskClass: TaskClass<CellStatistics>,
+    { task, node, end, runMs, peakMemoryBytes }: AttemptFeedback
+  ): void {
     this.running.end(task.id)
     if (end === 'not-started') return
-    const taskClass = this.tree.of(task)
-    const ran = end === 'succeeded' || end === 'failed'
+    const ran = hasRun(end)
     if (ran) this.#learnRun(taskClass, node, runMs)
     else if (runMs > 0) this.#learnCensored(taskClass, node, runMs)
+    if (ran) this.#failures.ends++
     for (const { value } of taskClass.cells) {
-      if (ran) value.addEnd(end === 'failed')
+      if (ran) value.failures.add(end === 'failed', this.#failures.ends)
       if (peakMemoryBytes > 0) value.addMemory(peakMemoryBytes, this.#decay)
     }
     const asked = this.#asked.get(task.tenant)
@@ -124,11 +140,14 @@ export class Statistics implements Estimator {
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
+    this.placedIn(this.tree.of(task), task, node, now)
+  }
+
+  /** `placed`, for who knows the task's class. */
+  placedIn(taskClass: TaskClass<CellStatistics>, task: TaskView, node: NodeView, now: number): void {
     this.#now = Math.max(this.#now, now)
     this.#profiles.set(node.id, node.profile)
-    const taskClass = this.tree.of(task)
-    const { masses } = this.entryOf(taskClass)
-    this.running.begin(task.id, taskClass.key, now, Math.exp(quantileLn(masses, 0.5)))
+    this.running.begin(task.id, taskClass.key, now, this.entryOf(taskClass).medianMs)
   }
 
   advance(now: number): Iterable<ClassKey> {
@@ -162,16 +181,27 @@ export class Statistics implements Estimator {
   entryOf(taskClass: TaskClass<CellStatistics>): Entry {
     let entry = this.#entries.get(taskClass.key)
     if (entry === undefined) {
-      entry = new Entry(taskClass, this.#prior)
+      entry = new Entry(taskClass, this.#prior, this.#failures)
       this.#entries.set(taskClass.key, entry)
     }
     const stamp = stampOf(taskClass)
-    if (entry.stamp !== stamp) {
+    if (entry.stamp !== stamp && this.#isStale(taskClass, entry, stamp)) {
       entry.stamp = stamp
+      entry.runs = taskClass.cells.at(-1)?.value.durations.count ?? 0
+      entry.workedOutAt = this.#now
       entry.revision++
       this.#refresh(taskClass, entry)
     }
     return entry
+  }
+
+  /** Whether what has changed since the entry was worked out is worth the work. */
+  #isStale(taskClass: TaskClass<CellStatistics>, entry: Entry, stamp: number): boolean {
+    if (entry.stamp < 0) return true
+    const runs = taskClass.cells.at(-1)?.value.durations.count ?? 0
+    if (runs !== entry.runs && entry.runs < FEW_RUNS) return true
+    if (stamp - entry.stamp >= MOST_CHANGES) return true
+    return this.#now - entry.workedOutAt >= Math.min(LONGEST_KEPT_MS, entry.medianMs * KEPT_SHARE)
   }
 
   #refresh(taskClass: TaskClass<CellStatistics>, entry: Entry): void {
@@ -179,6 +209,8 @@ export class Statistics implements Estimator {
     masses.set(GUESS)
     for (const { value } of taskClass.cells) value.durations.shrink(masses, this.#prior)
     if (this.running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
+    entry.medianLn = quantileLn(masses, 0.5)
+    entry.medianMs = Math.exp(entry.medianLn)
   }
 
   /** Running siblings count like a few completions somewhere above their ages. */
@@ -190,9 +222,9 @@ export class Statistics implements Estimator {
     const counted = Math.min(MOST_COUNTED, this.running.count(taskClass.key))
     const each = Math.min(1, SIBLINGS_WEIGHT / counted)
     let weight = known
-    for (const since of this.running.since(taskClass.key)) {
-      addCensored(sum, masses, this.#now - since, each)
-      weight += each
+    for (const { ageMs, count } of this.running.groups(taskClass.key, this.#now)) {
+      addCensored(sum, masses, ageMs, each * count)
+      weight += each * count
     }
     for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (sum[bin] ?? 0) / weight
   }
@@ -206,9 +238,9 @@ export class Statistics implements Estimator {
     }
     const typicalMs = Math.exp(ln - lnFactor)
     const anew = this.#decayOf?.(taskClass.key) ?? this.#decay
-    taskClass.cells.forEach(({ value }, level) => {
-      value.addDuration(typicalMs, level < FIRST_WARM_LEVEL ? this.#decay : anew)
-    })
+    for (let level = 0; level < taskClass.cells.length; level++) {
+      taskClass.cells[level]?.value.addDuration(typicalMs, level < FIRST_WARM_LEVEL ? this.#decay : anew)
+    }
   }
 
   #learnCensored(taskClass: TaskClass<CellStatistics>, node: NodeId, runMs: number): void {
@@ -235,20 +267,24 @@ export class Entry implements SideKnowledge {
   readonly prediction = new BinnedPrediction(this.masses)
   readonly #cells: TaskClass<CellStatistics>['cells']
   readonly #prior: number
+  readonly #failures: FailureClock
+  /** Of what the masses were made: changes of the class's levels, its completions, and when. */
   stamp = -1
+  runs = 0
+  workedOutAt = 0
+  medianLn = GUESS_LN
+  medianMs = 60_000
   /** Grows whenever the masses were worked out anew. */
   revision = 0
 
-  constructor(taskClass: TaskClass<CellStatistics>, prior: number) {
+  constructor(taskClass: TaskClass<CellStatistics>, prior: number, failures: FailureClock) {
     this.#cells = taskClass.cells
     this.#prior = prior
+    this.#failures = failures
   }
 
   get failureProbability(): number {
-    return this.#cells.reduce(
-      (expected, { value }) => value.failureProbability(expected, this.#prior),
-      FAILURE_GUESS
-    )
+    return failureProbability(this.#cells, this.#failures.ends)
   }
 
   /** Whether any peak was seen that says something of this class. */

@@ -4,7 +4,7 @@ import { nodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { Conformal } from '../../../../optimizer/estimator/conformal.ts'
 import { DriftWatch } from '../../../../optimizer/estimator/drift.ts'
-import { FailurePlaces } from '../../../../optimizer/estimator/failures.ts'
+import { FailurePlaces, FailureTally, failureProbability } from '../../../../optimizer/estimator/failures.ts'
 import { COMPONENTS, Hedge } from '../../../../optimizer/estimator/hedge.ts'
 import { NodeFactors } from '../../../../optimizer/estimator/node-factors.ts'
 
@@ -21,7 +21,7 @@ function cover(believedMs: number): [number, number] {
     const runMs = 1000 * rng.nextFloat()
     if (index > counted && runMs <= p90) below[0]!++
     if (index > counted && runMs <= p99) below[1]!++
-    conformal.begin(taskId(index), 'ann', now, ms)
+    conformal.begin(taskId(index), 'ann', now, { quantileMs: ms })
     now += runMs
     conformal.advance(now)
     conformal.end(taskId(index), runMs, false)
@@ -40,7 +40,7 @@ test('promised quantiles hold in the long run although the prediction is twice t
 test('an attempt counts as above its quantile while it still runs', () => {
   const conformal = new Conformal()
   const before = conformal.level('ann', 0.9)
-  conformal.begin(taskId(1), 'ann', 0, (q) => q * 1000)
+  conformal.begin(taskId(1), 'ann', 0, { quantileMs: (q) => q * 1000 })
   conformal.advance(899)
   expect(conformal.level('ann', 0.9)).toBe(before)
   conformal.advance(950)
@@ -53,7 +53,7 @@ test('an attempt counts as above its quantile while it still runs', () => {
 test('levels rise with what is asked and leave the median alone', () => {
   const conformal = new Conformal()
   for (let index = 1; index < 500; index++) {
-    conformal.begin(taskId(index), 'ann', 0, () => 10)
+    conformal.begin(taskId(index), 'ann', 0, { quantileMs: () => 10 })
     conformal.end(taskId(index), 20, false)
   }
   const levels = [0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map((q) => conformal.level('ann', q))
@@ -117,4 +117,37 @@ test('a node where more fails than expected is avoided; failures that were expec
     5 * places.probability('plain', nodeId(2), 0.05)
   )
   expect(places.probability('other', nodeId(3), 0.05)).toBeLessThan(0.1)
+})
+
+/** The probability of a class after these ends of its own and of another of its tenant, each a failure or not. */
+function failureAfter(own: readonly boolean[], others: readonly boolean[] = []): number {
+  const shared = [0, 1, 2].map(() => ({ value: { failures: new FailureTally() } }))
+  const mine = [3, 4, 5].map(() => ({ value: { failures: new FailureTally() } }))
+  let clock = 0
+  for (const failed of others) {
+    clock++
+    for (const { value } of shared) value.failures.add(failed, clock)
+  }
+  for (const failed of own) {
+    clock++
+    for (const { value } of [...shared, ...mine]) value.failures.add(failed, clock)
+  }
+  return failureProbability([...shared, ...mine], clock)
+}
+
+test('a class that never failed may still fail, and its own successes are counted once', () => {
+  const successes = new Array<boolean>(30).fill(false)
+  expect(failureAfter([])).toBeCloseTo(0.02)
+  const after = failureAfter(successes)
+  expect(after).toBeGreaterThan(0.001)
+  expect(after).toBeLessThan(0.01)
+  expect(failureAfter(new Array<boolean>(5000).fill(false), successes)).toBeGreaterThanOrEqual(1e-4)
+})
+
+test('failures elsewhere of the tenant are expected of a new class, and a class’s own count for more', () => {
+  const failures = new Array<boolean>(30).fill(true)
+  expect(failureAfter([], failures)).toBeGreaterThan(0.5)
+  expect(failureAfter(new Array<boolean>(60).fill(false), failures)).toBeLessThan(0.15)
+  // 30 own failures weigh 20, the prior 4.
+  expect(failureAfter(failures)).toBeGreaterThan(0.8)
 })

@@ -18,7 +18,7 @@ const step = fc.record({
   limitMs: fc.constantFrom(0, 1000, 3_600_000),
   inputBytes: fc.constantFrom(0, 10, 1_000_000),
   runMs: fc.double({ min: 0, max: 1e12, noNaN: true }),
-  end: fc.constantFrom('succeeded', 'failed', 'stopped', 'lost', 'not-started'),
+  end: fc.constantFrom('succeeded', 'failed', 'stopped', 'lost', 'not-started', 'superseded'),
   on: fc.integer({ min: 1, max: 3 }),
   peakMemoryBytes: fc.constantFrom(0, 1e9)
 })
@@ -93,6 +93,30 @@ test('a model that is wrong loses its weight, and the prediction stays where the
   expect(median).toBeLessThan(80_000)
 })
 
+test('without a model the network has no weight; with one it has some', () => {
+  const estimator = createLearnedEstimator()
+  teach(estimator, 3, 1000)
+  expect(estimator.status().hedge['network']).toBe(0)
+  expect(estimator.explain(task(900)).components['network']).toBe(0)
+  estimator.useModel({ weights: new Float32Array(WEIGHT_COUNT) })
+  expect(estimator.status().hedge['network']).toBeGreaterThan(0)
+  estimator.useModel(undefined)
+  expect(estimator.status().hedge['network']).toBe(0)
+})
+
+test('a copy that won too late has run to its end: its run time counts whole, and as no failure', () => {
+  const [late, won] = (['superseded', 'succeeded'] as const).map((end) => {
+    const estimator = createLearnedEstimator()
+    for (let id = 1; id <= 20; id++) {
+      estimator.placed(task(id), node(1), id)
+      estimator.observe(ended(task(id), 5000, { end }))
+    }
+    const { medianMs, failureProbability } = estimator.predict(task(99))
+    return { medianMs, failureProbability, rows: estimator.drainSamples() }
+  })
+  expect(late).toEqual(won)
+})
+
 test('a new model is told to those who asked, once', () => {
   const estimator = createLearnedEstimator()
   const waiting = task(1)
@@ -115,9 +139,25 @@ test('an explanation names experts, components and features, and agrees with the
   const explained = estimator.explain(task(900), node(1))
   expect(explained.medianMs).toBe(estimator.predict(task(900), node(1)).medianMs)
   expect(explained.classCompletions).toBe(30)
+  expect(explained.features.length).toBeGreaterThan(3)
   expect(explained.experts.length).toBeGreaterThan(3)
   expect(explained.features.every(({ factor }) => factor > 0 && Number.isFinite(factor))).toBe(true)
   expect(Object.values(explained.components).reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1)
+})
+
+test('whatever class is asked about, new, drifting, or that of a tenant without records, a model in use can be explained', () => {
+  const estimator = createLearnedEstimator()
+  estimator.useModel({ weights: new Float32Array(WEIGHT_COUNT) })
+  teach(estimator, 60, 5000)
+  teach(estimator, 12, 5_000_000, 100)
+  expect(estimator.explain(task(900)).drifting).toBe(true)
+  for (const asked of [task(900), task(901, { name: 'new' }), task(902, { tenant: 'zoe', limitMs: 1000 })]) {
+    const { components, experts, features, medianMs, p99Ms } = estimator.explain(asked, node(2, 'other'))
+    expect(components['network'] ?? 0).toBeGreaterThanOrEqual(0)
+    expect(experts.length).toBeGreaterThan(3)
+    expect(features.length).toBeGreaterThan(3)
+    expect(p99Ms).toBeGreaterThanOrEqual(medianMs)
+  }
 })
 
 test('on a made-up trace it predicts better than plain statistics at the start of a run, with honest quantiles', () => {

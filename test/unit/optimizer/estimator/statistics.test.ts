@@ -116,6 +116,19 @@ test('an attempt that was stopped counts as longer than it ran, one that never s
   expect(stopped.predict(task(99)).quantileMs(0.9)).toBeGreaterThan(50_000)
 })
 
+test('what a class is expected to take is worked out anew at most so often while little changes', () => {
+  const estimator = createStatistics()
+  const times = Array.from({ length: 64 }, (_, index) => 60_000 + 1000 * index)
+  teach(estimator, times)
+  const steady = task(100)
+  estimator.placed(task(200), node(1), 1)
+  const { revision } = estimator.entryOf(estimator.tree.of(steady))
+  teach(estimator, [61_000])
+  expect(estimator.entryOf(estimator.tree.of(steady)).revision).toBe(revision)
+  estimator.placed(task(201), node(1), 60_000)
+  expect(estimator.entryOf(estimator.tree.of(steady)).revision).toBeGreaterThan(revision)
+})
+
 test('a class is reported when its tenant’s completions moved it, and only if someone asked for it since', () => {
   const estimator = createStatistics()
   const waiting = task(1, { name: 'waiting' })
