@@ -1,9 +1,9 @@
 /** What the node and its optimizer thread say to each other. Plain data: it is cloned on the way. */
 import type { ErrorCode } from '../../base/errors.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
-import type { Comparison } from '../../optimizer/guard/compare.ts'
 import type { FinishedTask } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
+import type { RecentComparison } from '../../optimizer/guard/recent.ts'
 import type { NodeFacts } from '../../optimizer/guard/replay.ts'
 
 /** A policy in a replay, with the model that predicts for it; without one, statistics do. */
@@ -22,13 +22,7 @@ export interface ReplayRequest {
 }
 
 /** How a replay went, and what it was of. */
-export interface ReplayAnswer extends Comparison {
-  readonly tasks: number
-  readonly fromAt: number
-  readonly toAt: number
-  readonly load: number
-  readonly leftOut: number
-}
+export type ReplayAnswer = RecentComparison
 
 /** A shadow's evidence; the replay is of two contenders, what serves and the shadow. */
 export interface JudgeRequest {

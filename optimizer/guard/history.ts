@@ -68,6 +68,21 @@ export function finishedTask(row: HistoryRow): FinishedTask | undefined {
   }
 }
 
+/** A task that policies saw to its end, and how its last attempt ended; for histories of simulations. */
+export function finishedView(task: TaskView, last: AttemptFeedback, finishedAt: TimestampMs): FinishedTask {
+  const { id, group, name, tenant, executor, handler, priority, resources, nodeSelector } = task
+  const { inputBytes, limitMs, idempotent, needs, submittedAt, readyAt } = task
+  return {
+    ...{ id, group, name, tenant, executor, handler, priority, resources, nodeSelector },
+    ...{ inputBytes, limitMs, idempotent, needs, submittedAt, readyAt, finishedAt },
+    arrivedAt: submittedAt,
+    node: last.node,
+    runMs: last.runMs,
+    peakMemoryBytes: last.peakMemoryBytes,
+    succeeded: last.end === 'succeeded'
+  }
+}
+
 /** One moment of a history: the last attempt of a task began, or ended. */
 export interface Moment {
   readonly task: FinishedTask

@@ -8,6 +8,7 @@ import type { Policy } from '../../scheduler/policy.ts'
 import { policyFactory } from '../../scheduler/policies/index.ts'
 import type { Estimator } from '../estimate.ts'
 import { createLearnedEstimator } from '../estimator/learned.ts'
+import { selfChoosing } from '../guard/self-choosing.ts'
 import { easy } from '../policies/easy.ts'
 import { fair, sharing } from '../policies/fair.ts'
 import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../policies/fifo.ts'
@@ -21,6 +22,8 @@ import { srpt } from '../policies/srpt.ts'
 import { tenantFair } from '../policies/tenant-fair.ts'
 import { tetris } from '../policies/tetris.ts'
 import { simProgress } from '../sim/view.ts'
+import { poisoned } from './poisoned.ts'
+import type { Poison } from './poisoned.ts'
 import type { Family, Instance } from './trace.ts'
 
 /** A policy as the lab knows it. */
@@ -37,6 +40,9 @@ export interface PolicyEntry {
 
 /** What a task costs when all are taken to be alike. */
 const UNIT_MS = 1000
+
+/** Ends after which predictions that were right are wrong. */
+const POISONED_AFTER = 6_000
 
 const unitOf = (instance: Instance): Estimator => known('unit', () => UNIT_MS, instance.speedOf)
 const classOf = (instance: Instance): Estimator =>
@@ -192,6 +198,21 @@ const LEARNED: readonly PolicyEntry[] = [
   learned('learned-oracle', 'the same with the truth', truthOf)
 ]
 
+/** The learned policy under the guard of `policy auto`, and what becomes of that when predictions are poisoned. */
+const GUARDED: readonly PolicyEntry[] = [
+  guarded('guarded', 'least-loaded, or learned while replays of what ended say so'),
+  ...(['inverted', 'constant', 'nan', 'huge'] as const).flatMap((poison) => [
+    guarded(`guarded-${poison}`, `the same with ${poison} predictions`, poison),
+    guarded(
+      `guarded-late-${poison}`,
+      `the same, ${poison} from the ${POISONED_AFTER}th end on`,
+      poison,
+      POISONED_AFTER
+    ),
+    misled(poison)
+  ])
+]
+
 /** All policies of the lab. */
 export const BASELINES: readonly PolicyEntry[] = [
   ...UNINFORMED,
@@ -199,7 +220,8 @@ export const BASELINES: readonly PolicyEntry[] = [
   ...GROUPS,
   ...LISTS,
   ...PACKERS,
-  ...LEARNED
+  ...LEARNED,
+  ...GUARDED
 ]
 
 /** The entries of these names, in their order. Throws `INVALID_REQUEST` for one that does not exist. */
@@ -231,6 +253,39 @@ function learned(name: string, about: string, estimatorOf: (instance: Instance) 
     families,
     clairvoyant: 'learned-oracle',
     make: (instance, rng) => learnedPolicy(estimatorOf(instance), { name })(rng)
+  }
+}
+
+function guarded(name: string, about: string, poison?: Poison, after = 0): PolicyEntry {
+  return {
+    name,
+    about,
+    families: [],
+    make: (_, rng) =>
+      selfChoosing({
+        name,
+        rng,
+        safe: { name: 'least-loaded', factory: policyFactory('least-loaded') },
+        challenger: {
+          name: 'learned',
+          factory: (estimator, learns) => learnedPolicy(estimator, { learns })
+        },
+        estimator: () => {
+          const estimator = createLearnedEstimator()
+          return poison === undefined ? estimator : poisoned(estimator, poison, after)
+        }
+      })
+  }
+}
+
+/** What the guard keeps away: the learned policy on poisoned predictions. */
+function misled(poison: Poison): PolicyEntry {
+  const name = `learned-${poison}`
+  return {
+    name,
+    about: `the learned policy on ${poison} predictions`,
+    families: [],
+    make: (_, rng) => learnedPolicy(poisoned(createLearnedEstimator(), poison), { name })(rng)
   }
 }
 

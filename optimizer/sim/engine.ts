@@ -280,6 +280,7 @@ class Simulation {
   #sleep(): void {
     const wish = this.#policy.wakeAt?.(this.#view)
     if (wish === undefined || wish >= this.#wakeAt) return
+    invariant(!Number.isNaN(wish), () => `${this.#policy.name} asked to be woken at NaN`)
     this.#wakeAt = Math.max(wish, this.#view.now)
     this.#events.push(this.#wakeAt, WAKE)
   }

@@ -1,0 +1,104 @@
+/**
+ * When a cluster that chooses its policy by itself changes it: between a safe policy, which asks no prediction, and a
+ * challenger, which does. Evidence is a replay of recent history under both (`recent.ts`).
+ *
+ * 1. To the challenger when it saves more than `LEAST_GAIN` of the mean completion time, by the lower end of the interval.
+ * 2. Back to the safe policy when that is faster by more than `TOLERATED_LOSS` by the nearer end of the interval, when the
+ *    challenger does not get through the replay, or when it failed in production.
+ * 3. Between the two thresholds nothing changes. After a change nothing does for a rest, whatever replays say; each return
+ *    doubles the rest, up to `LONGEST_REST`, so that a challenger that keeps disappointing is tried ever more seldom.
+ */
+import type { PairedDifference } from '../lab/statistics.ts'
+import type { Comparison } from './compare.ts'
+
+/** Ended tasks between two replays. */
+export const REPLAY_EVERY = 1024
+const LEAST_GAIN = 0.02
+const TOLERATED_LOSS = 0.05
+/** Ended tasks. */
+const REST = 2 * REPLAY_EVERY
+const LONGEST_REST = 64 * REPLAY_EVERY
+
+/** What the challenger saves of the safe policy's mean completion time, as a share, with its 95 % interval. */
+export interface Gain {
+  readonly mean: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface PolicySwitch {
+  readonly to: string
+  readonly reason: string
+  /** Of the policy that is switched to, over the other; undefined when no replay led to the switch. */
+  readonly gain: Gain | undefined
+}
+
+export class PolicyChoice {
+  readonly safe: string
+  readonly challenger: string
+  #sinceReplay = 0
+  #rest = 0
+  #restAfterReturn = REST
+
+  constructor(safe: string, challenger: string) {
+    this.safe = safe
+    this.challenger = challenger
+  }
+
+  /** So many tasks ended; returns whether it is time for a replay. */
+  ended(count: number): boolean {
+    this.#sinceReplay += count
+    this.#rest = Math.max(0, this.#rest - count)
+    if (this.#sinceReplay < REPLAY_EVERY || this.#rest > 0) return false
+    this.#sinceReplay = 0
+    return true
+  }
+
+  /** What a replay of the safe policy, the base, and the challenger asks for while `current` is in use. */
+  judge(
+    current: string,
+    { tasks, results, failures }: Comparison & { readonly tasks: number }
+  ): PolicySwitch | undefined {
+    const [failure] = failures
+    if (failure !== undefined)
+      return current === this.challenger ? this.failed(`failed in the replay: ${failure.message}`) : undefined
+    const jct = results[1]?.jct
+    if (jct === undefined) return undefined
+    const saved = gainOf(jct)
+    if (current !== this.challenger && saved.low > LEAST_GAIN) {
+      this.#rest = REST
+      return { to: this.challenger, gain: saved, reason: described(saved, tasks, current) }
+    }
+    // The safe policy's gain over the challenger, of the challenger's mean: what is lost of 1, grown by the loss.
+    const regained: Gain = {
+      mean: -saved.mean / (1 - saved.mean),
+      low: -saved.high / (1 - saved.high),
+      high: -saved.low / (1 - saved.low)
+    }
+    if (current !== this.challenger || regained.low <= TOLERATED_LOSS) return undefined
+    return this.#back(described(regained, tasks, this.challenger), regained)
+  }
+
+  /** The challenger was in use and failed. */
+  failed(reason: string): PolicySwitch {
+    return this.#back(reason, undefined)
+  }
+
+  #back(reason: string, gain: Gain | undefined): PolicySwitch {
+    this.#rest = this.#restAfterReturn
+    this.#restAfterReturn = Math.min(LONGEST_REST, 2 * this.#restAfterReturn)
+    return { to: this.safe, reason, gain }
+  }
+}
+
+function gainOf({ relative, relativeInterval: { low, high } }: PairedDifference): Gain {
+  return { mean: -relative, low: -high, high: -low }
+}
+
+function described({ mean, low, high }: Gain, tasks: number, other: string): string {
+  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+  return (
+    `the last ${tasks} tasks would have taken ${percent(mean)} [${percent(low)}, ${percent(high)}] less ` +
+    `than under ${other}`
+  )
+}

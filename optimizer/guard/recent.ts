@@ -1,0 +1,75 @@
+/**
+ * What would have become of the newest tasks of a history under other policies or models.
+ *
+ * Speeds of nodes are fitted on what is older than the stretch that is replayed, and estimators begin with it; within the
+ * stretch they learn as they would have, at completion.
+ */
+import { AppError } from '../../base/errors.ts'
+import type { PolicyFactory } from '../../scheduler/policy.ts'
+import type { Estimator } from '../estimate.ts'
+import { LiveNode } from '../sim/view.ts'
+import { compare, type Comparison, type Contender } from './compare.ts'
+import { feedbackOf, momentsOf, viewOf, type FinishedTask } from './history.ts'
+import { fitNodeSpeeds } from './node-speeds.ts'
+import { createReplay, type NodeFacts } from './replay.ts'
+
+/** Fewer tasks than these say nothing about a policy. */
+export const FEWEST_REPLAYED = 20
+
+/** Who takes part in a replay. */
+export interface Player {
+  readonly name: string
+  /** A fresh policy, on an estimator of its own that hears from it; `tell` tells an estimator of what is older. */
+  readonly make: (tell: (estimator: Estimator) => void) => PolicyFactory
+}
+
+/** How a replay went, and what it was of. */
+export interface RecentComparison extends Comparison {
+  readonly tasks: number
+  /** Arrival of the first task and end of the last, as recorded, in state time. */
+  readonly fromAt: number
+  readonly toAt: number
+  /** Slot time asked for ÷ slot time there was. */
+  readonly load: number
+  /** Tasks that no node of today could run. */
+  readonly leftOut: number
+}
+
+/** Replays the newest `count` of `history`, which is oldest first; throws INVALID_REQUEST when there are too few. */
+export function compareOnRecent(
+  history: readonly FinishedTask[],
+  count: number,
+  nodes: readonly NodeFacts[],
+  base: Player,
+  others: readonly Player[]
+): RecentComparison {
+  const replayed = history.slice(Math.max(0, history.length - count))
+  const older = history.slice(0, history.length - replayed.length)
+  const replay = createReplay(replayed, nodes, fitNodeSpeeds(older))
+  if (replay === undefined || replay.workload.tasks.length < FEWEST_REPLAYED) {
+    const got = replay?.workload.tasks.length ?? 0
+    throw new AppError(
+      'INVALID_REQUEST',
+      `got ${got} ended tasks to replay, expected at least ${FEWEST_REPLAYED}`
+    )
+  }
+  // What runs in the simulator has no executor of its own name; classes must be the same before and after.
+  const moments = momentsOf(older.map((task) => ({ ...task, executor: 'sim', handler: '' })))
+  const hosts = new Map(replay.cluster.map((node) => [node.id, new LiveNode(node)] as const))
+  const tell = (estimator: Estimator): void => {
+    for (const { task, at, ended } of moments) {
+      const host = hosts.get(task.node)
+      if (ended) estimator.observe(feedbackOf(task))
+      else if (host !== undefined) estimator.placed?.(viewOf(task), host, at)
+    }
+  }
+  const contender = ({ name, make }: Player): Contender => ({ name, make: (rng) => make(tell)(rng) })
+  return {
+    ...compare(replay, contender(base), others.map(contender)),
+    tasks: replay.workload.tasks.length,
+    fromAt: replay.fromAt,
+    toAt: replay.toAt,
+    load: replay.load,
+    leftOut: replay.leftOut
+  }
+}
