@@ -70,7 +70,8 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
   const own = Math.max(log.maxProcs, widest)
   const processors = load === undefined ? own : Math.max(widest, Math.round(workS / (spanS * load)))
   const longestS = jobs.reduce((most, job) => Math.max(most, job.runS), 0)
-  const means = classMeans(tasks)
+  // Users are tenants, so that a name is what several of them may have in common; a class is one user's.
+  const means = classMeans(tasks.map((task) => ({ ...task, name: `${task.tenant}/${task.name}` })))
   return {
     workload: compileWorkload(name, tasks),
     cluster: [pool(processors)],
@@ -102,7 +103,7 @@ function taskOf(job: SwfJob, index: number): SimTask {
   const id = taskId(index + 1)
   return {
     id,
-    name: `u${job.user}/g${job.group}/e${job.executable}/q${job.queue}`,
+    name: `g${job.group}/e${job.executable}/q${job.queue}`,
     tenant: `u${job.user}`,
     priority: 0,
     resources: { cpu: job.processors * 1000 },

@@ -5,9 +5,9 @@
  *
  *     ln t = class + burst + noise,   class + burst ~ N(prior mean, prior variance − noise),   noise ~ N(0, noise)
  *
- * The prior is the estimator's prediction, read until the burst's first completion and kept from then on, because later the
- * class has learned from this very burst. The noise is learned, per tenant shrunk to all. (Random effects: Gelman et al.,
- * "Bayesian Data Analysis", 3rd ed., ch. 5.)
+ * The prior is the estimator's prediction (for a tenant's first burst see `newcomers.ts`), read until the burst's first completion and kept
+ * from then on, because later the class has learned from this very burst. The noise is learned, per tenant shrunk to all. (Random
+ * effects: Gelman et al., "Bayesian Data Analysis", 3rd ed., ch. 5.)
  *
  * 1. Attempts that run are evidence: one that has outlived the expectation counts as a completion at its expected end given
  *    its age (EM's imputation for censored data: Dempster, Laird & Rubin 1977, §4.3).
@@ -18,6 +18,8 @@
 import type { TaskId } from '../../../base/ids.ts'
 import type { TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Prediction } from '../../estimate.ts'
+import { Newcomers } from './newcomers.ts'
+import type { LnBelief } from './newcomers.ts'
 
 /** What is known of a burst's run times: ln(ms). */
 export interface BurstEstimate {
@@ -34,6 +36,7 @@ export interface Burst {
   readonly id: number
   readonly classKey: ClassKey
   readonly tenant: string
+  readonly name: string
   readonly priority: number
   /** Caps run times, in milliseconds; Infinity for none. */
   readonly limitMs: number
@@ -95,6 +98,7 @@ export class Bursts {
   readonly #idle = new Set<string>()
   readonly #noise: Noise = { sum: NOISE_GUESS * NOISE_GUESS_WEIGHT, weight: NOISE_GUESS_WEIGHT }
   readonly #noiseOfTenant = new Map<string, Noise>()
+  readonly #newcomers = new Newcomers()
   #next = 1
 
   /** Forgets tasks, but not how much bursts vary. */
@@ -173,7 +177,12 @@ export class Bursts {
   estimate(burst: Burst, now: number, predict: () => Prediction | undefined): BurstEstimate {
     if (burst.stale) {
       const prediction = predict()
-      if (prediction !== undefined) readPrior(burst, prediction)
+      if (prediction !== undefined) {
+        const prior = this.#newcomers.expect(burst.tenant, burst.name, beliefOf(prediction))
+        burst.priorLn = prior.ln
+        burst.priorVariance = prior.variance
+        burst.stale = false
+      }
     }
     const limitLn = Math.log(burst.limitMs)
     if (burst.priorVariance === 0) return known(Math.min(limitLn, burst.priorLn))
@@ -206,6 +215,7 @@ export class Bursts {
       id: this.#next++,
       classKey,
       tenant: task.tenant,
+      name: task.name,
       priority: task.priority,
       limitMs: task.limitMs > 0 ? task.limitMs : Infinity,
       width,
@@ -259,6 +269,7 @@ export class Bursts {
     const seen = Math.min(MEMORY, burst.completions)
     const error = ln - burst.meanLn
     if (seen > 0) this.#learnNoise(burst.tenant, (error * error * seen) / (seen + 1))
+    else this.#newcomers.learn(burst.tenant, burst.name, ln)
     burst.completions++
     burst.meanLn += error / Math.min(MEMORY, burst.completions)
   }
@@ -290,7 +301,7 @@ function known(ln: number): BurstEstimate {
 }
 
 /** Mean and variance of ln(run time) by five quantiles, which is robust to what the tails are made of. */
-function readPrior(burst: Burst, prediction: Prediction): void {
+function beliefOf(prediction: Prediction): LnBelief {
   let sum = 0
   let squares = 0
   for (const level of LEVELS) {
@@ -298,11 +309,9 @@ function readPrior(burst: Burst, prediction: Prediction): void {
     sum += ln
     squares += ln * ln
   }
-  const mean = sum / LEVELS.length
-  burst.priorLn = mean
-  const variance = (squares / LEVELS.length - mean * mean) / LEVELS_MEAN_SQUARE
-  burst.priorVariance = variance < 1e-9 ? 0 : variance
-  burst.stale = false
+  const ln = sum / LEVELS.length
+  const variance = (squares / LEVELS.length - ln * ln) / LEVELS_MEAN_SQUARE
+  return { ln, variance: variance < 1e-9 ? 0 : variance }
 }
 
 /** φ(x) ÷ (1 − Φ(x)) for x ≥ 0: the mean of a standard normal variate given that it exceeds x. */

@@ -126,7 +126,7 @@ export class IndependentQueue {
   ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
     this.#view = view
     this.freed(node)
-    const ran = end === 'succeeded' || end === 'failed'
+    const ran = hasRun(end)
     this.#share.ended(task.id)
     const burst = this.#bursts.ended(task.id, ran ? runMs / this.#factor(task, node, view) : undefined)
     if (burst === undefined) return

@@ -37,7 +37,7 @@ test('an SWF job becomes a task on one pool node', () => {
   expect(instance.cluster).toMatchObject([{ slots: 8, resources: { cpu: 8000 } }])
   expect(instance.workload.tasks[0]).toMatchObject({
     tenant: 'u6',
-    name: 'u6/g3/e9/q2',
+    name: 'g3/e9/q2',
     resources: { cpu: 2000 },
     limitMs: 30_000,
     workMs: 20_000,
