@@ -6,6 +6,7 @@ import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import type { Conformal } from './conformal.ts'
 import type { FailurePlaces } from './failures.ts'
+import { BEGINNING, MEDIANS, MOMENTS, WAITING } from './medians.ts'
 import { Mixture } from './mixture.ts'
 import { MEMORY_QUANTILES } from './rows.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -14,7 +15,8 @@ import type { Entry, Statistics } from './statistics.ts'
 /** What an entry asks of its estimator. */
 export interface Surroundings {
   readonly base: Statistics
-  readonly conformal: Conformal
+  /** One by moment. */
+  readonly conformal: readonly [Conformal, Conformal]
   readonly places: FailurePlaces
 }
 
@@ -25,8 +27,9 @@ export class ClassEntry implements SideKnowledge {
   readonly #class: TaskClass<CellStatistics>
   readonly #statistics: Entry
   #node: NodeView | undefined
-  /** Quantiles of the mixture as ln t, worked out with it. */
-  medianLn = 0
+  /** Medians that compete, as ln t, and the level of the mixture that stands for the median at each moment. */
+  readonly medians = new Float64Array(MEDIANS.length)
+  readonly centres = new Float64Array(MOMENTS.length)
   /** Of what the mixture was made. */
   revision = -1
   generation = -1
@@ -74,7 +77,8 @@ export class ClassEntry implements SideKnowledge {
   }
 
   level(q: number): number {
-    return this.#around.conformal.level(this.#class.tenant, q)
+    const moment = this.#node === undefined ? WAITING : BEGINNING
+    return this.#around.conformal[moment].level(this.#class.tenant, q, this.centres[moment])
   }
 }
 

@@ -9,14 +9,11 @@
  * 3. Levels are kept as logits: steps matter alike at .9 and .99.
  */
 import type { TaskId } from '../../base/ids.ts'
-import type { Prediction } from '../estimate.ts'
 import { EventHeap } from '../sim/event-heap.ts'
 
 /** The quantiles that are kept honest. Those between and beyond are read off them; below the median nothing changes. */
 const PROMISED = [0.9, 0.99] as const
 const MEDIAN = 0.5
-/** Steps per outcome, on the logit of the level: small enough for bursts of like outcomes. */
-const STEP = 0.01
 /** Outcomes before a tenant has a track of its own that counts. */
 const OWN_AFTER = 100
 const LARGEST_LOGIT = 9
@@ -44,24 +41,32 @@ export class Conformal {
   readonly #attempts = new Map<TaskId, Attempt>()
   readonly #due = new EventHeap<Attempt>()
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
+  readonly #step: number
 
-  /** The level to ask of the distribution when `q` is promised. Rises with `q`. */
-  level(tenant: string, q: number): number {
-    if (q <= MEDIAN) return q
+  /** `step` per outcome, on the logit of the level: small enough for bursts of like outcomes. */
+  constructor(step: number = 0.01) {
+    this.#step = step
+  }
+
+  /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
+  level(tenant: string, q: number, centre: number = MEDIAN): number {
+    if (q <= MEDIAN) return (q / MEDIAN) * centre
     const own = this.#tenants.get(tenant)
     const { logits } = own !== undefined && own.outcomes >= OWN_AFTER ? own : this.#all
-    const [low = 0, high = 0] = logits
+    const least = logit(centre)
+    const low = Math.max(least, logits[0] ?? 0)
+    const high = Math.max(low, logits[1] ?? 0)
     const wanted = logit(q)
     const [at90, at99] = PROMISED_LOGITS
-    if (wanted <= at90) return levelOf((wanted / at90) * low)
+    if (wanted <= at90) return levelOf(least + (wanted / at90) * (low - least))
     if (wanted <= at99) return levelOf(low + ((wanted - at90) / (at99 - at90)) * (high - low))
     return levelOf(high + (wanted - at99))
   }
 
-  /** An attempt began, with this prediction. */
-  begin(task: TaskId, tenant: string, now: number, prediction: Pick<Prediction, 'quantileMs'>): void {
+  /** An attempt began, of which these quantiles were promised. */
+  begin(task: TaskId, tenant: string, now: number, p90Ms: number, p99Ms: number): void {
     if (this.#attempts.has(task)) return
-    const quantilesMs = PROMISED.map((q) => prediction.quantileMs(q))
+    const quantilesMs = [p90Ms, p99Ms]
     const attempt: Attempt = { tenant, since: now, quantilesMs, open: 0 }
     this.#attempts.set(task, attempt)
     this.#due.push(now + (quantilesMs[0] ?? 0), attempt)
@@ -113,15 +118,15 @@ export class Conformal {
         }
       }
     }
-    learn(this.#all, promise, above)
-    learn(own, promise, above)
+    learn(this.#all, promise, above, this.#step)
+    learn(own, promise, above, this.#step)
   }
 }
 
-function learn(track: Track, promise: number, above: boolean): void {
+function learn(track: Track, promise: number, above: boolean, size: number): void {
   track.outcomes++
   const promised = PROMISED[promise] ?? 0.9
-  const step = (STEP * ((above ? 1 : 0) - (1 - promised))) / Math.sqrt(promised * (1 - promised))
+  const step = (size * ((above ? 1 : 0) - (1 - promised))) / Math.sqrt(promised * (1 - promised))
   track.logits[promise] = Math.max(0, Math.min(LARGEST_LOGIT, (track.logits[promise] ?? 0) + step))
   // The higher promise never asks for less.
   track.logits[1] = Math.max(track.logits[0] ?? 0, track.logits[1] ?? 0)

@@ -1,94 +1,123 @@
 /**
- * Who is trusted how much: exponential weights (Hedge, Freund & Schapire 1997) over the predictors of a class, on their clipped log
- * scores, so that the mixture is never much worse than the best of them: regret O(√(T ln 4)).
+ * Who is trusted how much: exponential weights (Hedge, Freund & Schapire 1997) over predictors, on their clipped scores, so that the mixture
+ * is never much worse than the best of them: regret O(√(T ln n)). Used on log scores of the components of a class, and on the errors of
+ * medians (`medians.ts`).
  *
- * The network starts with nearly nothing and has to earn its weight. Losses fade, so that a predictor that became good is trusted in time; a
- * class starts from what all classes taught.
+ * Losses fade, so that a predictor that became good is trusted in time; a key (a class, a tenant) starts from what all keys taught.
  */
 
 export const COMPONENTS = ['limit', 'last-two', 'statistics', 'network'] as const
 type Component = (typeof COMPONENTS)[number]
+const NETWORK = COMPONENTS.indexOf('network')
 
-const PRIOR: Readonly<Record<Component, number>> = {
-  limit: 0.02,
-  'last-two': 0.02,
-  statistics: 0.66,
-  network: 0.3
+export interface HedgeOptions {
+  /** Weights before anything is learned; they sum to 1. */
+  readonly priors: readonly number[]
+  /** Learning rate on scores: 1 is Bayes' rule for log scores, less is calmer when outcomes come in like batches. */
+  readonly rate: number
+  /** What is kept of a key's losses at its next outcome. */
+  readonly fade: number
+  /** Outcomes of a key for which what all keys taught counts. */
+  readonly priorOutcomes: number
+  /** A single outcome counts for at most this much. */
+  readonly clip: number
 }
-/** Learning rate on log scores: 1 is Bayes' rule, less is calmer when outcomes come in like batches. */
-const RATE = 0.5
-/** A single outcome counts for at most this much. */
-const CLIP = 4
-const FADE = 0.95
+
+/** Of `COMPONENTS`: the network starts with little and has to earn its weight. */
+export const OF_COMPONENTS: HedgeOptions = {
+  priors: [0.02, 0.02, 0.66, 0.3],
+  rate: 0.5,
+  fade: 0.95,
+  priorOutcomes: 40,
+  clip: 4
+}
 const FADE_ALL = 0.999
-/** Outcomes of a class for which what all classes taught counts. */
-const PRIOR_OUTCOMES = 40
-const PRIOR_LN = COMPONENTS.map((component) => Math.log(PRIOR[component]))
+const MOST_KEYS = 8192
 
 interface Track {
   readonly losses: Float64Array
   weight: number
 }
 
-export class Hedge {
-  readonly #all = fresh()
-  readonly #classes = new Map<number, Track>()
+export class Hedge<K> {
+  readonly #options: HedgeOptions
+  readonly #priorLn: Float64Array
+  readonly #all: Track
+  readonly #keys = new Map<K, Track>()
 
-  /** Writes the components' weights for the class into `into`; a component that `isOpen` refuses gets none. They sum to 1. */
-  weigh(classKey: number, into: Float64Array, isOpen: (component: number) => boolean): void {
-    const own = this.#classes.get(classKey)
+  constructor(options: HedgeOptions) {
+    this.#options = options
+    this.#priorLn = Float64Array.from(options.priors, Math.log)
+    this.#all = fresh(options.priors.length)
+  }
+
+  /**
+   * Writes the weights of the key (undefined: of one that is not known) into `into`; a predictor that `isOpen` refuses gets none. They
+   * sum to 1.
+   */
+  weigh(key: K | undefined, into: Float64Array, isOpen: (predictor: number) => boolean): void {
+    const own = key === undefined ? undefined : this.#keys.get(key)
     let largest = -Infinity
-    for (let index = 0; index < COMPONENTS.length; index++) {
-      into[index] = isOpen(index) ? (PRIOR_LN[index] ?? 0) - RATE * this.#loss(own, index) : -Infinity
+    for (let index = 0; index < into.length; index++) {
+      const logit = (this.#priorLn[index] ?? 0) - this.#options.rate * this.#loss(own, index)
+      into[index] = isOpen(index) ? logit : -Infinity
       largest = Math.max(largest, into[index] ?? 0)
     }
     let sum = 0
-    for (let index = 0; index < COMPONENTS.length; index++) {
+    for (let index = 0; index < into.length; index++) {
       into[index] = Math.exp((into[index] ?? 0) - largest)
       sum += into[index] ?? 0
     }
-    for (let index = 0; index < COMPONENTS.length; index++) into[index] = (into[index] ?? 0) / sum
+    for (let index = 0; index < into.length; index++) into[index] = (into[index] ?? 0) / sum
   }
 
-  /** An outcome of the class had these log likelihoods under the components. */
-  observe(classKey: number, scores: Float64Array): void {
-    let own = this.#classes.get(classKey)
+  /** An outcome of the key gave the predictors these scores; more is better. */
+  observe(key: K, scores: Float64Array): void {
+    let own = this.#keys.get(key)
     if (own === undefined) {
-      own = fresh()
-      this.#classes.set(classKey, own)
+      own = fresh(scores.length)
+      if (this.#keys.size >= MOST_KEYS) {
+        for (const oldest of this.#keys.keys()) {
+          this.#keys.delete(oldest)
+          break
+        }
+      }
+      this.#keys.set(key, own)
     }
-    const best = scores.reduce((most, score) => Math.max(most, score), -Infinity)
-    learn(this.#all, scores, best, FADE_ALL)
-    learn(own, scores, best, FADE)
+    let best = -Infinity
+    for (const score of scores) best = Math.max(best, score)
+    const { fade, clip } = this.#options
+    learn(this.#all, scores, best, FADE_ALL, clip)
+    learn(own, scores, best, fade, clip)
   }
 
-  /** The weights of a class about which nothing is known; the network has none where there is no model. */
-  overall(model: boolean): Readonly<Record<Component, number>> {
-    const weights = new Float64Array(COMPONENTS.length)
-    this.weigh(-1, weights, (component) => model || COMPONENTS[component] !== 'network')
-    const [limit = 0, lastTwo = 0, statistics = 0, network = 0] = weights
-    return { limit, 'last-two': lastTwo, statistics, network }
+  forget(key: K): void {
+    this.#keys.delete(key)
   }
 
-  forget(classKey: number): void {
-    this.#classes.delete(classKey)
-  }
-
-  /** Faded total loss: the class's own, filled up with what is usual. */
+  /** Faded total loss: the key's own, filled up with what is usual. */
   #loss(own: Track | undefined, index: number): number {
     const usual = this.#all.weight === 0 ? 0 : (this.#all.losses[index] ?? 0) / this.#all.weight
-    return (own?.losses[index] ?? 0) + usual * PRIOR_OUTCOMES
+    return (own?.losses[index] ?? 0) + usual * this.#options.priorOutcomes
   }
 }
 
-function learn(track: Track, scores: Float64Array, best: number, fade: number): void {
+/** The weights of components of a class about which nothing is known; the network has none where there is no model. */
+export function usualWeights(hedge: Hedge<unknown>, model: boolean): Readonly<Record<Component, number>> {
+  const weights = new Float64Array(COMPONENTS.length)
+  hedge.weigh(undefined, weights, (component) => model || component !== NETWORK)
+  const [limit = 0, lastTwo = 0, statistics = 0, network = 0] = weights
+  return { limit, 'last-two': lastTwo, statistics, network }
+}
+
+function learn(track: Track, scores: Float64Array, best: number, fade: number, clip: number): void {
   track.weight = track.weight * fade + 1
-  for (let index = 0; index < COMPONENTS.length; index++) {
-    const loss = Math.min(CLIP, best - (scores[index] ?? best))
+  for (let index = 0; index < scores.length; index++) {
+    const loss = Math.min(clip, best - (scores[index] ?? best))
     track.losses[index] = (track.losses[index] ?? 0) * fade + loss
   }
 }
 
-function fresh(): Track {
-  return { losses: new Float64Array(COMPONENTS.length), weight: 0 }
+function fresh(predictors: number): Track {
+  return { losses: new Float64Array(predictors), weight: 0 }
 }

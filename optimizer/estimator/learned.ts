@@ -11,6 +11,7 @@
  */
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
+import { Asked } from './asked.ts'
 import { quantileLn, shareBelowLn } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import { ClassEntry } from './class-entry.ts'
@@ -25,9 +26,9 @@ import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
-import { COMPONENTS, Hedge } from './hedge.ts'
-import { scoreComponents, weighByRecord } from './mixture.ts'
-import type { Mixture } from './mixture.ts'
+import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
+import { BEGINNING, CHAIN_MEDIAN, MedianTrust, WAITING, WHOLE, WITHOUT_NETWORK } from './medians.ts'
+import { Mixture, scoreComponents, weighByRecord } from './mixture.ts'
 import { EXPERT_COUNT, INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
@@ -51,6 +52,10 @@ const SIDE_DECAY = 0.9
 /** A narrower prediction than this, as a standard deviation of ln t, is not held to its word by the test for drift. */
 const LEAST_SPREAD = 0.2
 const LEAST_LIKELIHOOD = 1e-9
+/** Outcomes of what waited come late and in bursts. */
+const WAITING_STEP = 0.002
+/** The mixture's level that stands for the median is never further out than this. */
+const LEAST_CENTRE = 0.1
 
 export interface LearnedOptions {
   /** Classes that are remembered. Default 4,096, at about 6 KiB each with their share of cells. */
@@ -102,9 +107,13 @@ class Learned implements LearnedEstimator {
   readonly #experts = new ExpertMasses(GUESS)
   readonly #snapshots = new Snapshots()
   readonly #samples = new Samples()
-  readonly #hedge = new Hedge()
+  readonly #hedge = new Hedge<number>(OF_COMPONENTS)
+  readonly #trust = new MedianTrust()
+  readonly #asked = new Asked()
+  readonly #withoutNetwork = new Mixture()
   readonly #drift = new DriftWatch()
-  readonly #conformal = new Conformal()
+  /** By moment: while tasks wait, and as they begin. */
+  readonly #conformal = [new Conformal(WAITING_STEP), new Conformal()] as const
   readonly #places = new FailurePlaces()
   readonly #scores = new Scorekeeper()
   readonly #around: Surroundings
@@ -120,7 +129,7 @@ class Learned implements LearnedEstimator {
   #generation = 0
   #modelArrived = false
   /** Classes that were asked for since the last model. */
-  readonly #asked = new Set<number>()
+  readonly #askedSince = new Set<number>()
 
   constructor({ classes = 4096, hourOf = hourOfUtc }: LearnedOptions) {
     this.#hourOf = hourOf
@@ -129,7 +138,7 @@ class Learned implements LearnedEstimator {
       decayOf: (key) => (this.#drift.isDrifting(key) ? DRIFT_DECAY : undefined),
       onEvict: (key) => {
         this.#entries.delete(key)
-        this.#asked.delete(key)
+        this.#askedSince.delete(key)
         this.#hedge.forget(key)
         this.#drift.forget(key)
       }
@@ -144,27 +153,39 @@ class Learned implements LearnedEstimator {
   predict(task: TaskView, node?: NodeView): Prediction {
     const taskClass = this.#base.tree.of(task)
     this.#base.askedFor(taskClass)
-    this.#asked.add(taskClass.key)
-    return this.#entryOf(taskClass, task).on(node)
+    this.#askedSince.add(taskClass.key)
+    const entry = this.#entryOf(taskClass, task)
+    const prediction = entry.on(node)
+    if (node === undefined && !this.#asked.has(task.id) && !this.#base.running.has(task.id)) {
+      const answer = this.#asked.add(task.id)
+      answer.medians.set(entry.medians)
+      answer.p90Ms = prediction.quantileMs(0.9)
+      answer.p99Ms = prediction.quantileMs(0.99)
+    }
+    return prediction
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
     const taskClass = this.#base.tree.of(task)
     this.#base.placedIn(taskClass, task, node, now)
     const entry = this.#entryOf(taskClass, task)
-    this.#conformal.begin(task.id, task.tenant, now, entry.on(node))
+    const prediction = entry.on(node)
+    const [waiting, beginning] = this.#conformal
+    beginning.begin(task.id, task.tenant, now, prediction.quantileMs(0.9), prediction.quantileMs(0.99))
+    const answer = this.#asked.of(task.id)
+    if (answer !== undefined) waiting.begin(task.id, task.tenant, now, answer.p90Ms, answer.p99Ms)
     if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
     entry.snapshot ??= this.#snapshotOf(taskClass, task, entry)
     this.#snapshots.keep(task.id, entry.snapshot)
   }
 
   advance(now: number): Iterable<ClassKey> {
-    this.#conformal.advance(now)
+    for (const conformal of this.#conformal) conformal.advance(now)
     const moved = this.#base.advance(now)
     if (!this.#modelArrived) return moved
     this.#modelArrived = false
-    const all = new Set([...moved, ...this.#asked])
-    this.#asked.clear()
+    const all = new Set([...moved, ...this.#askedSince])
+    this.#askedSince.clear()
     return all
   }
 
@@ -172,12 +193,15 @@ class Learned implements LearnedEstimator {
     const { task, end, runMs, node } = feedback
     const snapshot = this.#snapshots.take(task.id)
     const ran = hasRun(end)
-    this.#conformal.end(task.id, runMs, !ran)
+    for (const conformal of this.#conformal) conformal.end(task.id, runMs, !ran)
+    const answer = this.#asked.take(task.id)
     const taskClass = this.#base.tree.of(task)
     if (ran || (end !== 'not-started' && runMs > 0)) {
       const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
       if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, ln, !ran)
       if (ran) {
+        if (answer !== undefined) this.#trust.observe(WAITING, task.tenant, answer.medians, ln)
+        if (snapshot !== undefined) this.#trust.observe(BEGINNING, task.tenant, snapshot.medians, ln)
         this.#places.observe(
           this.#base.profileOf(node),
           node,
@@ -204,11 +228,11 @@ class Learned implements LearnedEstimator {
   status(): EstimatorStatus {
     return {
       ...this.#scores.scores(),
-      coverage90: this.#conformal.coverage(0),
-      coverage99: this.#conformal.coverage(1),
+      coverage90: this.#conformal[BEGINNING].coverage(0),
+      coverage99: this.#conformal[BEGINNING].coverage(1),
       classes: this.#base.tree.size,
       model: this.#forward !== undefined,
-      hedge: this.#hedge.overall(this.#forward !== undefined),
+      hedge: usualWeights(this.#hedge, this.#forward !== undefined),
       driftingClasses: this.#drift.drifting,
       driftAlarms: this.#drift.alarms,
       pit: Object.fromEntries(this.#scores.pit())
@@ -263,6 +287,31 @@ class Learned implements LearnedEstimator {
     const frozen = mixture.output === undefined || this.#drift.isDrifting(taskClass.key)
     this.#hedge.weigh(taskClass.key, mixture.hedge, (component) => component !== NETWORK || !frozen)
     mixture.combine(this.#experts)
+    this.#centre(taskClass, entry)
+  }
+
+  /** Decides what is the class's median, at either moment. */
+  #centre(taskClass: ClassOfCells, entry: ClassEntry): void {
+    const { mixture, medians, centres } = entry
+    const most = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : Infinity
+    const whole = quantileLn(mixture.masses, 0.5)
+    medians[CHAIN_MEDIAN] = Math.min(most, this.#base.entryOf(taskClass).medianLn)
+    medians[WHOLE] = whole
+    medians[WITHOUT_NETWORK] = (mixture.hedge[NETWORK] ?? 0) > 0 ? this.#medianWithoutNetwork(entry) : whole
+    for (const moment of [WAITING, BEGINNING]) {
+      const centreLn = this.#trust.centreLn(moment, taskClass.tenant, medians)
+      const level = shareBelowLn(mixture.masses, centreLn)
+      centres[moment] = Math.max(LEAST_CENTRE, Math.min(1 - LEAST_CENTRE, level))
+    }
+  }
+
+  #medianWithoutNetwork({ mixture }: ClassEntry): number {
+    const other = this.#withoutNetwork
+    other.hedge.set(mixture.hedge)
+    other.hedge[NETWORK] = 0
+    other.byRecord.set(mixture.byRecord)
+    other.combine(this.#experts)
+    return quantileLn(other.masses, 0.5)
   }
 
   /** Fills in and weighs the experts, which stand in one array for all classes, unless they are the class's already. */
@@ -282,6 +331,7 @@ class Learned implements LearnedEstimator {
     snapshot.lastBin = this.#experts.lastBin
     snapshot.masses.set(entry.mixture.masses)
     snapshot.byRecord.set(entry.mixture.byRecord)
+    snapshot.medians.set(entry.medians)
     snapshot.output = entry.mixture.output
     snapshot.failureProbability = entry.expectedFailure
     snapshot.memoryBytes = base.memoryKnown ? MEMORY_QUANTILES.map((q) => base.memoryBytes(q)) : []

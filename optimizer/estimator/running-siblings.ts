@@ -40,6 +40,10 @@ export class RunningSiblings {
     return this.#byTask.size
   }
 
+  has(taskId: TaskId): boolean {
+    return this.#byTask.has(taskId)
+  }
+
   /** An attempt of the class began; its class's median run time says when it is worth looking at. */
   begin(taskId: TaskId, classKey: number, now: number, medianMs: number): void {
     // A second copy of a task says nothing that the first does not.

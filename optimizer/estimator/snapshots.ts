@@ -8,6 +8,7 @@ import type { TaskId } from '../../base/ids.ts'
 import { binOfLn, FINE_BINS } from './bins.ts'
 import type { NetworkOutput } from './forward.ts'
 import { LEAST } from './experts.ts'
+import { MEDIANS } from './medians.ts'
 import { EXPERT_COUNT, INPUT_COUNT, WINDOW } from './rows.ts'
 import { GUESS } from './statistics.ts'
 
@@ -25,6 +26,8 @@ export interface Snapshot {
   lastBin: number
   readonly masses: Float64Array
   readonly byRecord: Float64Array
+  /** In the order of `MEDIANS`. */
+  readonly medians: Float64Array
   output: NetworkOutput | undefined
   failureProbability: number
   /** Expected peak memory at `MEMORY_QUANTILES`; empty when nothing was known. */
@@ -77,6 +80,7 @@ function fresh(): Snapshot {
     lastBin: FINE_BINS - 1,
     masses: new Float64Array(FINE_BINS),
     byRecord: new Float64Array(EXPERT_COUNT),
+    medians: new Float64Array(MEDIANS.length),
     output: undefined,
     failureProbability: 0,
     memoryBytes: [],

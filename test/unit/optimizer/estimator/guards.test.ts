@@ -5,7 +5,8 @@ import { createRng } from '../../../../base/prng.ts'
 import { Conformal } from '../../../../optimizer/estimator/conformal.ts'
 import { DriftWatch } from '../../../../optimizer/estimator/drift.ts'
 import { FailurePlaces, FailureTally, failureProbability } from '../../../../optimizer/estimator/failures.ts'
-import { COMPONENTS, Hedge } from '../../../../optimizer/estimator/hedge.ts'
+import { COMPONENTS, Hedge, OF_COMPONENTS } from '../../../../optimizer/estimator/hedge.ts'
+import { BEGINNING, MEDIANS, MedianTrust, WAITING } from '../../../../optimizer/estimator/medians.ts'
 import { NodeFactors } from '../../../../optimizer/estimator/node-factors.ts'
 
 /** Runs uniform in [0, 1000] ms against a prediction that believes they end by `believedMs`; returns the late coverage of p90 and p99. */
@@ -21,7 +22,7 @@ function cover(believedMs: number): [number, number] {
     const runMs = 1000 * rng.nextFloat()
     if (index > counted && runMs <= p90) below[0]!++
     if (index > counted && runMs <= p99) below[1]!++
-    conformal.begin(taskId(index), 'ann', now, { quantileMs: ms })
+    conformal.begin(taskId(index), 'ann', now, ms(0.9), ms(0.99))
     now += runMs
     conformal.advance(now)
     conformal.end(taskId(index), runMs, false)
@@ -40,7 +41,7 @@ test('promised quantiles hold in the long run although the prediction is twice t
 test('an attempt counts as above its quantile while it still runs', () => {
   const conformal = new Conformal()
   const before = conformal.level('ann', 0.9)
-  conformal.begin(taskId(1), 'ann', 0, { quantileMs: (q) => q * 1000 })
+  conformal.begin(taskId(1), 'ann', 0, 900, 990)
   conformal.advance(899)
   expect(conformal.level('ann', 0.9)).toBe(before)
   conformal.advance(950)
@@ -53,13 +54,18 @@ test('an attempt counts as above its quantile while it still runs', () => {
 test('levels rise with what is asked and leave the median alone', () => {
   const conformal = new Conformal()
   for (let index = 1; index < 500; index++) {
-    conformal.begin(taskId(index), 'ann', 0, { quantileMs: () => 10 })
+    conformal.begin(taskId(index), 'ann', 0, 10, 10)
     conformal.end(taskId(index), 20, false)
   }
-  const levels = [0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map((q) => conformal.level('ann', q))
-  expect([...levels].sort((a, b) => a - b)).toEqual(levels)
-  expect(levels.slice(0, 2)).toEqual([0.1, 0.5])
-  expect(levels.at(-1)).toBeLessThan(1)
+  const at = (centre: number): number[] =>
+    [0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map((q) => conformal.level('ann', q, centre))
+  expect(at(0.5).slice(0, 2)).toEqual([0.1, 0.5])
+  for (const centre of [0.1, 0.4, 0.5, 0.9]) {
+    const levels = at(centre)
+    expect([...levels].sort((a, b) => a - b)).toEqual(levels)
+    expect(levels[1]).toBe(centre)
+    expect(levels.at(-1)).toBeLessThan(1)
+  }
 })
 
 test('a class that shifts drifts until it has been quiet; noise around the prediction does not', () => {
@@ -74,7 +80,7 @@ test('a class that shifts drifts until it has been quiet; noise around the predi
 })
 
 test('trust goes to whom the outcomes bear out, a closed component gets none, and weights sum to 1', () => {
-  const hedge = new Hedge()
+  const hedge = new Hedge<number>(OF_COMPONENTS)
   const weights = new Float64Array(COMPONENTS.length)
   const network = COMPONENTS.indexOf('network')
   const weigh = (isOpen: (component: number) => boolean): number[] => {
@@ -150,4 +156,19 @@ test('failures elsewhere of the tenant are expected of a new class, and a classâ
   expect(failureAfter(new Array<boolean>(60).fill(false), failures)).toBeLessThan(0.15)
   // 30 own failures weigh 20, the prior 4.
   expect(failureAfter(failures)).toBeGreaterThan(0.8)
+})
+
+test('the median that errs least is believed, at each moment another, even where it is rarely but badly wrong', () => {
+  const trust = new MedianTrust()
+  const rng = createRng(9)
+  const medians = Float64Array.of(5, 7, 9)
+  expect(medians).toHaveLength(MEDIANS.length)
+  for (let index = 0; index < 3000; index++) {
+    trust.observe(WAITING, 'ann', medians, 5 + rng.nextFloat())
+    // 9 is nearer four times of five, by 0.4, and farther once by 2: 7 errs less.
+    trust.observe(BEGINNING, 'ann', medians, index % 5 === 0 ? 0 : 8.2)
+  }
+  expect(trust.centreLn(WAITING, 'ann', medians)).toBeCloseTo(5, 1)
+  expect(trust.centreLn(WAITING, 'bob', medians)).toBeCloseTo(5, 1)
+  expect(trust.centreLn(BEGINNING, 'ann', medians)).toBeCloseTo(7, 1)
 })

@@ -160,6 +160,27 @@ test('whatever class is asked about, new, drifting, or that of a tenant without 
   }
 })
 
+test('while tasks wait, promised quantiles are kept by what became of those that waited', () => {
+  const estimator = createLearnedEstimator()
+  teach(estimator, 300, 1000)
+  const before = estimator.predict(task(5000)).quantileMs(0.9)
+  // Each is asked about while it waits; what it takes is heard only when all wait, and is ten times as long.
+  for (let round = 0; round < 10; round++) {
+    const ids = Array.from({ length: 100 }, (_, index) => 1000 + 100 * round + index)
+    for (const id of ids) estimator.predict(task(id, { name: `round ${round}` }))
+    for (const id of ids) {
+      const one = task(id, { name: `round ${round}` })
+      estimator.placed(one, node(1), id)
+      estimator.observe(ended(one, 10_000 * 2 ** round))
+    }
+  }
+  const asked = task(6000, { name: 'next' })
+  const waiting = estimator.predict(asked).quantileMs(0.9)
+  const beginning = estimator.predict(asked, node(1)).quantileMs(0.9)
+  expect(before).toBeLessThan(3000)
+  expect(waiting).toBeGreaterThan(beginning)
+})
+
 test('on a made-up trace it predicts better than plain statistics at the start of a run, with honest quantiles', () => {
   const [instance] = syntheticTrace({ ...SYNTHETIC_DEFAULTS, tasks: 4000 }).instances(3, 0.9)
   const result = simulate(instance!.workload, instance!.cluster, policyFactory('fifo')(createRng(0)), {

@@ -1,0 +1,47 @@
+/**
+ * What was predicted for tasks while they waited, until their attempts are over: the first answer counts, as it is the one that was planned with.
+ */
+import type { TaskId } from '../../base/ids.ts'
+import { MEDIANS } from './medians.ts'
+
+/** Tasks that are followed at once; the oldest go first. */
+const MOST = 4096
+
+export interface Answer {
+  /** In the order of `MEDIANS`, on a typical node. */
+  readonly medians: Float64Array
+  p90Ms: number
+  p99Ms: number
+}
+
+export class Asked {
+  readonly #byTask = new Map<TaskId, Answer>()
+
+  has(task: TaskId): boolean {
+    return this.#byTask.has(task)
+  }
+
+  /** Keeps the task's first answer; the caller fills it in. */
+  add(task: TaskId): Answer {
+    const answer: Answer = { medians: new Float64Array(MEDIANS.length), p90Ms: 0, p99Ms: 0 }
+    if (this.#byTask.size >= MOST) {
+      for (const oldest of this.#byTask.keys()) {
+        this.#byTask.delete(oldest)
+        break
+      }
+    }
+    this.#byTask.set(task, answer)
+    return answer
+  }
+
+  of(task: TaskId): Answer | undefined {
+    return this.#byTask.get(task)
+  }
+
+  /** The task's answer, which is then forgotten. */
+  take(task: TaskId): Answer | undefined {
+    const answer = this.#byTask.get(task)
+    if (answer !== undefined) this.#byTask.delete(task)
+    return answer
+  }
+}
