@@ -28,6 +28,7 @@ import { Forwarder } from './proposals/forwarder.ts'
 import { ProposalMail } from './proposals/proposal-mail.ts'
 import { READ_CONTEXT, ReadGate } from './proposals/read-gate.ts'
 import { RaftLoop, type RaftHooks } from './raft/raft-loop.ts'
+import { shieldListeners } from './shield.ts'
 import { Applier } from './storage/applier.ts'
 import { Compactor } from './storage/compactor.ts'
 import { Materializer } from './storage/materializer.ts'
@@ -67,7 +68,7 @@ export class NodeCore {
 
   constructor(options: RuntimeOptions, opened: OpenedLog, logs: AttemptLogs) {
     const { config, ports } = options
-    this.#options = options
+    this.#options = shieldListeners(options)
     this.opened = opened
     this.logs = logs
     this.materializer = this.#makeMaterializer()

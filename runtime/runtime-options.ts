@@ -20,9 +20,9 @@ export interface RuntimeOptions {
   readonly initialPeers?: readonly PeerAddress[]
   /** Something failed that the node must not survive. Called once; the process stops. */
   readonly onFatal: (error: AppError) => void
-  /** Every applied entry's events, before any part of the runtime hears them: what a policy asks has learned of them. */
+  /** Every applied entry's events, before any part of the runtime hears them: what a policy asks has learned of them. What it throws is logged. */
   readonly beforeEvents?: (events: readonly SchedulerEvent[], index: number) => void
-  /** This node's reign began, or ended. */
+  /** This node's reign began, or ended. What it throws is logged. */
   readonly onReign?: (reigning: boolean) => void
   /** The policy that the settings name cannot be used by this leader, or no more: `least-loaded` places instead. */
   readonly onPolicyFailure?: (failure: PolicyFailure) => void
