@@ -6,23 +6,33 @@
  * 1. Larger `priority` first, then the group with the least predicted work left, then the upward rank.
  * 2. What is left of a running attempt is predicted from how long it has run, so one that outlives its prediction does not keep
  *    others waiting for a node that will be free any moment now, for ever.
- * 3. Ranks are worked out again as completions move predictions: after an eighth of the tasks, at least five.
+ * 3. A group's ranks are worked out again as completions move predictions: after an eighth of its tasks, at least five.
+ * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when it is predicted to be through
+ *    sooner; the task that its DAG waits for longest comes first.
  *
  * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
-import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import type { ClassKey, Estimator } from '../../estimate.ts'
-import { dagFrom, upwardRanks } from '../dag.ts'
-import type { Dag } from '../dag.ts'
-import { GroupWork } from '../group-work.ts'
+import type {
+  AttemptFeedback,
+  ClusterView,
+  NodeView,
+  PlacementChoice,
+  TaskView
+} from '../../../scheduler/policy.ts'
+import type { Estimator } from '../../estimate.ts'
 import { takes } from '../node-rules.ts'
+import { DagPlan } from './dag-plan.ts'
+import { DagTimes } from './dag-times.ts'
+import type { Running } from './dag-times.ts'
 import type { GroupQueue } from './group-queue.ts'
 import type { Candidate } from './independent-queue.ts'
 
 const LEAST_NEWS = 5
 const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
+/** A copy must save so much of what is left of the attempt. */
+const LEAST_SAVED = 0.1
 
 interface Waiting {
   readonly id: TaskId
@@ -32,31 +42,30 @@ interface Waiting {
   rank: number
 }
 
-interface Running {
-  readonly node: NodeId
-  readonly at: number
+/** A slot's node, when each of its slots is free (earliest first), and when the task would end on it. */
+interface Choice {
+  readonly node: NodeView
+  readonly lanes: number[]
+  readonly endsAt: number
 }
 
 export class FinishFirst implements GroupQueue {
   readonly #estimator: Estimator
-  readonly #work: GroupWork
-  readonly #ranks = new Map<TaskId, number>()
+  readonly #times: DagTimes
+  readonly #plans = new Map<TaskId, DagPlan>()
+  readonly #groupOf = new Map<TaskId, TaskId>()
   readonly #running = new Map<TaskId, Running>()
-  /** Predicted work left by group, as of the last ranking: one value for all tasks of a group. */
-  readonly #groupMs = new Map<TaskId, number>()
+  readonly #copies = new Map<TaskId, Running>()
   /** Ready tasks by rule 1. */
   #waiting: Waiting[] = []
-  readonly #expected = new Map<ClassKey, Map<string, number>>()
-  /** Completions since ranks were worked out, and of how many tasks. */
-  #news = 0
-  #ranked = 0
-  /** Ready tasks whose ranks are not known. */
-  #fresh: TaskId[] = []
+  /** Ready or running tasks that no plan holds yet, by group. */
+  readonly #strangers = new Map<TaskId, TaskId[]>()
+  #stale = false
   #quiet = false
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
-    this.#work = new GroupWork(estimator)
+    this.#times = new DagTimes(estimator)
   }
 
   get waiting(): number {
@@ -64,29 +73,31 @@ export class FinishFirst implements GroupQueue {
   }
 
   reset(): void {
-    this.#work.clear()
-    this.#ranks.clear()
-    this.#groupMs.clear()
+    this.#plans.clear()
+    this.#groupOf.clear()
     this.#running.clear()
+    this.#copies.clear()
+    this.#strangers.clear()
     this.#waiting = []
-    this.#fresh = []
     this.#quiet = false
   }
 
   resume(task: TaskView, node: NodeId, placedAt: number, view: ClusterView): void {
-    this.#work.discover(task, view)
-    this.#running.set(task.id, { node, at: placedAt })
+    this.#meet(task)
+    this.#running.set(task.id, this.#times.begin(task, view.node(node), node, placedAt))
   }
 
-  add(task: TaskView, view: ClusterView): void {
-    this.#work.discover(task, view)
-    if (!this.#ranks.has(task.id) || !this.#groupMs.has(task.group)) this.#fresh.push(task.id)
+  add(task: TaskView): void {
+    this.#meet(task)
+    this.#running.delete(task.id)
+    this.#copies.delete(task.id)
+    const plan = this.#plans.get(task.group)
     const waiting = {
       id: task.id,
       group: task.group,
       priority: task.priority,
-      groupMs: this.#groupMs.get(task.group) ?? 0,
-      rank: this.#ranks.get(task.id) ?? 0
+      groupMs: plan?.remainingMs ?? 0,
+      rank: plan?.rankOf(task.id) ?? 0
     }
     this.#waiting.splice(this.#positionOf(waiting), 0, waiting)
     this.#quiet = false
@@ -96,36 +107,88 @@ export class FinishFirst implements GroupQueue {
     const at = this.#waiting.findIndex((waiting) => waiting.id === id)
     if (at < 0) return
     this.#waiting.splice(at, 1)
-    if (node !== undefined) this.#running.set(id, { node, at: view.now })
+    const task = node === undefined ? undefined : view.task(id)
+    if (node === undefined || task === undefined) return
+    this.#running.set(id, this.#times.begin(task, view.node(node), node, view.now))
   }
 
   ended({ task, node }: AttemptFeedback): void {
     this.#quiet = false
-    if (this.#running.get(task.id)?.node !== node) return
-    this.#running.delete(task.id)
-    this.#news++
+    this.#times.ended(task)
+    if (this.#copies.get(task.id)?.node === node) this.#copies.delete(task.id)
+    else if (this.#running.get(task.id)?.node === node) this.#running.delete(task.id)
   }
 
   finished(id: TaskId): void {
-    const group = this.#work.groupOf(id)
-    if (group !== undefined && this.#work.finished(id)) this.#groupMs.delete(group)
-    this.#ranks.delete(id)
     this.#running.delete(id)
+    this.#copies.delete(id)
+    const group = this.#groupOf.get(id)
+    const plan = group === undefined ? undefined : this.#plans.get(group)
+    this.#groupOf.delete(id)
+    if (group === undefined || plan === undefined) return
+    plan.finished(id)
+    if (plan.left === 0) this.#plans.delete(group)
+    else if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) this.#stale = true
   }
 
   nodesChanged(): void {
+    this.#times.forget()
     this.#quiet = false
   }
 
   peek(view: ClusterView): Candidate | undefined {
     if (this.#quiet || this.#waiting.length === 0) return undefined
-    const news = Math.max(LEAST_NEWS, this.#ranked * NEWS_SHARE)
-    if (this.#news >= news) this.#rankAll(view)
-    else if (this.#fresh.length > 0) this.#rank(this.#fresh, view)
-    this.#fresh = []
+    if (this.#strangers.size > 0) this.#plan(view)
+    if (this.#stale) this.#rank(view)
     const candidate = this.#choose(view)
     this.#quiet = candidate === undefined
     return candidate
+  }
+
+  /** Rule 4. To be asked only when nothing can be placed. */
+  copy(view: ClusterView): PlacementChoice | undefined {
+    const open = view.nodes().filter((node) => node.freeSlots > 0)
+    if (open.length === 0) return undefined
+    let best: { readonly task: TaskView; readonly node: NodeView } | undefined
+    let latest = -Infinity
+    for (const [id, running] of this.#running) {
+      const task = this.#copies.has(id) ? undefined : view.task(id)
+      if (task?.idempotent !== true) continue
+      const node = this.#sooner(task, running, open, view)
+      const endsAt = running.endsAt + (this.#plans.get(task.group)?.belowOf(id) ?? 0)
+      if (node === undefined || endsAt <= latest) continue
+      best = { task, node }
+      latest = endsAt
+    }
+    if (best === undefined) return undefined
+    const { task, node } = best
+    this.#copies.set(task.id, this.#times.begin(task, node, node.id, view.now))
+    return { taskId: task.id, node: node.id }
+  }
+
+  /** The open node that would be through with the task first, if that is sooner than where it runs. */
+  #sooner(
+    task: TaskView,
+    running: Running,
+    open: readonly NodeView[],
+    view: ClusterView
+  ): NodeView | undefined {
+    const host = view.node(running.node)
+    if (host === undefined) return undefined
+    const leftMs = this.#times.endOf(task, running, view) - view.now
+    // It is the same work on both nodes: how long it has run for says as much of one as of the other.
+    const wholeMs = view.now - running.at + leftMs
+    const perMs = wholeMs / this.#times.onNode(task, host)
+    let best: NodeView | undefined
+    let bestMs = leftMs * (1 - LEAST_SAVED)
+    for (const node of open) {
+      if (node.id === running.node || node.id === task.lastFailedOn || !takes(task, node, view)) continue
+      const ms = perMs * this.#times.onNode(task, node)
+      if (ms >= bestMs) continue
+      best = node
+      bestMs = ms
+    }
+    return best
   }
 
   #choose(view: ClusterView): Candidate | undefined {
@@ -134,7 +197,6 @@ export class FinishFirst implements GroupQueue {
     for (const node of nodes) if (node.freeSlots > 0) open++
     if (open === 0) return undefined
     const freeAt = this.#freeAt(nodes, view)
-    this.#expected.clear()
     let looked = 0
     for (const waiting of this.#waiting) {
       if (open === 0 || looked++ >= LOOKED_AT) return undefined
@@ -147,9 +209,8 @@ export class FinishFirst implements GroupQueue {
         return { taskId: task.id, node: node.id, priority: waiting.priority, areaMs: waiting.groupMs }
       }
       // It waits for that node, so others may not count on it.
-      lanes[0] = endsAt
-      lanes.sort((a, b) => a - b)
-      if (opens && lanes[0] > view.now) open--
+      insert(lanes, endsAt)
+      if (opens && (lanes[0] ?? Infinity) > view.now) open--
     }
     return undefined
   }
@@ -159,90 +220,76 @@ export class FinishFirst implements GroupQueue {
     nodes: readonly NodeView[],
     freeAt: readonly number[][],
     view: ClusterView
-  ): { node: NodeView; lanes: number[]; endsAt: number } | undefined {
-    let best: { node: NodeView; lanes: number[]; endsAt: number } | undefined
-    const expected = this.#expectedOf(task)
+  ): Choice | undefined {
+    let best: Choice | undefined
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
       const lanes = freeAt[index]
       if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
       if (node.id === task.lastFailedOn && nodes.length > 1) continue
-      let ms = expected.get(node.profile)
-      if (ms === undefined) {
-        ms = this.#estimator.predict(task, node).meanMs
-        expected.set(node.profile, ms)
-      }
-      const endsAt = Math.max(lanes[0], view.now) + ms
+      const endsAt = Math.max(lanes[0], view.now) + this.#times.onNode(task, node)
       if (best === undefined || endsAt < best.endsAt) best = { node, lanes, endsAt }
     }
     return best
   }
 
-  /** Predicted run times of the task's class by hardware class, as far as this decision has asked. */
-  #expectedOf(task: TaskView): Map<string, number> {
-    const key = this.#estimator.classOf(task)
-    let expected = this.#expected.get(key)
-    if (expected === undefined) {
-      expected = new Map()
-      this.#expected.set(key, expected)
-    }
-    return expected
-  }
-
   /** When each slot of each node is predicted to be free, earliest first. */
   #freeAt(nodes: readonly NodeView[], view: ClusterView): number[][] {
-    const ends = new Map<NodeId, number[]>()
-    for (const [id, { node, at }] of this.#running) {
-      const task = view.task(id)
-      const host = view.node(node)
-      if (task === undefined || host === undefined) continue
-      const leftMs = this.#estimator.predict(task, host).remainingMs(view.now - at)
-      const list = ends.get(node)
-      // One that outlives its prediction may end at any moment, but not now.
-      const end = view.now + Math.max(1, leftMs)
-      if (list === undefined) ends.set(node, [end])
-      else list.push(end)
+    const lanes = new Map<NodeId, number[]>()
+    for (const node of nodes) lanes.set(node.id, new Array<number>(node.freeSlots).fill(view.now))
+    for (const attempts of [this.#running, this.#copies]) {
+      for (const [id, attempt] of attempts) {
+        const list = lanes.get(attempt.node)
+        const task = list === undefined ? undefined : view.task(id)
+        if (task !== undefined) list?.push(this.#times.endOf(task, attempt, view))
+      }
     }
-    return nodes.map((node) => {
-      const lanes = [...new Array<number>(node.freeSlots).fill(view.now), ...(ends.get(node.id) ?? [])]
-      return lanes.sort((a, b) => a - b)
-    })
+    const freeAt = [...lanes.values()]
+    for (const list of freeAt) if (list.length > 1) list.sort((a, b) => a - b)
+    return freeAt
   }
 
-  #rankAll(view: ClusterView): void {
-    this.#news = 0
-    this.#groupMs.clear()
-    this.#ranked = this.#rank([...this.#waiting.map(({ id }) => id), ...this.#running.keys()], view)
+  #meet(task: TaskView): void {
+    this.#groupOf.set(task.id, task.group)
+    if (this.#plans.get(task.group)?.has(task.id) === true) return
+    const strangers = this.#strangers.get(task.group)
+    if (strangers === undefined) this.#strangers.set(task.group, [task.id])
+    else strangers.push(task.id)
   }
 
-  /** Ranks these tasks and all that depends on them; how many that is. */
-  #rank(ids: readonly TaskId[], view: ClusterView): number {
-    const roots = ids.map((id) => view.task(id)).filter((task) => task !== undefined)
-    const dag = dagFrom(roots, view)
-    const ranks = upwardRanks(dag, this.#costs(dag, view))
-    dag.ids.forEach((id, index) => this.#ranks.set(id, ranks[index] ?? 0))
-    for (const { group } of roots) {
-      if (!this.#groupMs.has(group)) this.#groupMs.set(group, this.#work.remainingMs(group, view))
+  /** Plans the groups of which something new is ready; what was known of one and runs or waits is part of its new plan. */
+  #plan(view: ClusterView): void {
+    for (const [group, strangers] of this.#strangers) {
+      const known = this.#plans.has(group) ? this.#current() : []
+      const roots = [...strangers, ...known].flatMap((id) => {
+        const task = view.task(id)
+        return task?.group === group ? [task] : []
+      })
+      this.#plans.set(group, new DagPlan(roots, view, this.#estimator))
+    }
+    this.#strangers.clear()
+    this.#stale = true
+  }
+
+  #current(): TaskId[] {
+    return [...this.#waiting.map(({ id }) => id), ...this.#running.keys(), ...this.#copies.keys()]
+  }
+
+  /** Rule 3. */
+  #rank(view: ClusterView): void {
+    this.#stale = false
+    this.#times.forget()
+    for (const plan of this.#plans.values()) {
+      if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) {
+        plan.rank(view, (task) => this.#times.typical(task))
+      }
     }
     for (const waiting of this.#waiting) {
-      waiting.groupMs = this.#groupMs.get(waiting.group) ?? 0
-      waiting.rank = this.#ranks.get(waiting.id) ?? 0
+      const plan = this.#plans.get(waiting.group)
+      waiting.groupMs = plan?.remainingMs ?? 0
+      waiting.rank = plan?.rankOf(waiting.id) ?? 0
     }
     this.#waiting.sort(compare)
-    return dag.ids.length
-  }
-
-  /** Predicted run time of each task on a typical node; each class is asked about once. */
-  #costs(dag: Dag, view: ClusterView): Float64Array {
-    const byClass = new Map<ClassKey, number>()
-    return Float64Array.from(dag.ids, (id) => {
-      const task = view.task(id)
-      if (task === undefined) return 0
-      const key = this.#estimator.classOf(task)
-      const ms = byClass.get(key) ?? this.#estimator.predict(task).meanMs
-      byClass.set(key, ms)
-      return ms
-    })
   }
 
   #positionOf(waiting: Waiting): number {
@@ -256,6 +303,14 @@ export class FinishFirst implements GroupQueue {
     }
     return low
   }
+}
+
+/** Replaces the first of these rising numbers by a larger one, in its place. */
+function insert(rising: number[], value: number): void {
+  let at = 0
+  for (; at + 1 < rising.length && (rising[at + 1] ?? Infinity) < value; at++)
+    rising[at] = rising[at + 1] ?? value
+  rising[at] = value
 }
 
 /** Rule 1; the order of arrival among equals. */

@@ -9,6 +9,7 @@
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
+import { Newcomers } from './groups-newcomers.ts'
 
 export type Kind = typeof COLD | typeof FIRST | typeof WARM
 export const COLD = 0
@@ -41,6 +42,8 @@ interface Attempt {
   readonly kind: Kind
   /** What was expected when it began. */
   readonly expectedMs: number
+  /** What the estimator said of its class then, if that was new. */
+  readonly guessMs: number | undefined
 }
 
 export class Warmth {
@@ -51,6 +54,7 @@ export class Warmth {
   readonly #seen = new Map<string, Float64Array>()
   /** The estimator's word by class, and how often it was used since it was asked. */
   readonly #typical = new Map<string, { readonly ms: number; uses: number }>()
+  readonly #newcomers = new Newcomers()
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
 
@@ -84,7 +88,8 @@ export class Warmth {
   started(task: TaskView, node: NodeId, at: number): number {
     const kind = this.kindOn(task, node)
     const expectedMs = this.expectedMs(task, kind)
-    this.#running.set(task.id, { at, kind, expectedMs })
+    const guessMs = this.knows(task.name) ? undefined : this.#estimator.predict(task).medianMs
+    this.#running.set(task.id, { at, kind, expectedMs, guessMs })
     this.#last.set(node, { group: task.group, name: task.name })
     return expectedMs
   }
@@ -97,6 +102,9 @@ export class Warmth {
     const heldMs = Math.max(1, now - attempt.at)
     const { kind } = attempt
     this.#typical.delete(task.name)
+    if (attempt.guessMs !== undefined && !this.knows(task.name)) {
+      this.#newcomers.firstEnded(task.group, attempt.guessMs, heldMs)
+    }
     const times = this.#timesOf(task.name)
     times[2 * kind] = (times[2 * kind] ?? 0) + 1
     times[2 * kind + 1] = (times[2 * kind + 1] ?? 0) + heldMs
@@ -114,8 +122,13 @@ export class Warmth {
     return this.#seen.has(name)
   }
 
-  /** A typical attempt of the class, whatever its kind, by the estimator; in milliseconds. */
+  /** A typical attempt of the class, whatever its kind; in milliseconds. */
   typicalMs(task: TaskView): number {
+    const ms = this.#estimatedMs(task)
+    return this.knows(task.name) ? ms : this.#newcomers.expectedMs(task.group, ms)
+  }
+
+  #estimatedMs(task: TaskView): number {
     const known = this.#typical.get(task.name)
     if (known !== undefined && known.uses++ < USES) return known.ms
     const ms = this.#estimator.predict(task).medianMs

@@ -115,7 +115,10 @@ class Learned implements Policy {
       this.#offered = { taskId: candidate.taskId, node: candidate.node }
       return this.#offered
     }
-    return this.#alone.size + this.#groups.waiting === 0 ? this.#speculation?.peek(view) : undefined
+    if (this.#speculation === undefined || this.#alone.size > 0) return undefined
+    const copy = this.#groups.copy?.(view)
+    if (copy !== undefined) this.#speculation.copied(copy.taskId)
+    return copy ?? (this.#groups.waiting === 0 ? this.#speculation.peek(view) : undefined)
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {

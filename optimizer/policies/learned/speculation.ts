@@ -50,8 +50,15 @@ export class Speculation {
     if (!task.idempotent) return
     const host = view.node(node)
     const lookAt = at + this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)
+    // An estimator gone wrong is no reason to be woken at no time at all.
+    if (!Number.isFinite(lookAt)) return
     this.#watched.set(task.id, { node, at, lookAt })
     this.#lookAt = Math.min(this.#lookAt, lookAt)
+  }
+
+  /** Somebody else copied the task. */
+  copied(id: TaskId): void {
+    this.#watched.delete(id)
   }
 
   /** The attempt on this node is over. */

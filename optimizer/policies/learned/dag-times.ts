@@ -1,0 +1,92 @@
+/**
+ * Predicted run times by class and node, kept until completions move them, so that a decision asks the estimator for little.
+ *
+ * 1. A class is asked about again when one of its attempts ended; how nodes differ for it, and all classes, when `forget` is called.
+ * 2. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
+ */
+import type { NodeId } from '../../../base/ids.ts'
+import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
+import type { ClassKey, Estimator } from '../../estimate.ts'
+
+/** Predictions of one class. */
+interface Times {
+  /** What the class takes on a node, in relation to a typical one. */
+  readonly factors: Map<NodeId, number>
+  /** 0 when it is to be asked for. */
+  typicalMs: number
+}
+
+/** An attempt, and when it is expected to end. */
+export interface Running {
+  readonly node: NodeId
+  readonly at: number
+  endsAt: number
+  /** When to predict its end again. */
+  lookAt: number
+}
+
+export class DagTimes {
+  readonly #estimator: Estimator
+  readonly #times = new Map<ClassKey, Times>()
+
+  constructor(estimator: Estimator) {
+    this.#estimator = estimator
+  }
+
+  forget(): void {
+    this.#times.clear()
+  }
+
+  ended(task: TaskView): void {
+    const times = this.#times.get(this.#estimator.classOf(task))
+    if (times !== undefined) times.typicalMs = 0
+  }
+
+  /** The mean run time on the node, in milliseconds. */
+  onNode(task: TaskView, node: NodeView): number {
+    const times = this.#of(task)
+    const typicalMs = this.#typicalOf(times, task)
+    let factor = times.factors.get(node.id)
+    if (factor === undefined) {
+      factor = this.#estimator.predict(task, node).meanMs / typicalMs
+      times.factors.set(node.id, factor)
+    }
+    return typicalMs * factor
+  }
+
+  /** The mean run time on a typical node, in milliseconds. */
+  typical(task: TaskView): number {
+    return this.#typicalOf(this.#of(task), task)
+  }
+
+  /** An attempt that began at `at`. */
+  begin(task: TaskView, node: NodeView | undefined, id: NodeId, at: number): Running {
+    const ms = node === undefined ? this.typical(task) : this.onNode(task, node)
+    return { node: id, at, endsAt: at + ms, lookAt: at + ms / 2 }
+  }
+
+  /** When the attempt is expected to end. One that outlives its prediction may end at any moment, but not now. */
+  endOf(task: TaskView, running: Running, view: ClusterView): number {
+    if (view.now < running.lookAt) return running.endsAt
+    const host = view.node(running.node)
+    const leftMs = Math.max(1, this.#estimator.predict(task, host).remainingMs(view.now - running.at))
+    running.endsAt = view.now + leftMs
+    running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, view.now - running.at) / 2)
+    return running.endsAt
+  }
+
+  #typicalOf(times: Times, task: TaskView): number {
+    if (times.typicalMs === 0) times.typicalMs = this.#estimator.predict(task).meanMs
+    return times.typicalMs
+  }
+
+  #of(task: TaskView): Times {
+    const key = this.#estimator.classOf(task)
+    let times = this.#times.get(key)
+    if (times === undefined) {
+      times = { factors: new Map(), typicalMs: 0 }
+      this.#times.set(key, times)
+    }
+    return times
+  }
+}

@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest'
+import fc from 'fast-check'
+import { taskId } from '../../../../base/ids.ts'
+import { createRng } from '../../../../base/prng.ts'
+import { dagFrom, upwardRanks } from '../../../../optimizer/policies/dag.ts'
+import { DagPlan } from '../../../../optimizer/policies/learned/dag-plan.ts'
+import { Newcomers } from '../../../../optimizer/policies/learned/groups-newcomers.ts'
+import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
+import { known } from '../../../../optimizer/policies/predictors.ts'
+import type { SimNode } from '../../../../optimizer/sim/types.ts'
+import { LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import { nodesOf, runPolicy, taskOf } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+const mixed = (speeds: readonly number[]): SimNode[] =>
+  nodesOf(speeds).map((node, index) => ({ ...node, profile: `p${index}` }))
+
+/** Levels of tasks; those of one level need all, or a drawn few, of the level before. */
+const levels = fc.array(
+  fc.record({
+    width: fc.integer({ min: 1, max: 5 }),
+    all: fc.boolean(),
+    ms: fc.integer({ min: 1, max: 99 })
+  }),
+  { minLength: 1, maxLength: 6 }
+)
+
+function viewOf(drawn: readonly { width: number; all: boolean; ms: number }[]): SimView {
+  const sketches: TaskSketch[] = []
+  let before: number[] = []
+  drawn.forEach(({ width, all, ms }, level) => {
+    const needs = before
+    before = Array.from({ length: width }, (_, at) => {
+      const own = all ? needs : needs.filter((_need, index) => (index + at) % 2 === 0)
+      return sketches.push({ work: ms, group: 1, name: `l${level}`, needs: own })
+    })
+  })
+  const shared = new Map<string, ReturnType<typeof taskId>[]>()
+  const tasks = sketches.map((sketch, index) => {
+    const ids = sketches.flatMap(({ needs }, at) =>
+      needs?.includes(index + 1) === true ? [taskId(at + 1)] : []
+    )
+    const key = ids.join()
+    if (!shared.has(key)) shared.set(key, ids)
+    return new LiveTask(taskOf(sketch, index), shared.get(key)!)
+  })
+  return new SimView(tasks, [])
+}
+
+test('ranks of a plan are those of the DAG edge by edge, and what is left is what has not finished', () => {
+  fc.assert(
+    fc.property(levels, (drawn) => {
+      const view = viewOf(drawn)
+      const msOf = (name: string): number => drawn[Number(name.slice(1))]!.ms
+      const estimator = known('known', (task) => msOf(task.name))
+      const roots = view.tasks.filter(({ needs }) => needs.length === 0)
+      const plan = new DagPlan(roots, view, estimator)
+      const dag = dagFrom(roots, view)
+      const costs = Float64Array.from(dag.ids, (id) => msOf(view.task(id)!.name))
+      const ranks = upwardRanks(dag, costs)
+      plan.rank(view, (task) => msOf(task.name))
+      expect(dag.ids.map((id) => plan.rankOf(id))).toEqual(Array.from(ranks))
+      expect(dag.ids.map((id, index) => plan.belowOf(id) + costs[index]!)).toEqual(Array.from(ranks))
+      expect(plan.remainingMs).toBe(costs.reduce((sum, ms) => sum + ms, 0))
+      const [first] = dag.ids
+      plan.finished(first!)
+      plan.rank(view, (task) => msOf(task.name))
+      expect(plan.left).toBe(dag.ids.length - 1)
+      expect(plan.remainingMs).toBe(costs.reduce((sum, ms) => sum + ms, 0) - costs[0]!)
+    })
+  )
+})
+
+test('a task that got a slow node because the fast one was busy is copied when that is free', () => {
+  // The first is thought to take long, so the second goes to the slow node; the first is over at once.
+  const tasks: TaskSketch[] = [
+    { work: 100, group: 1, name: 'liar', idempotent: true },
+    { work: 4000, group: 1, name: 'honest', idempotent: true },
+    { work: 10, group: 1, name: 'end', needs: [1, 2], idempotent: true }
+  ]
+  const run = (idempotent: boolean): ReturnType<typeof runPolicy> =>
+    runPolicy(
+      tasks.map((task) => ({ ...task, idempotent })),
+      mixed([4, 1]),
+      learnedPolicy(
+        known(
+          'known',
+          ({ name }) => (name === 'liar' ? 40_000 : 4000),
+          (node) => (node === 1 ? 4 : 1)
+        )
+      )(createRng(1))
+    )
+  // 25 ms on the fast node, then 1 s for the copy there instead of 4 s.
+  expect(run(true).finishedAt[1]).toBe(1025)
+  expect(run(true).attemptCount).toBe(4)
+  expect(run(false).finishedAt[1]).toBe(4000)
+})
+
+test('a class that was never seen is expected to take what new classes took, unless the estimator knew those', () => {
+  const ignorant = new Newcomers()
+  const told = new Newcomers()
+  expect(ignorant.expectedMs(taskId(1), 7)).toBe(7)
+  for (let index = 1; index <= 10; index++) {
+    ignorant.firstEnded(taskId(index), 1_000_000, index % 2 === 0 ? 900 : 1100)
+    told.firstEnded(taskId(index), index * 100, index * 100)
+  }
+  expect(ignorant.expectedMs(taskId(99), 1_000_000)).toBeCloseTo(1000, -2)
+  expect(told.expectedMs(taskId(99), 5)).toBe(5)
+})
+
+test('the classes of its own group say more of a new class than those of others', () => {
+  const newcomers = new Newcomers()
+  for (let index = 1; index <= 40; index++)
+    newcomers.firstEnded(taskId(index % 2), 1_000_000, index % 2 === 1 ? 10 : 1000)
+  expect(newcomers.expectedMs(taskId(1), 1_000_000)).toBeLessThan(20)
+  expect(newcomers.expectedMs(taskId(0), 1_000_000)).toBeGreaterThan(500)
+  expect(newcomers.expectedMs(taskId(77), 1_000_000)).toBeCloseTo(100, -2)
+})
