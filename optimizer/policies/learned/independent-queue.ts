@@ -14,6 +14,7 @@
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
+import { hasRun } from '../../estimator/failures.ts'
 import { EventHeap } from '../../sim/event-heap.ts'
 import { ClassQueues } from '../class-queues.ts'
 import type { Shape } from '../class-queues.ts'
