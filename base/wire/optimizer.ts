@@ -11,15 +11,26 @@ import { AlarmSchema } from './forecast.ts'
 const COMPARED_POLICIES = 8
 /** The most tasks of the cluster's history that one comparison replays. */
 const COMPARED_TASKS = 5_000
+/** Of fewer, the guard makes no replay. */
+const FEWEST_COMPARED = 20
 export const DEFAULT_COMPARED_TASKS = 2_000
 
 const ShareSchema = Type.Number({ minimum: 0, maximum: 1 })
 const MicrosecondsSchema = Type.Number({ minimum: 0, description: 'microseconds' })
 const IntervalSchema = closed({ low: Type.Number(), high: Type.Number() })
 
+/** Instead of a policy's name: the leader's guard chooses. */
+export const AUTO_POLICY = 'auto'
+
+const POLICY_MODES = ['fixed', 'auto'] as const
+
 export const PolicyViewSchema = closed(
   {
     current: Type.String(),
+    mode: Type.Enum(POLICY_MODES, {
+      type: 'string',
+      description: 'fixed: as it was set; auto: the leader changes it when replays of recent history say so'
+    }),
     running: Type.Optional(
       Type.String({
         description:
@@ -27,6 +38,14 @@ export const PolicyViewSchema = closed(
       })
     ),
     since: Type.Optional(TimestampSchema),
+    lastSwitch: Type.Optional(
+      closed({
+        at: TimestampSchema,
+        from: Type.String(),
+        to: Type.String(),
+        reason: Type.String({ description: 'with the gain and its 95 % interval when a replay led to it' })
+      })
+    ),
     available: Type.Array(closed({ name: Type.String(), about: Type.String() })),
     decisions: Type.Optional(
       closed(
@@ -41,7 +60,7 @@ export const PolicyViewSchema = closed(
 export type PolicyView = Static<typeof PolicyViewSchema>
 
 export const PolicyChangeSchema = closed(
-  { name: nameSchema('the name of a policy') },
+  { name: nameSchema(`the name of a policy, or ${AUTO_POLICY}: the leader chooses`) },
   { $id: 'PolicyChange', description: 'an object {name}' }
 )
 export type PolicyChange = Static<typeof PolicyChangeSchema>
@@ -57,9 +76,9 @@ export const CompareRequestSchema = closed(
     ),
     tasks: Type.Optional(
       Type.Integer({
-        minimum: 10,
+        minimum: FEWEST_COMPARED,
         maximum: COMPARED_TASKS,
-        description: `how many of the last tasks are replayed, from 10 to ${COMPARED_TASKS}; ${DEFAULT_COMPARED_TASKS} by default`
+        description: `how many of the last tasks are replayed, from ${FEWEST_COMPARED} to ${COMPARED_TASKS}; ${DEFAULT_COMPARED_TASKS} by default`
       })
     )
   },

@@ -122,6 +122,10 @@ function historyRow(model: ModelView, now: number): string[] {
 }
 
 function showCalibration(context: CliContext, calibration: ModelCalibration): void {
+  if (calibration.count === 0) {
+    print(context, 'nothing has been judged yet: no attempt that was predicted has ended')
+    return
+  }
   const levels = calibration.reliability.map(({ level, observed }) => [
     formatPercent(level),
     formatPercent(observed)

@@ -72,6 +72,10 @@ test('the model is shown and steered', async () => {
   expect(out).toMatch(/^trainer +training with wasm, 4 % of a core, 900 rows, 12 steps$/m)
   expect((await run('model', 'history')).out).toMatch(/^3 +shadow +300 /m)
   expect((await run('model', 'calibration')).out).toMatch(/^default +500 +91 % +99 %$/m)
+  const { optimizer } = server.node
+  const judged = optimizer.calibration()
+  optimizer.calibration = () => ({ ...judged, count: 0 })
+  expect((await run('model', 'calibration')).out).toMatch(/^nothing has been judged yet/)
   expect((await run('model', 'promote', '3')).out).toBe('model 3 is serving\n')
   expect(await run('model', 'promote', 'x')).toMatchObject({ code: 2 })
   expect((await run('model', 'promote', '9', '--json')).json()).toMatchObject({
