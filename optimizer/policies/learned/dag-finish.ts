@@ -3,7 +3,8 @@
  * first, busy nodes included; when that node is busy the task waits for it, and the next task is looked at (HEFT's rules, decided
  * anew each time: Topcuoglu, Hariri & Wu, IEEE TPDS 2002, §4).
  *
- * 1. Larger `priority` first, then the group with the least predicted work left, then the upward rank.
+ * 1. Larger `priority` first, then the group with the least predicted work left, then the upward rank. A group that waited out of
+ *    proportion to its work goes before groups that did not.
  * 2. What is left of a running attempt is predicted from how long it has run, so one that outlives its prediction does not keep
  *    others waiting for a node that will be free any moment now, for ever.
  * 3. A group's ranks are worked out again as completions move predictions: after an eighth of its tasks, at least five.
@@ -31,6 +32,8 @@ import type { Candidate } from './independent-queue.ts'
 const LEAST_NEWS = 5
 const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
+/** A group that has been there so many times what it would take alone on all slots is owed its turn. */
+const PATIENCE = 30
 /** A copy must save so much of what is left of the attempt. */
 const LEAST_SAVED = 0.1
 
@@ -54,6 +57,8 @@ export class FinishFirst implements GroupQueue {
   readonly #times: DagTimes
   readonly #plans = new Map<TaskId, DagPlan>()
   readonly #groupOf = new Map<TaskId, TaskId>()
+  /** When a group was first heard of, in state time. */
+  readonly #since = new Map<TaskId, number>()
   readonly #running = new Map<TaskId, Running>()
   readonly #copies = new Map<TaskId, Running>()
   /** Ready tasks by rule 1. */
@@ -75,10 +80,12 @@ export class FinishFirst implements GroupQueue {
   reset(): void {
     this.#plans.clear()
     this.#groupOf.clear()
+    this.#since.clear()
     this.#running.clear()
     this.#copies.clear()
     this.#strangers.clear()
     this.#waiting = []
+    this.#times.nodesChanged()
     this.#quiet = false
   }
 
@@ -127,12 +134,14 @@ export class FinishFirst implements GroupQueue {
     this.#groupOf.delete(id)
     if (group === undefined || plan === undefined) return
     plan.finished(id)
-    if (plan.left === 0) this.#plans.delete(group)
-    else if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) this.#stale = true
+    if (plan.left === 0) {
+      this.#plans.delete(group)
+      this.#since.delete(group)
+    } else if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) this.#stale = true
   }
 
   nodesChanged(): void {
-    this.#times.forget()
+    this.#times.nodesChanged()
     this.#quiet = false
   }
 
@@ -265,6 +274,7 @@ export class FinishFirst implements GroupQueue {
         const task = view.task(id)
         return task?.group === group ? [task] : []
       })
+      if (!this.#since.has(group)) this.#since.set(group, view.now)
       this.#plans.set(group, new DagPlan(roots, view, this.#estimator))
     }
     this.#strangers.clear()
@@ -284,9 +294,12 @@ export class FinishFirst implements GroupQueue {
         plan.rank(view, (task) => this.#times.typical(task))
       }
     }
+    const slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
     for (const waiting of this.#waiting) {
       const plan = this.#plans.get(waiting.group)
-      waiting.groupMs = plan?.remainingMs ?? 0
+      const remainingMs = plan?.remainingMs ?? 0
+      const ageMs = view.now - (this.#since.get(waiting.group) ?? view.now)
+      waiting.groupMs = ageMs > (PATIENCE * remainingMs) / slots ? 0 : remainingMs
       waiting.rank = plan?.rankOf(waiting.id) ?? 0
     }
     this.#waiting.sort(compare)

@@ -1,12 +1,16 @@
 /**
  * Predicted run times by class and node, kept until completions move them, so that a decision asks the estimator for little.
  *
- * 1. A class is asked about again when one of its attempts ended; how nodes differ for it, and all classes, when `forget` is called.
+ * 1. A class is asked about again when one of its attempts ended, and all are when `forget` is called; how nodes differ, when a
+ *    quarter more attempts have ended, at most 256.
  * 2. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
  */
-import type { NodeId } from '../../../base/ids.ts'
+import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
+
+const NEWS_OF_NODES = 1 / 4
+const MOST_NEWS_OF_NODES = 256
 
 /** Predictions of one class. */
 interface Times {
@@ -28,16 +32,31 @@ export interface Running {
 export class DagTimes {
   readonly #estimator: Estimator
   readonly #times = new Map<ClassKey, Times>()
+  /** The same by task, as far as it was asked for since `forget`. */
+  readonly #byTask = new Map<TaskId, Times>()
+  #ended = 0
+  /** Ended attempts at which nodes are compared anew. */
+  #compareAt = 0
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
   }
 
   forget(): void {
+    this.#byTask.clear()
+    if (this.#ended >= this.#compareAt) {
+      this.#compareAt = this.#ended + Math.min(MOST_NEWS_OF_NODES, this.#ended * NEWS_OF_NODES)
+      this.#times.clear()
+    } else for (const times of this.#times.values()) times.typicalMs = 0
+  }
+
+  nodesChanged(): void {
+    this.#byTask.clear()
     this.#times.clear()
   }
 
   ended(task: TaskView): void {
+    this.#ended++
     const times = this.#times.get(this.#estimator.classOf(task))
     if (times !== undefined) times.typicalMs = 0
   }
@@ -81,12 +100,15 @@ export class DagTimes {
   }
 
   #of(task: TaskView): Times {
+    const known = this.#byTask.get(task.id)
+    if (known !== undefined) return known
     const key = this.#estimator.classOf(task)
     let times = this.#times.get(key)
     if (times === undefined) {
       times = { factors: new Map(), typicalMs: 0 }
       this.#times.set(key, times)
     }
+    this.#byTask.set(task.id, times)
     return times
   }
 }

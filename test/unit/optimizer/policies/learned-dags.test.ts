@@ -116,3 +116,24 @@ test('the classes of its own group say more of a new class than those of others'
   expect(newcomers.expectedMs(taskId(0), 1_000_000)).toBeGreaterThan(500)
   expect(newcomers.expectedMs(taskId(77), 1_000_000)).toBeCloseTo(100, -2)
 })
+
+test('a group that waited out of proportion to its work goes before smaller ones', () => {
+  const small = (index: number): TaskSketch[] => {
+    const first = 3 + 2 * index
+    const common = { group: first, at: 50 + 100 * Math.max(0, index - 2), name: 'small' }
+    return [
+      { work: 100, ...common },
+      { work: 100, ...common, needs: [first] }
+    ]
+  }
+  const tasks: TaskSketch[] = [
+    { work: 1000, group: 1, name: 'big', at: 50 },
+    { work: 1000, group: 1, name: 'big', at: 50, needs: [1] },
+    ...Array.from({ length: 1000 }, (_, index) => small(index)).flat()
+  ]
+  const estimator = known('known', ({ name }) => (name === 'big' ? 1000 : 100))
+  const result = runPolicy(tasks, mixed([1, 1]), learnedPolicy(estimator)(createRng(1)))
+  // Small ones alone fill both nodes for 100 s; the big one would take a second on each.
+  expect(result.startedAt[0]).toBeGreaterThan(25_000)
+  expect(result.finishedAt[1]).toBeLessThan(40_000)
+})
