@@ -11,9 +11,10 @@ import type { AskedStop, Command, CommandType, SetSettingsCommand, SubmitCommand
 import { readJudge, readPublish, writeJudge, writePublish } from './model-codec.ts'
 import type { BodyReader, BodyWriter } from './spec-codec.ts'
 import { assemble, readNeeds, writeNeeds } from './spec-codec.ts'
-import type { Settings, TaskSpec } from './types.ts'
+import type { PolicyMode, TaskSpec } from './types.ts'
 import {
   MODEL_MODES,
+  POLICY_MODES,
   readKeyOfRequest,
   readList,
   readName,
@@ -150,6 +151,8 @@ function writeMembership(out: ByteWriter, command: MembershipCommand): void {
     case 'set-settings':
       writeOptional(out, command.origin, writeOrigin)
       writeSettings(out, command.settings)
+      writeOptional(out, command.expectedPolicyMode, writePolicyMode)
+      writeOptional(out, command.reason, writeText)
       return
     default:
       unreachable(command)
@@ -240,7 +243,15 @@ function readMembership(from: ByteReader, type: MembershipCommand['type']): Comm
     case 'set-settings': {
       const origin = readOptional(from, readOrigin)
       const settings = readSettings(from)
-      return origin === undefined ? { type, settings } : { type, origin, settings }
+      const expectedPolicyMode = readOptional(from, readPolicyMode)
+      const reason = readOptional(from, (reader) => reader.text())
+      return {
+        type,
+        ...(origin === undefined ? {} : { origin }),
+        settings,
+        ...(expectedPolicyMode === undefined ? {} : { expectedPolicyMode }),
+        ...(reason === undefined ? {} : { reason })
+      }
     }
     default:
       return unreachable(type)
@@ -280,7 +291,15 @@ function readSubmit(from: ByteReader, bodies: BodyReader): SubmitCommand {
     : { type: 'submit', origin, firstId, tasks, idempotency }
 }
 
-function writeSettings(out: ByteWriter, settings: Partial<Settings>): void {
+function writePolicyMode(out: ByteWriter, mode: PolicyMode): void {
+  writeName(out, POLICY_MODES, mode)
+}
+
+function readPolicyMode(from: ByteReader): PolicyMode {
+  return readName(from, POLICY_MODES)
+}
+
+function writeSettings(out: ByteWriter, settings: SetSettingsCommand['settings']): void {
   writeOptional(out, settings.leaseMs, writeUint)
   writeOptional(out, settings.policy, writeText)
   writeOptional(out, settings.historyTasks, writeUint)
@@ -288,6 +307,7 @@ function writeSettings(out: ByteWriter, settings: Partial<Settings>): void {
   writeOptional(out, settings.modelMode, (to, mode) => {
     writeName(to, MODEL_MODES, mode)
   })
+  writeOptional(out, settings.policyMode, writePolicyMode)
 }
 
 function readSettings(from: ByteReader): SetSettingsCommand['settings'] {
@@ -296,12 +316,14 @@ function readSettings(from: ByteReader): SetSettingsCommand['settings'] {
   const historyTasks = readOptional(from, (reader) => reader.uint())
   const historyMs = readOptional(from, (reader) => durationMs(reader.uint()))
   const modelMode = readOptional(from, (reader) => readName(reader, MODEL_MODES))
+  const policyMode = readOptional(from, readPolicyMode)
   return {
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(policy === undefined ? {} : { policy }),
     ...(historyTasks === undefined ? {} : { historyTasks }),
     ...(historyMs === undefined ? {} : { historyMs }),
-    ...(modelMode === undefined ? {} : { modelMode })
+    ...(modelMode === undefined ? {} : { modelMode }),
+    ...(policyMode === undefined ? {} : { policyMode })
   }
 }
 

@@ -23,13 +23,16 @@ import type {
 } from './types.ts'
 import {
   MODEL_MODES,
+  POLICY_MODES,
   STOP_REASONS,
   readError,
   readName,
   readOffer,
+  readOptional,
   writeError,
   writeName,
-  writeOffer
+  writeOffer,
+  writeOptional
 } from './value-codec.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { ERRORS } from '../base/errors.ts'
@@ -293,6 +296,13 @@ export function writeSettings(out: ByteWriter, settings: Settings): void {
   out.uint(settings.historyTasks)
   out.uint(settings.historyMs)
   writeName(out, MODEL_MODES, settings.modelMode)
+  writeName(out, POLICY_MODES, settings.policyMode)
+  writeOptional(out, settings.policyChange, (to, change) => {
+    to.uint(change.at)
+    to.text(change.from)
+    to.text(change.to)
+    to.text(change.reason)
+  })
 }
 
 export function readSettings(from: ByteReader): Settings {
@@ -301,7 +311,14 @@ export function readSettings(from: ByteReader): Settings {
     policy: from.text(),
     historyTasks: from.uint(),
     historyMs: durationMs(from.uint()),
-    modelMode: readName(from, MODEL_MODES)
+    modelMode: readName(from, MODEL_MODES),
+    policyMode: readName(from, POLICY_MODES),
+    policyChange: readOptional(from, (reader) => ({
+      at: timestampMs(reader.uint()),
+      from: reader.text(),
+      to: reader.text(),
+      reason: reader.text()
+    }))
   }
 }
 

@@ -91,7 +91,9 @@ const DEFAULT_SETTINGS: Settings = {
   policy: 'least-loaded',
   historyTasks: LIMITS.historyTasks,
   historyMs: durationMs(7 * 24 * hour),
-  modelMode: 'auto'
+  modelMode: 'auto',
+  policyMode: 'fixed',
+  policyChange: undefined
 }
 
 /** The state before the first entry. */

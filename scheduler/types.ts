@@ -246,6 +246,21 @@ export interface ClusterNode extends RowMark {
  */
 export type ModelMode = 'auto' | 'frozen'
 
+/**
+ * Who changes the placement policy. `fixed`: operators alone; `auto`: the leader's guard as well. The proposers hold to
+ * it; a change may name the mode that it expects.
+ */
+export type PolicyMode = 'fixed' | 'auto'
+
+/** The last change of the placement policy. */
+export interface PolicyChange {
+  readonly at: TimestampMs
+  readonly from: string
+  readonly to: string
+  /** At most LIMITS.modelReasonLength; empty when none was given. */
+  readonly reason: string
+}
+
 /** Replicated settings. */
 export interface Settings {
   /** Length of a node lease. ≥ 4 × (p99 election time + renewal interval). */
@@ -255,6 +270,9 @@ export interface Settings {
   readonly historyTasks: number
   readonly historyMs: DurationMs
   readonly modelMode: ModelMode
+  readonly policyMode: PolicyMode
+  /** Undefined while the first policy places. Kept by `apply`. */
+  readonly policyChange: PolicyChange | undefined
 }
 
 /**

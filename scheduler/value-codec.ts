@@ -7,7 +7,7 @@ import { durationMs, timestampMs } from '../base/units.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { malformed } from './bytes.ts'
 import type { AttemptReport, IdempotencyKey, Origin } from './commands.ts'
-import type { Labels, ModelMode, NodeOffer, Resources, StopReason, TaskError } from './types.ts'
+import type { Labels, ModelMode, NodeOffer, PolicyMode, Resources, StopReason, TaskError } from './types.ts'
 
 /** Position is the number on disk: append only. */
 export const STOP_REASONS = [
@@ -18,6 +18,7 @@ export const STOP_REASONS = [
   'superseded'
 ] as const satisfies readonly StopReason[]
 export const MODEL_MODES = ['auto', 'frozen'] as const satisfies readonly ModelMode[]
+export const POLICY_MODES = ['fixed', 'auto'] as const satisfies readonly PolicyMode[]
 
 /** Writes one of a closed list of names as its position, which is therefore part of the format. */
 export function writeName<T extends string>(out: ByteWriter, names: readonly T[], value: T): void {

@@ -16,9 +16,24 @@ const BOUNDS = {
 /** A name that no node knows is accepted: nodes of another version may know it, and a leader that does not falls back. */
 const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9._+()-]*$/
 
-export function applySettings(ctx: ApplyContext, { settings }: SetSettingsCommand): Outcome {
+export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): Outcome {
   const { state } = ctx
-  const next: Settings = { ...state.settings, ...settings }
+  const { settings, expectedPolicyMode, reason = '' } = command
+  const { policy, policyMode } = state.settings
+  if (expectedPolicyMode !== undefined && policyMode !== expectedPolicyMode)
+    return rejected('INVALID_REQUEST', `policyMode: got ${policyMode}, expected ${expectedPolicyMode}`)
+  if (reason.length > LIMITS.modelReasonLength)
+    return rejected(
+      'LIMIT_EXCEEDED',
+      `reason: got a length of ${reason.length}, expected at most ${LIMITS.modelReasonLength}`
+    )
+  const next: Settings = {
+    ...state.settings,
+    ...settings,
+    ...(settings.policy === undefined || settings.policy === policy
+      ? {}
+      : { policyChange: { at: state.time, from: policy, to: settings.policy, reason } })
+  }
   for (const name of ['leaseMs', 'historyTasks', 'historyMs'] as const) {
     const [least, most] = BOUNDS[name]
     const value = next[name]

@@ -331,6 +331,13 @@ function drawJudge(rng: Rng, state: SchedulerState): Command {
 function drawSettings(rng: Rng): Command {
   return {
     type: 'set-settings',
-    settings: { historyTasks: 20 + rng.nextInt(60), leaseMs: durationMs(rng.nextInt(3_000)) }
+    settings: {
+      historyTasks: 20 + rng.nextInt(60),
+      leaseMs: durationMs(rng.nextInt(3_000)),
+      ...(rng.nextInt(2) === 0 ? { policy: rng.nextInt(2) === 0 ? 'learned' : 'least-loaded' } : {}),
+      ...(rng.nextInt(3) === 0 ? { policyMode: rng.nextInt(2) === 0 ? 'auto' : 'fixed' } : {})
+    },
+    ...(rng.nextInt(3) === 0 ? { expectedPolicyMode: 'auto' } : {}),
+    ...(rng.nextInt(3) === 0 ? { reason: `reason ${rng.nextInt(9)}` } : {})
   }
 }

@@ -76,8 +76,11 @@ const COMMANDS: readonly Command[] = [
       policy: 'x',
       historyTasks: 1,
       historyMs: durationMs(2),
-      modelMode: 'frozen'
-    }
+      modelMode: 'frozen',
+      policyMode: 'auto'
+    },
+    expectedPolicyMode: 'fixed',
+    reason: 'because'
   },
   { type: 'set-settings', settings: {}, origin: origin(9) },
   { type: 'retire', before: timestampMs(START) },

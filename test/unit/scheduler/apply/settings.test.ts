@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { LIMITS } from '../../../../base/limits.ts'
+import { Machine } from '../../../helpers/scheduler.ts'
+
+test('a change of policy is remembered with its reason; a change of anything else is none', () => {
+  const machine = new Machine().withNodes(1)
+  expect(machine.state.settings).toMatchObject({ policyMode: 'fixed', policyChange: undefined })
+  machine.apply({ type: 'set-settings', settings: { policyMode: 'auto', policy: 'least-loaded' } })
+  expect(machine.state.settings).toMatchObject({ policyMode: 'auto', policyChange: undefined })
+  machine.apply({
+    type: 'set-settings',
+    settings: { policy: 'learned' },
+    expectedPolicyMode: 'auto',
+    reason: 'faster'
+  })
+  const change = { at: machine.state.time, from: 'least-loaded', to: 'learned', reason: 'faster' }
+  expect(machine.state.settings.policyChange).toEqual(change)
+  machine.apply({ type: 'set-settings', settings: { modelMode: 'frozen', policy: 'learned' } })
+  expect(machine.state.settings).toMatchObject({ modelMode: 'frozen', policyChange: change })
+})
+
+test('a change that expects another mode, or says too much, changes nothing', () => {
+  const machine = new Machine().withNodes(1)
+  const before = machine.state.settings
+  machine.apply(
+    { type: 'set-settings', settings: { policy: 'learned' }, expectedPolicyMode: 'auto' },
+    {
+      type: 'set-settings',
+      settings: { policy: 'learned' },
+      reason: 'x'.repeat(LIMITS.modelReasonLength + 1)
+    }
+  )
+  expect(machine.state.settings).toBe(before)
+})
