@@ -1,6 +1,7 @@
 /** The policy that places tasks: what it is, setting another, and comparing them on this cluster's own history. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import {
+  AUTO_POLICY,
   CompareRequestSchema,
   DEFAULT_COMPARED_TASKS,
   PolicyChangeSchema,
@@ -45,7 +46,8 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
         tags: ['optimizer'],
         operationId: 'setPolicy',
         summary: 'Have another policy place tasks',
-        description: 'It takes over at once, on whichever node leads. Attempts that run are not touched.',
+        description:
+          'It takes over at once, wherever the leader is; attempts that run are not touched. With `auto` the leader chooses.',
         body: reference(PolicyChangeSchema),
         response: replies(200, 'it is set', PolicyViewSchema)
       }
@@ -54,7 +56,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
       checkChange(body)
       const { name } = body as PolicyChange
       const { optimizer } = port
-      known(optimizer, [name], 'name')
+      if (name !== AUTO_POLICY) known(optimizer, [name], 'name')
       await optimizer.setPolicy(name)
       return optimizer.policy()
     }

@@ -16,6 +16,7 @@ import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
+import type { PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import type { Coverage } from '../../optimizer/guard/watch.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
@@ -67,7 +68,7 @@ export class Learning {
   readonly book: ModelBook
   readonly guard: ModelGuard
   readonly trainer: Trainer
-  readonly #policyWatch: PolicyWatch
+  readonly policyWatch: PolicyWatch
   readonly #options: LearningOptions
   readonly #feed: EstimatorFeed
   readonly #rows: TrainingRow[] = []
@@ -97,7 +98,10 @@ export class Learning {
       coverage: () => this.#coverage(),
       decide: (decision) => this.#decide(decision)
     })
-    this.#policyWatch = new PolicyWatch({ replay: (policies) => this.#policyReplay(policies) })
+    this.policyWatch = new PolicyWatch({
+      replay: (policies) => this.#policyReplay(policies),
+      change: (change) => this.#changePolicy(change)
+    })
     this.trainer = new Trainer({
       logger,
       now,
@@ -122,6 +126,7 @@ export class Learning {
       onReign: (reigning) => {
         this.#reigns = reigning
         this.guard.forget()
+        this.policyWatch.forget()
         this.#awaitsModel = false
         if (!reigning) {
           this.#policyAlarm = undefined
@@ -133,6 +138,9 @@ export class Learning {
       },
       onPolicyFailure: ({ policy, fault, message }) => {
         this.#policyAlarm = `policy ${policy} ${fault}: ${message}; least-loaded places instead`
+        const settings = this.#runtime?.state.settings
+        if (settings !== undefined)
+          this.policyWatch.failed(`it ${fault}: ${message}`, settings.policy, settings.policyMode)
       }
     }
   }
@@ -204,7 +212,7 @@ export class Learning {
     )
     const found = this.guard.alarms.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`)
     if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
-    const ofPolicy = [this.#policyAlarm, this.#policyWatch.alarm].filter((alarm) => alarm !== undefined)
+    const ofPolicy = [this.#policyAlarm, this.policyWatch.alarm].filter((alarm) => alarm !== undefined)
     return [
       ...[...problems, ...found].map((message) => ({ kind: 'model' as const, message })),
       ...ofPolicy.map((message) => ({ kind: 'policy' as const, message }))
@@ -225,7 +233,8 @@ export class Learning {
       if (this.trainer.running) void this.trainer.end()
       return
     }
-    this.#policyWatch.observe(tasks.length, runtime.state.settings.policy)
+    const { policy, policyMode } = runtime.state.settings
+    this.policyWatch.observe(tasks.length, policy, policyMode)
     if (this.trainer.running) this.trainer.feed(rows, tasks)
     else this.#beginTraining(runtime)
     if (this.trainer.running && this.book.shadow === undefined && !this.#awaitsModel) {
@@ -363,6 +372,25 @@ export class Learning {
       this.#options.logger.warn({ error: toAppError(error).message }, 'a model was not published')
     } finally {
       this.#awaitsModel = false
+    }
+  }
+
+  /** By the log, so that it holds for every leader; refused when an operator chose meanwhile. */
+  async #changePolicy({ to, reason }: PolicySwitch): Promise<void> {
+    const { logger } = this.#options
+    try {
+      await this.#runtime?.propose(
+        {
+          type: 'set-settings',
+          settings: { policy: to },
+          expectedPolicyMode: 'auto',
+          reason: reason.slice(0, LIMITS.modelReasonLength)
+        },
+        PROPOSE_MS
+      )
+      logger.info({ policy: to, reason }, 'policy changed')
+    } catch (error) {
+      logger.warn({ policy: to, error: toAppError(error).message }, 'a change of policy was not taken')
     }
   }
 

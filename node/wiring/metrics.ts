@@ -125,6 +125,11 @@ const FIGURES: readonly Figure[] = [
     'Models that this node rolled back as a leader',
     ({ learning: l }) => l.guard.counts['roll-back']
   ],
+  [
+    'dtss_policy_switches_total',
+    'Changes of policy that this node asked for as a leader, in mode auto',
+    ({ learning: l }) => l.policyWatch.changes
+  ],
   ['dtss_model_alarms', 'Alarms about models and the policy', ({ learning: l }) => l.alarms().length],
   ['dtss_trainer_running', '1 while this node trains', ({ learning: l }) => (l.trainer.running ? 1 : 0)],
   [

@@ -9,6 +9,7 @@ import type {
   PolicyComparison,
   PolicyView
 } from '../../base/wire/optimizer.ts'
+import { AUTO_POLICY } from '../../base/wire/optimizer.ts'
 import type { EstimatorStatus } from '../../optimizer/estimator/learned.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
 import type { Draft } from '../../runtime/proposals/forwarder.ts'
@@ -43,7 +44,12 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
     alarms: () => advice().alarms(),
     suggestions: (name) => advice().suggestions(name),
     policy: () => policyView(runtime),
-    setPolicy: (name) => propose({ type: 'set-settings', settings: { policy: name } }),
+    setPolicy: (name) =>
+      propose({
+        type: 'set-settings',
+        settings: name === AUTO_POLICY ? { policyMode: 'auto' } : { policy: name, policyMode: 'fixed' },
+        reason: 'an operator chose it'
+      }),
     compare: async (request) => {
       if (comparing) throw new AppError('OVERLOADED', 'another comparison is under way on this node')
       comparing = true
@@ -99,8 +105,11 @@ function currentAdvice(runtime: NodeRuntime, learning: Learning): () => Advice {
 
 function policyView(runtime: NodeRuntime): PolicyView {
   const { running, failures, decisions } = runtime.policyStatus
+  const { policy, policyMode, policyChange } = runtime.state.settings
   return {
-    current: runtime.state.settings.policy,
+    current: policy,
+    mode: policyMode,
+    ...(policyChange === undefined ? {} : { since: policyChange.at, lastSwitch: policyChange }),
     ...(running === undefined ? {} : { running }),
     available: OFFERED_POLICIES.map(({ name, about }) => ({ name, about })),
     ...(decisions.count === 0 ? {} : { decisions: { ...decisions } }),

@@ -5,8 +5,10 @@
  * 1. To the challenger when it saves more than `LEAST_GAIN` of the mean completion time, by the lower end of the interval.
  * 2. Back to the safe policy when that is faster by more than `TOLERATED_LOSS` by the nearer end of the interval, when the
  *    challenger does not get through the replay, or when it failed in production.
- * 3. Between the two thresholds nothing changes. After a change nothing does for a rest, whatever replays say; each return
+ * 3. Between the two thresholds nothing changes. After a return the challenger is not tried again for a rest; each return
  *    doubles the rest, up to `LONGEST_REST`, so that a challenger that keeps disappointing is tried ever more seldom.
+ * 4. A return never waits for a rest, and a challenger that was just switched to is looked at soon, then less and less
+ *    often: what replays could not show costs most while nobody has looked.
  */
 import type { PairedDifference } from '../lab/statistics.ts'
 import type { Comparison } from './compare.ts'
@@ -15,6 +17,8 @@ import type { Comparison } from './compare.ts'
 export const REPLAY_EVERY = 1024
 const LEAST_GAIN = 0.02
 const TOLERATED_LOSS = 0.05
+/** Ended tasks until the first replay after a change to the challenger; doubles until `REPLAY_EVERY`. */
+const FIRST_LOOK = 32
 /** Ended tasks. */
 const REST = 2 * REPLAY_EVERY
 const LONGEST_REST = 64 * REPLAY_EVERY
@@ -37,6 +41,7 @@ export class PolicyChoice {
   readonly safe: string
   readonly challenger: string
   #sinceReplay = 0
+  #interval = REPLAY_EVERY
   #rest = 0
   #restAfterReturn = REST
 
@@ -45,13 +50,17 @@ export class PolicyChoice {
     this.challenger = challenger
   }
 
-  /** So many tasks ended; returns whether it is time for a replay. */
-  ended(count: number): boolean {
+  /** So many tasks ended; returns whether it is time for a replay, until `looked`. */
+  ended(count: number, current: string): boolean {
     this.#sinceReplay += count
     this.#rest = Math.max(0, this.#rest - count)
-    if (this.#sinceReplay < REPLAY_EVERY || this.#rest > 0) return false
+    return this.#sinceReplay >= this.#interval && (current === this.challenger || this.#rest === 0)
+  }
+
+  /** A replay is made, or there is reason to wait for the next one. */
+  looked(): void {
     this.#sinceReplay = 0
-    return true
+    this.#interval = Math.min(REPLAY_EVERY, 2 * this.#interval)
   }
 
   /** What a replay of the safe policy, the base, and the challenger asks for while `current` is in use. */
@@ -66,7 +75,7 @@ export class PolicyChoice {
     if (jct === undefined) return undefined
     const saved = gainOf(jct)
     if (current !== this.challenger && saved.low > LEAST_GAIN) {
-      this.#rest = REST
+      this.#interval = FIRST_LOOK
       return { to: this.challenger, gain: saved, reason: described(saved, tasks, current) }
     }
     // The safe policy's gain over the challenger, of the challenger's mean: what is lost of 1, grown by the loss.
@@ -85,6 +94,7 @@ export class PolicyChoice {
   }
 
   #back(reason: string, gain: Gain | undefined): PolicySwitch {
+    this.#interval = REPLAY_EVERY
     this.#rest = this.#restAfterReturn
     this.#restAfterReturn = Math.min(LONGEST_REST, 2 * this.#restAfterReturn)
     return { to: this.safe, reason, gain }

@@ -105,7 +105,7 @@ class SelfChoosing implements Policy {
     const last = this.#last.get(taskId)
     this.#last.delete(taskId)
     if (task !== undefined && last !== undefined) this.#history.add(finishedView(task, last, last.at))
-    if (this.#choice.ended(1)) this.#due = true
+    if (this.#choice.ended(1, this.#current)) this.#due = true
     this.#try(view, (policy) => policy.onFinished?.(taskId, view))
   }
 
@@ -116,6 +116,7 @@ class SelfChoosing implements Policy {
   next(view: ClusterView): PlacementChoice | undefined {
     if (this.#due) {
       this.#due = false
+      this.#choice.looked()
       this.#change(this.#replay(view), view)
     }
     const choice = this.#try(view, (policy) => checked(policy, view))

@@ -261,8 +261,9 @@ function guarded(name: string, about: string, poison?: Poison, after = 0): Polic
     name,
     about,
     families: [],
-    make: (_, rng) =>
-      selfChoosing({
+    make: (_, rng) => {
+      const clock = { ends: 0, started: false }
+      return selfChoosing({
         name,
         rng,
         safe: { name: 'least-loaded', factory: policyFactory('least-loaded') },
@@ -270,11 +271,25 @@ function guarded(name: string, about: string, poison?: Poison, after = 0): Polic
           name: 'learned',
           factory: (estimator, learns) => learnedPolicy(estimator, { learns })
         },
-        estimator: () => {
-          const estimator = createLearnedEstimator()
-          return poison === undefined ? estimator : poisoned(estimator, poison, after)
-        }
+        // Replays are poisoned with what is in use: in a cluster both predict with the model of the log.
+        estimator: () =>
+          poison === undefined ? createLearnedEstimator() : poisonedLate(poison, after, clock)
       })
+    }
+  }
+}
+
+/** An estimator that misleads from the `after`th end on that the first of its clock heard of. */
+function poisonedLate(poison: Poison, after: number, clock: { ends: number; started: boolean }): Estimator {
+  const estimator = poisoned(createLearnedEstimator(), poison, () => clock.ends >= after)
+  if (clock.started) return estimator
+  clock.started = true
+  return {
+    ...estimator,
+    observe: (feedback) => {
+      clock.ends++
+      estimator.observe(feedback)
+    }
   }
 }
 

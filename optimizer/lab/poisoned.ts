@@ -8,21 +8,19 @@ const MIRROR_MS = 60_000
 const HUGE_MS = 1e15
 
 /**
- * The estimator, with what it predicts turned into what misleads once it has heard of `after` ends: the opposite, always the
- * same, no number, or far too much. It learns and knows classes as before.
+ * The estimator, with what it predicts turned into what misleads while `isOn`: the opposite, always the same, no number,
+ * or far too much. It learns and knows classes as before.
  */
-export function poisoned(estimator: Estimator, poison: Poison, after = 0): Estimator {
+export function poisoned(estimator: Estimator, poison: Poison, isOn: () => boolean = () => true): Estimator {
   const turn = TURNS[poison]
-  let ends = 0
   return {
     name: `${estimator.name}-${poison}`,
     classOf: (task) => estimator.classOf(task),
     predict: (task, node) => {
       const prediction = estimator.predict(task, node)
-      return ends < after ? prediction : turned(prediction, turn)
+      return isOn() ? turned(prediction, turn) : prediction
     },
     observe: (feedback) => {
-      ends++
       estimator.observe(feedback)
     },
     placed: (task, node, now) => estimator.placed?.(task, node, now),

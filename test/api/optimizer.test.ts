@@ -23,6 +23,10 @@ async function submit(payload: object): Promise<Json> {
 test('a policy is set by its name; an unknown one is refused with the names there are', async () => {
   expect((await call('GET', '/v1/policy')).json).toMatchObject({ current: 'least-loaded', fallbacks: 0 })
   expect((await call('PUT', '/v1/policy', { name: 'learned' })).json).toMatchObject({ current: 'learned' })
+  expect((await call('PUT', '/v1/policy', { name: 'auto' })).json).toMatchObject({
+    current: 'learned',
+    mode: 'auto'
+  })
   expect((await call('PUT', '/v1/policy', { name: 'lerned' })).json).toMatchObject({
     status: 400,
     code: 'INVALID_REQUEST',

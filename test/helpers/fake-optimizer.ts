@@ -1,4 +1,5 @@
 /** An optimizer in memory behind the port of the HTTP server: says fixed things, and notes what it was told. */
+import { AUTO_POLICY } from '../../base/wire/optimizer.ts'
 import type {
   ComparisonRequest,
   GroupOutlook,
@@ -36,6 +37,8 @@ export class FakeOptimizer implements OptimizerPort {
   /** Thrown by explanations. */
   failDetail: Error | undefined
 
+  policyMode: PolicyView['mode'] = 'fixed'
+
   policy = (): PolicyView => ({
     current: this.current,
     running: this.current,
@@ -46,11 +49,13 @@ export class FakeOptimizer implements OptimizerPort {
       { name: 'learned', about: 'predicted run times' }
     ],
     decisions: { count: 10, p50Us: 2.5, p99Us: 11 },
+    mode: this.policyMode,
     fallbacks: 0
   })
 
   setPolicy = (name: string): Promise<void> => {
-    this.current = name
+    this.policyMode = name === AUTO_POLICY ? 'auto' : 'fixed'
+    if (this.policyMode === 'fixed') this.current = name
     return Promise.resolve()
   }
 

@@ -1,4 +1,4 @@
-/** `dtss policy list | set NAME | compare [NAMES]`: which policy places tasks, and what others would have made of the same work. */
+/** `dtss policy list | set NAME|auto | compare [NAMES]`: which policy places tasks, and what others would have made of the same work. */
 import type { Command } from 'commander'
 import type { PolicyComparison, PolicyView } from '../../../client/index.ts'
 import { connect, connectToLeader, connectionOptions } from '../connection.ts'
@@ -20,11 +20,14 @@ export function define(command: Command, context: CliContext): void {
     show(context, await client.policy({ consistency: 'stale', signal: context.signal }), options)
   })
   connectionOptions(
-    command.command('set').description('have another policy place tasks').argument('<name>', 'its name')
+    command
+      .command('set')
+      .description('have another policy place tasks')
+      .argument('<name>', 'its name, or auto: the leader chooses')
   ).action(async (name: string, options: ConnectionOptions) => {
     const policy = await connect(context, options).setPolicy(name, { signal: context.signal })
     if (options.json === true) printJson(context, { ok: true, policy })
-    else print(context, `policy ${policy.current}`)
+    else print(context, `policy ${policy.current}${modeOf(policy)}`)
   })
   connectionOptions(
     command
@@ -59,10 +62,18 @@ function show(context: CliContext, policy: PolicyView, options: ConnectionOption
     decisions === undefined || decisions.count === 0
       ? ''
       : `, ${decisions.count} decisions at ${decisions.p50Us.toFixed(1)} µs (p99 ${decisions.p99Us.toFixed(1)} µs)`
-  print(context, `policy ${policy.current}${since}${cost}`)
+  print(context, `policy ${policy.current}${modeOf(policy)}${since}${cost}`)
+  if (policy.lastSwitch !== undefined) {
+    const { from, to, reason } = policy.lastSwitch
+    print(context, `Changed from ${from} to ${to}: ${reason}`)
+  }
   if (running !== undefined && running !== policy.current) {
     print(context, `The leader runs ${running} instead: ${policy.current} failed there, or is not there.`)
   }
+}
+
+function modeOf({ mode }: PolicyView): string {
+  return mode === 'auto' ? ' (chosen by the leader)' : ''
 }
 
 function showComparison(context: CliContext, comparison: PolicyComparison): void {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { PolicyWatch, REPLAY_EVERY } from '../../../../node/optimizer/policy-watch.ts'
+import { PolicyWatch } from '../../../../node/optimizer/policy-watch.ts'
+import { REPLAY_EVERY, type PolicySwitch } from '../../../../optimizer/guard/policy-choice.ts'
 import type { ReplayAnswer } from '../../../../node/optimizer/protocol.ts'
 
 /** A replay in which the other policy changes completion times by so much, give or take 1 %. */
@@ -30,6 +31,7 @@ test('an alarm stands while the default policy would be faster for sure', async 
   const answers = [answer(-0.2), answer(-0.055), undefined, answer(-0.2)]
   const asked: string[] = []
   const watch = new PolicyWatch({
+    change: () => Promise.reject(new Error('not asked for')),
     replay: ([base, other]) => {
       asked.push(`${base} ${other}`)
       return Promise.resolve(answers[asked.length - 1])
@@ -37,35 +39,101 @@ test('an alarm stands while the default policy would be faster for sure', async 
   })
   const alarms: boolean[] = []
   for (let round = 0; round < 4; round++) {
-    watch.observe(REPLAY_EVERY - 1, 'learned')
+    watch.observe(REPLAY_EVERY - 1, 'learned', 'fixed')
     await settled()
     expect(asked).toHaveLength(round)
-    watch.observe(1, 'learned')
+    watch.observe(1, 'learned', 'fixed')
     await settled()
     alarms.push(watch.alarm !== undefined)
   }
   expect(alarms).toEqual([true, false, false, true])
   expect(new Set(asked)).toEqual(new Set(['learned least-loaded']))
   expect(watch.alarm).toContain('20.0 % less under least-loaded')
-  watch.observe(0, 'easy')
+  watch.observe(0, 'easy', 'fixed')
   expect(watch.alarm).toBeUndefined()
 })
 
 test('the default is not compared with itself, and a replay that fails says nothing', async () => {
   let asked = 0
   const watch = new PolicyWatch({
+    change: () => Promise.reject(new Error('not asked for')),
     replay: () => {
       asked++
       return Promise.reject(new Error('the thread is gone'))
     }
   })
-  watch.observe(10 * REPLAY_EVERY, 'least-loaded')
+  watch.observe(10 * REPLAY_EVERY, 'least-loaded', 'fixed')
   expect(asked).toBe(0)
-  watch.observe(REPLAY_EVERY, 'learned')
-  watch.observe(REPLAY_EVERY, 'learned')
+  watch.observe(REPLAY_EVERY, 'learned', 'fixed')
+  watch.observe(REPLAY_EVERY, 'learned', 'fixed')
   expect(asked).toBe(1)
   await settled()
   expect(watch.alarm).toBeUndefined()
-  watch.observe(1, 'learned')
+  watch.observe(1, 'learned', 'fixed')
   expect(asked).toBe(2)
+})
+
+/** A watch whose changes take effect at once. */
+class Bench {
+  policy = 'least-loaded'
+  relative = 0
+  readonly asked: string[] = []
+  readonly changes: PolicySwitch[] = []
+  readonly watch = new PolicyWatch({
+    replay: ([base, other]) => {
+      this.asked.push(`${base} ${other}`)
+      return Promise.resolve(answer(this.relative))
+    },
+    change: (change) => {
+      this.changes.push(change)
+      this.policy = change.to
+      return Promise.resolve()
+    }
+  })
+
+  /** So many stretches end with the challenger changing completion times by this much. */
+  async end(stretches: number, relative: number): Promise<void> {
+    this.relative = relative
+    for (let left = stretches; left > 0; left--) {
+      this.watch.observe(REPLAY_EVERY, this.policy, 'auto')
+      await settled()
+    }
+  }
+}
+
+test('in mode auto the policy follows the replays, with a rest after a return', async () => {
+  const bench = new Bench()
+  await bench.end(2, -0.025)
+  expect(bench.changes).toEqual([])
+  await bench.end(1, -0.2)
+  expect(bench.policy).toBe('learned')
+  expect(bench.changes[0]?.reason).toContain('20.0 % [19.0 %, 21.0 %] less than under least-loaded')
+  await bench.end(1, 0.06)
+  expect(bench.policy).toBe('learned')
+  await bench.end(1, 0.5)
+  expect(bench.policy).toBe('least-loaded')
+  await bench.end(1, -0.2)
+  expect(bench.policy).toBe('least-loaded')
+  expect(bench.changes).toHaveLength(2)
+  expect(bench.watch.changes).toBe(2)
+  expect(new Set(bench.asked)).toEqual(new Set(['least-loaded learned']))
+})
+
+test('in mode auto a policy that fails is taken out of the log; elsewhere that is for operators', () => {
+  const bench = new Bench()
+  bench.watch.failed('it threw', 'learned', 'fixed')
+  bench.watch.failed('it threw', 'easy', 'auto')
+  expect(bench.changes).toEqual([])
+  bench.watch.failed('it threw', 'learned', 'auto')
+  expect(bench.changes).toEqual([{ to: 'least-loaded', reason: 'it threw', gain: undefined }])
+})
+
+test('a replay that a change of mode has overtaken changes nothing', async () => {
+  const bench = new Bench()
+  bench.relative = -0.2
+  bench.watch.observe(REPLAY_EVERY, 'least-loaded', 'auto')
+  bench.watch.observe(0, 'least-loaded', 'fixed')
+  await settled()
+  expect(bench.asked).toHaveLength(1)
+  expect(bench.changes).toEqual([])
 })
