@@ -32,7 +32,8 @@ export class SuggestionBook {
 
   /** Notes an attempt that is over. */
   observe({ task, end, runMs, peakMemoryBytes }: AttemptFeedback): void {
-    if (end !== 'succeeded') return
+    // One that succeeded after another attempt had is as good a sample.
+    if (end !== 'succeeded' && end !== 'superseded') return
     const record = this.#recordOf(task.name, task.tenant)
     record.requestedBytes = task.resources['memory'] ?? 0
     record.limitMs = task.limitMs

@@ -5,6 +5,7 @@
 import type { TaskView } from '../../scheduler/policy.ts'
 import { PointPrediction } from '../estimate.ts'
 import type { Estimator } from '../estimate.ts'
+import { hasRun } from '../estimator/failures.ts'
 
 const DECAY = 0.9
 const PRIOR_WEIGHT = 1
@@ -26,7 +27,7 @@ export function plainStatistics(): Estimator {
       return prediction.of(Math.max(1, Math.min(task.limitMs > 0 ? task.limitMs : Infinity, Math.exp(ln))))
     },
     observe: ({ task, end, runMs }) => {
-      if (end !== 'succeeded' && end !== 'failed') return
+      if (!hasRun(end)) return
       for (const key of keysOf(task)) {
         const level = levels.get(key) ?? { weight: 0, sum: 0 }
         level.weight = level.weight * DECAY + 1

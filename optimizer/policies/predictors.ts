@@ -6,6 +6,7 @@ import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import { PointPrediction } from '../estimate.ts'
 import type { Estimator, Prediction } from '../estimate.ts'
+import { hasRun } from '../estimator/failures.ts'
 
 const SHORTEST_MS = 1
 
@@ -50,7 +51,7 @@ export function lastTwo(options: { readonly capped?: boolean; readonly unknownMs
       return prediction.of(Math.min(limit, Math.max(SHORTEST_MS, (seen.last + seen.before) / 2)))
     },
     observe: ({ task, end, runMs }) => {
-      if (end !== 'succeeded' && end !== 'failed') return
+      if (!hasRun(end)) return
       const seen = recent.get(task.tenant)
       recent.set(task.tenant, { last: runMs, before: seen?.last ?? runMs })
     }
@@ -72,7 +73,7 @@ export function runningMean(unknownMs = 1000): Estimator {
       return prediction.of(count === 0 ? unknownMs : Math.max(SHORTEST_MS, total / count))
     },
     observe: ({ task, end, runMs }: AttemptFeedback) => {
-      if (end !== 'succeeded') return
+      if (end !== 'succeeded' && end !== 'superseded') return
       const seen = classes.get(task.name)
       if (seen === undefined) classes.set(task.name, { total: runMs, count: 1 })
       else {
