@@ -2,10 +2,10 @@
  * Tells an estimator of attempts within a budget of the main thread's time. A cluster that runs thousands of short tasks a
  * second is learned from by as many of them as there is time for; a slower one by all.
  *
- * 1. A beginning costs some 50 µs, as the class's prediction is worked out anew, and its end as much again: what was
- *    predicted is judged. Beginnings over the budget are not told.
+ * 1. A beginning costs some 15 µs, more when the class's prediction has to be worked out anew, and its end as much again:
+ *    what was predicted is judged. Beginnings over the budget are not told.
  * 2. The end of an attempt whose beginning was told is always told, or it would seem to run for ever. Other ends, some
- *    10 µs each, have a budget of their own.
+ *    5 µs each, have a budget of their own.
  */
 import type { TaskId } from '../../base/ids.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'

@@ -6,7 +6,7 @@ import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import type { Conformal } from './conformal.ts'
 import type { FailurePlaces } from './failures.ts'
-import { BEGINNING, MEDIANS, MOMENTS, WAITING } from './medians.ts'
+import { MEDIANS } from './medians.ts'
 import { Mixture } from './mixture.ts'
 import { MEMORY_QUANTILES } from './rows.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -15,8 +15,9 @@ import type { Entry, Statistics } from './statistics.ts'
 /** What an entry asks of its estimator. */
 export interface Surroundings {
   readonly base: Statistics
-  /** One by moment. */
-  readonly conformal: readonly [Conformal, Conformal]
+  /** For what is asked while a task waits, on a typical node, and for what is asked as it begins. */
+  readonly waiting: Conformal
+  readonly beginning: Conformal
   readonly places: FailurePlaces
 }
 
@@ -27,9 +28,9 @@ export class ClassEntry implements SideKnowledge {
   readonly #class: TaskClass<CellStatistics>
   readonly #statistics: Entry
   #node: NodeView | undefined
-  /** Medians that compete, as ln t, and the level of the mixture that stands for the median at each moment. */
+  /** Medians that compete, as ln t, and the level of the mixture that stands for the median. */
   readonly medians = new Float64Array(MEDIANS.length)
-  readonly centres = new Float64Array(MOMENTS.length)
+  centre = 0.5
   /** Of what the mixture was made. */
   revision = -1
   generation = -1
@@ -77,8 +78,9 @@ export class ClassEntry implements SideKnowledge {
   }
 
   level(q: number): number {
-    const moment = this.#node === undefined ? WAITING : BEGINNING
-    return this.#around.conformal[moment].level(this.#class.tenant, q, this.centres[moment])
+    const { waiting, beginning } = this.#around
+    const conformal = this.#node === undefined ? waiting : beginning
+    return conformal.level(this.#class.tenant, q, this.centre)
   }
 }
 

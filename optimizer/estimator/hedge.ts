@@ -17,6 +17,8 @@ export interface HedgeOptions {
   readonly rate: number
   /** What is kept of a key's losses at its next outcome. */
   readonly fade: number
+  /** The same of what all keys taught. */
+  readonly fadeAll: number
   /** Outcomes of a key for which what all keys taught counts. */
   readonly priorOutcomes: number
   /** A single outcome counts for at most this much. */
@@ -28,10 +30,10 @@ export const OF_COMPONENTS: HedgeOptions = {
   priors: [0.02, 0.02, 0.66, 0.3],
   rate: 0.5,
   fade: 0.95,
+  fadeAll: 0.999,
   priorOutcomes: 40,
   clip: 4
 }
-const FADE_ALL = 0.999
 const MOST_KEYS = 8192
 
 interface Track {
@@ -86,8 +88,8 @@ export class Hedge<K> {
     }
     let best = -Infinity
     for (const score of scores) best = Math.max(best, score)
-    const { fade, clip } = this.#options
-    learn(this.#all, scores, best, FADE_ALL, clip)
+    const { fade, fadeAll, clip } = this.#options
+    learn(this.#all, scores, best, fadeAll, clip)
     learn(own, scores, best, fade, clip)
   }
 

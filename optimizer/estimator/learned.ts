@@ -27,13 +27,14 @@ import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
-import { BEGINNING, CHAIN_MEDIAN, MedianTrust, WAITING, WHOLE, WITHOUT_NETWORK } from './medians.ts'
-import { Mixture, scoreComponents, weighByRecord } from './mixture.ts'
+import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
+import { scoreComponents, weighByRecord } from './mixture.ts'
+import type { Mixture } from './mixture.ts'
 import { EXPERT_COUNT, INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
 import { Scorekeeper } from './scorekeeper.ts'
-import type { Scores } from './scorekeeper.ts'
+import type { EstimatorStatus } from './status.ts'
 import { likelihoods, Snapshots, windowMass } from './snapshots.ts'
 import type { Snapshot } from './snapshots.ts'
 import { createStatistics, GUESS } from './statistics.ts'
@@ -53,32 +54,17 @@ const SIDE_DECAY = 0.9
 const LEAST_SPREAD = 0.2
 const LEAST_LIKELIHOOD = 1e-9
 /** Outcomes of what waited come late and in bursts. */
-const WAITING_STEP = 0.002
+const WAITING_STEP = 0.001
 /** The mixture's level that stands for the median is never further out than this. */
 const LEAST_CENTRE = 0.1
+
+export type { EstimatorStatus }
 
 export interface LearnedOptions {
   /** Classes that are remembered. Default 4,096, at about 6 KiB each with their share of cells. */
   readonly classes?: number
   /** Hour of the day in [0, 24) of a state time. Default: UTC. */
   readonly hourOf?: (now: number) => number
-}
-
-/** What an operator wants to know of it. */
-export interface EstimatorStatus extends Scores {
-  /** Share of late outcomes at or below the promised quantile, each over about 2,000. */
-  readonly coverage90: number
-  readonly coverage99: number
-  readonly classes: number
-  /** Whether a model is in use. */
-  readonly model: boolean
-  /** Weights of the components where a class says nothing of its own. */
-  readonly hedge: Readonly<Record<string, number>>
-  /** Classes that behave anew, for which the network is not asked. */
-  readonly driftingClasses: number
-  readonly driftAlarms: number
-  /** Outcomes by tenth of their predicted distribution, per tenant. */
-  readonly pit: Readonly<Record<string, readonly number[]>>
 }
 
 export interface LearnedEstimator extends Estimator {
@@ -110,10 +96,10 @@ class Learned implements LearnedEstimator {
   readonly #hedge = new Hedge<number>(OF_COMPONENTS)
   readonly #trust = new MedianTrust()
   readonly #asked = new Asked()
-  readonly #withoutNetwork = new Mixture()
   readonly #drift = new DriftWatch()
-  /** By moment: while tasks wait, and as they begin. */
-  readonly #conformal = [new Conformal(WAITING_STEP), new Conformal()] as const
+  /** What was asked while tasks waited, and as they began. */
+  readonly #waiting = new Conformal(WAITING_STEP)
+  readonly #beginning = new Conformal()
   readonly #places = new FailurePlaces()
   readonly #scores = new Scorekeeper()
   readonly #around: Surroundings
@@ -143,7 +129,12 @@ class Learned implements LearnedEstimator {
         this.#drift.forget(key)
       }
     })
-    this.#around = { base: this.#base, conformal: this.#conformal, places: this.#places }
+    this.#around = {
+      base: this.#base,
+      waiting: this.#waiting,
+      beginning: this.#beginning,
+      places: this.#places
+    }
   }
 
   classOf(task: TaskView): ClassKey {
@@ -170,17 +161,17 @@ class Learned implements LearnedEstimator {
     this.#base.placedIn(taskClass, task, node, now)
     const entry = this.#entryOf(taskClass, task)
     const prediction = entry.on(node)
-    const [waiting, beginning] = this.#conformal
-    beginning.begin(task.id, task.tenant, now, prediction.quantileMs(0.9), prediction.quantileMs(0.99))
+    this.#beginning.begin(task.id, task.tenant, now, prediction.quantileMs(0.9), prediction.quantileMs(0.99))
     const answer = this.#asked.of(task.id)
-    if (answer !== undefined) waiting.begin(task.id, task.tenant, now, answer.p90Ms, answer.p99Ms)
+    if (answer !== undefined) this.#waiting.begin(task.id, task.tenant, now, answer.p90Ms, answer.p99Ms)
     if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
     entry.snapshot ??= this.#snapshotOf(taskClass, task, entry)
     this.#snapshots.keep(task.id, entry.snapshot)
   }
 
   advance(now: number): Iterable<ClassKey> {
-    for (const conformal of this.#conformal) conformal.advance(now)
+    this.#waiting.advance(now)
+    this.#beginning.advance(now)
     const moved = this.#base.advance(now)
     if (!this.#modelArrived) return moved
     this.#modelArrived = false
@@ -193,15 +184,16 @@ class Learned implements LearnedEstimator {
     const { task, end, runMs, node } = feedback
     const snapshot = this.#snapshots.take(task.id)
     const ran = hasRun(end)
-    for (const conformal of this.#conformal) conformal.end(task.id, runMs, !ran)
+    this.#waiting.end(task.id, runMs, !ran)
+    this.#beginning.end(task.id, runMs, !ran)
     const answer = this.#asked.take(task.id)
     const taskClass = this.#base.tree.of(task)
     if (ran || (end !== 'not-started' && runMs > 0)) {
       const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
       if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, ln, !ran)
       if (ran) {
-        if (answer !== undefined) this.#trust.observe(WAITING, task.tenant, answer.medians, ln)
-        if (snapshot !== undefined) this.#trust.observe(BEGINNING, task.tenant, snapshot.medians, ln)
+        if (answer !== undefined) this.#trust.observe(task.tenant, answer.medians, ln)
+        if (snapshot !== undefined) this.#trust.observe(task.tenant, snapshot.medians, ln)
         this.#places.observe(
           this.#base.profileOf(node),
           node,
@@ -228,8 +220,8 @@ class Learned implements LearnedEstimator {
   status(): EstimatorStatus {
     return {
       ...this.#scores.scores(),
-      coverage90: this.#conformal[BEGINNING].coverage(0),
-      coverage99: this.#conformal[BEGINNING].coverage(1),
+      coverage90: this.#beginning.coverage(0),
+      coverage99: this.#beginning.coverage(1),
       classes: this.#base.tree.size,
       model: this.#forward !== undefined,
       hedge: usualWeights(this.#hedge, this.#forward !== undefined),
@@ -290,28 +282,16 @@ class Learned implements LearnedEstimator {
     this.#centre(taskClass, entry)
   }
 
-  /** Decides what is the class's median, at either moment. */
+  /** Decides what is the class's median. */
   #centre(taskClass: ClassOfCells, entry: ClassEntry): void {
-    const { mixture, medians, centres } = entry
+    const { mixture, medians } = entry
     const most = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : Infinity
     const whole = quantileLn(mixture.masses, 0.5)
-    medians[CHAIN_MEDIAN] = Math.min(most, this.#base.entryOf(taskClass).medianLn)
-    medians[WHOLE] = whole
-    medians[WITHOUT_NETWORK] = (mixture.hedge[NETWORK] ?? 0) > 0 ? this.#medianWithoutNetwork(entry) : whole
-    for (const moment of [WAITING, BEGINNING]) {
-      const centreLn = this.#trust.centreLn(moment, taskClass.tenant, medians)
-      const level = shareBelowLn(mixture.masses, centreLn)
-      centres[moment] = Math.max(LEAST_CENTRE, Math.min(1 - LEAST_CENTRE, level))
-    }
-  }
-
-  #medianWithoutNetwork({ mixture }: ClassEntry): number {
-    const other = this.#withoutNetwork
-    other.hedge.set(mixture.hedge)
-    other.hedge[NETWORK] = 0
-    other.byRecord.set(mixture.byRecord)
-    other.combine(this.#experts)
-    return quantileLn(other.masses, 0.5)
+    const alone = (mixture.hedge[NETWORK] ?? 0) === 0
+    medians[OF_STATISTICS] = alone ? Math.min(most, this.#base.entryOf(taskClass).medianLn) : whole
+    medians[OF_MIXTURE] = whole
+    const level = shareBelowLn(mixture.masses, this.#trust.centreLn(taskClass.tenant, medians))
+    entry.centre = Math.max(LEAST_CENTRE, Math.min(1 - LEAST_CENTRE, level))
   }
 
   /** Fills in and weighs the experts, which stand in one array for all classes, unless they are the class's already. */
