@@ -3,16 +3,12 @@
  * and the report in `node/cli/lab/`.
  */
 import { AppError } from '../base/errors.ts'
-import { BASELINES } from '../optimizer/lab/catalog.ts'
-import type { PolicyEntry } from '../optimizer/lab/catalog.ts'
+import { labPolicies } from '../node/cli/lab/policies.ts'
 import { calibratePredictors } from '../node/cli/lab/predictors.ts'
 import { runLab } from '../node/cli/lab/run-lab.ts'
 import { loadTrace } from './lab/load-trace.ts'
 import { HELP, parseLabOptions } from './lab/options.ts'
 import type { LabOptions } from './lab/options.ts'
-
-/** What can be asked for. */
-const POLICIES: readonly PolicyEntry[] = BASELINES
 
 const MISUSE = 2
 
@@ -33,12 +29,13 @@ async function measure(options: LabOptions): Promise<number> {
     console.log(HELP)
     return 0
   }
+  const among = await labPolicies(options.policies)
   if (options.list) {
-    for (const { name, about } of POLICIES) console.log(`${name.padEnd(22)} ${about}`)
+    for (const { name, about } of among) console.log(`${name.padEnd(22)} ${about}`)
     return 0
   }
   const json = await runLab(loadTrace(options.trace, options), options, {
-    among: POLICIES,
+    among,
     calibrate: calibratePredictors,
     print: (text) => {
       console.log(text)

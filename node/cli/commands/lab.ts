@@ -51,9 +51,11 @@ export function define(command: Command, context: CliContext): void {
 
 async function run(options: Options, context: CliContext): Promise<void> {
   // Loaded here, as all of the simulator comes with it.
-  const { BASELINES } = await import('../../../optimizer/lab/catalog.ts')
+  const { labPolicies } = await import('../lab/policies.ts')
+  const policies = options.policies?.split(',').map((name) => name.trim())
+  const among = await labPolicies(policies)
   if (options.list === true) {
-    for (const { name, about } of BASELINES) print(context, `${name.padEnd(22)} ${about}`)
+    for (const { name, about } of among) print(context, `${name.padEnd(22)} ${about}`)
     return
   }
   if ((options.fromCluster === true) === (options.fromFile !== undefined)) {
@@ -68,14 +70,14 @@ async function run(options: Options, context: CliContext): Promise<void> {
   const report = await runLab(
     trace,
     {
-      policies: options.policies?.split(',').map((name) => name.trim()),
+      policies,
       load: options.load,
       seeds: options.seeds,
       html: options.html,
       svg: options.svg
     },
     {
-      among: BASELINES,
+      among,
       calibrate: calibratePredictors,
       print: (text) => {
         print(context, text)

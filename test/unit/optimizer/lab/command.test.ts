@@ -39,6 +39,17 @@ test('--json prints one object last, with what it was measured on', async () => 
   expect(report).toHaveProperty('machine')
 })
 
+test('the network of learned-network is trained during the run, and decides differently', async () => {
+  const small = ['--trace', 'synthetic', '--limit', '1500', '--nodes', '2', '--seeds', '1']
+  expect(await run([...small, '--policies', 'learned,learned-network', '--json'])).toBe(0)
+  const { policies } = JSON.parse(out.at(-1)!) as { policies: { policy: string; meanJctS: number }[] }
+  const [without, withNetwork] = ['learned', 'learned-network'].map((name) =>
+    policies.find(({ policy }) => policy === name)
+  )
+  expect(withNetwork!.meanJctS).toBeGreaterThan(0)
+  expect(withNetwork!.meanJctS).not.toBe(without!.meanJctS)
+})
+
 test('--html writes one self-contained file and --svg the plots', async () => {
   const html = join(folder, 'report.html')
   expect(

@@ -1,0 +1,38 @@
+/**
+ * What the lab's commands can be asked for: the catalog, and the learned policy on a network that trains as the run goes on.
+ * TensorFlow.js is loaded only when that one is asked for.
+ */
+import { InvariantError } from '../../../base/invariant.ts'
+import type { SelfTrainingEstimator } from '../../../optimizer/estimator/self-training.ts'
+import { BASELINES } from '../../../optimizer/lab/catalog.ts'
+import type { PolicyEntry } from '../../../optimizer/lab/catalog.ts'
+import { learnedPolicy } from '../../../optimizer/policies/learned/index.ts'
+import type { Rng } from '../../../base/prng.ts'
+
+const NETWORK = 'learned-network'
+
+type CreateEstimator = (options: { readonly rng: Rng }) => SelfTrainingEstimator
+
+/** The policies by these names, and all others; undefined names mean a trace's defaults, which train no network. */
+export async function labPolicies(names: readonly string[] | undefined): Promise<readonly PolicyEntry[]> {
+  return [...BASELINES, networkEntry(names?.includes(NETWORK) === true ? await loadNetwork() : undefined)]
+}
+
+function networkEntry(create: CreateEstimator | undefined): PolicyEntry {
+  return {
+    name: NETWORK,
+    about: 'the learned policy with a network that trains during the run, as a leader trains one',
+    families: [],
+    clairvoyant: 'learned-oracle',
+    make: (_, rng) => {
+      if (create === undefined) throw new InvariantError(`${NETWORK} runs without its network`)
+      return learnedPolicy(create({ rng: rng.fork() }), { name: NETWORK })(rng)
+    }
+  }
+}
+
+async function loadNetwork(): Promise<CreateEstimator> {
+  const { useFastestBackend } = await import('../../optimizer/backend.ts')
+  await useFastestBackend()
+  return (await import('../../../optimizer/estimator/self-training.ts')).createSelfTrainingEstimator
+}
