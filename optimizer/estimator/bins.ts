@@ -44,10 +44,15 @@ export function quantileLn(masses: Float64Array | Float32Array, q: number): numb
   let below = 0
   for (let bin = 0; bin < FINE_BINS; bin++) {
     const mass = masses[bin] ?? 0
-    if (mass > 0 && below + mass >= q) return (bin + Math.max(0, q - below) / mass) * WIDTH
+    if (mass > 0 && below + mass >= q) return (bin + Math.min(1, Math.max(0, q - below) / mass)) * WIDTH
     below += mass
   }
   return FINE_BINS * WIDTH
+}
+
+/** How far apart in ln t bins are that lie `bins` apart. */
+export function lnOfBins(bins: number): number {
+  return bins * WIDTH
 }
 
 /** How many bins a shift of ln t by `ln` is. */
@@ -72,8 +77,8 @@ function meanMs(masses: Float64Array): number {
   return sum * BIN_MEAN
 }
 
-/** Mean of t − `elapsedMs` given t > `elapsedMs`; undefined when less than `LEAST_SURVIVAL` is above. */
-function meanExcessMs(masses: Float64Array, elapsedMs: number): number | undefined {
+/** Mean of t − `elapsedMs` given t > `elapsedMs`; as long again where next to nothing is expected above. */
+function meanExcessMs(masses: Float64Array, elapsedMs: number): number {
   const at = elapsedMs <= 1 ? 0 : Math.log(elapsedMs) * FINE_PER_LN
   const first = Math.min(FINE_BINS, Math.floor(at))
   let survival = 0
@@ -90,13 +95,29 @@ function meanExcessMs(masses: Float64Array, elapsedMs: number): number | undefin
     const width = (first + 1 - at) * WIDTH
     if (width > 1e-9) sum += (part * ((EDGES_MS[first + 1] ?? 0) - Math.max(1, elapsedMs))) / width
   }
-  return survival < LEAST_SURVIVAL ? undefined : Math.max(0, sum / survival - elapsedMs)
+  // The less was expected above, the less its shape says.
+  const unforeseen = UNFORESEEN * Math.max(0, 1 - survival)
+  const excess = Math.max(0, sum - survival * elapsedMs) + unforeseen * BEYOND * elapsedMs
+  return survival + unforeseen > 0 ? excess / (survival + unforeseen) : 0
 }
 
-/** Below this share the tail says nothing any more. */
-const LEAST_SURVIVAL = 1e-4
 /** What is left of a run that outlived all that was expected, as a share of its age: a tail like t^−2. */
 const BEYOND = 1
+/** The mass of that tail beside what is expected: where less is left above, it says more. */
+const UNFORESEEN = 0.01
+/** What of it is beyond a further bin, and beyond the last on the grid lies too little to matter. */
+const BEYOND_PER_BIN = Math.exp(-2 * WIDTH)
+
+/** Adds the weight of a run that outlived all that was expected in the bin `first`. */
+function addBeyond(into: Float64Array, first: number, weight: number): void {
+  let left = weight
+  for (let bin = first; bin < FINE_BINS - 1; bin++) {
+    const next = left * BEYOND_PER_BIN
+    into[bin] = (into[bin] ?? 0) + left - next
+    left = next
+  }
+  into[FINE_BINS - 1] = (into[FINE_BINS - 1] ?? 0) + left
+}
 
 /** Spreads the weight of a run that is known to have taken longer than `ms` over what is expected above it. */
 export function addCensored(into: Float64Array, expected: Float64Array, ms: number, weight: number): void {
@@ -105,13 +126,11 @@ export function addCensored(into: Float64Array, expected: Float64Array, ms: numb
   const share = Math.max(0, first + 1 - at)
   let above = share * (expected[first] ?? 0)
   for (let bin = first + 1; bin < FINE_BINS; bin++) above += expected[bin] ?? 0
-  if (above < LEAST_SURVIVAL) {
-    // It outlived everything: an octave more, as good as any guess.
-    const last = Math.min(FINE_BINS - 1, first + PER_OCTAVE)
-    for (let bin = first; bin <= last; bin++) into[bin] = (into[bin] ?? 0) + weight / (last - first + 1)
-    return
-  }
-  const scale = weight / above
+  // The less was expected above, the less its shape says.
+  const beyond = (weight * UNFORESEEN) / (above + UNFORESEEN)
+  addBeyond(into, first, beyond)
+  if (above === 0) return
+  const scale = (weight - beyond) / above
   into[first] = (into[first] ?? 0) + scale * share * (expected[first] ?? 0)
   for (let bin = first + 1; bin < FINE_BINS; bin++)
     into[bin] = (into[bin] ?? 0) + scale * (expected[bin] ?? 0)
@@ -180,8 +199,7 @@ export class BinnedPrediction implements Prediction {
   }
 
   remainingMs(elapsedMs: number): number {
-    const excess = meanExcessMs(this.#masses, elapsedMs / this.#factor)
-    const left = excess === undefined ? elapsedMs * BEYOND : excess * this.#factor
+    const left = meanExcessMs(this.#masses, elapsedMs / this.#factor) * this.#factor
     return Math.max(1, elapsedMs < this.#capMs ? Math.min(left, this.#capMs - elapsedMs) : left)
   }
 

@@ -58,7 +58,7 @@ export class Conformal {
     const high = Math.max(low, logits[1] ?? 0)
     const wanted = logit(q)
     const [at90, at99] = PROMISED_LOGITS
-    if (wanted <= at90) return levelOf(least + (wanted / at90) * (low - least))
+    if (wanted <= at90) return Math.max(centre, levelOf(least + (wanted / at90) * (low - least)))
     if (wanted <= at99) return levelOf(low + ((wanted - at90) / (at99 - at90)) * (high - low))
     return levelOf(high + (wanted - at99))
   }

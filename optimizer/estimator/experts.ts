@@ -4,10 +4,11 @@
  *
  * 1. Experts know completions only (`expert-cell.ts` keeps what they need); each falls back to a broader one where it knows nothing.
  * 2. Masses of all experts stand one after another in one `Float32Array`, `EXPERTS.length × FINE_BINS`.
- * 3. Of any mixture `LEAST` is kept for what nobody expects, so no outcome is impossible; what is beyond the limit is cut (`finish`).
+ * 3. Of any mixture `LEAST` is kept for what nobody expects, near the median rather than far from it, so no outcome is impossible; what is
+ *    beyond the limit is cut (`finish`).
  * 4. All times are those of a typical node.
  */
-import { binOf, binOfLn, cutAt, FINE_BINS, RELATIVE_ZERO_LN } from './bins.ts'
+import { binOf, binOfLn, cutAt, FINE_BINS, lnOfBins, RELATIVE_ZERO_LN } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import type { DecayedHistogram } from './histogram.ts'
@@ -41,8 +42,17 @@ export const EXPERTS: readonly ExpertName[] = PRIOR.map(([name]) => name)
 /** Logits of the mixture before anything is learned. */
 export const PRIOR_LOGITS: readonly number[] = PRIOR.map(([, weight]) => Math.log(weight))
 
-/** Of each mixture, what is spread over everything. */
+/** Of each mixture, what is kept for what nobody expects. */
 export const LEAST = 0.005
+/**
+ * What nobody expects is spread around the median, by distance in bins: a tail like t^−1.5, whose mean is a few medians. A spread over absolute
+ * times would promise hours to what takes milliseconds. Beside it, its sums.
+ */
+const TAIL = 1.5
+const AROUND = Float64Array.from({ length: FINE_BINS }, (_, bin) => Math.exp(-TAIL * lnOfBins(bin)))
+const AROUND_SUMS = AROUND.map((_, bin) => AROUND.subarray(0, bin + 1).reduce((sum, mass) => sum + mass, 0))
+/** Completions of anything that the first guess counts for. */
+const GUESS_WEIGHT = 0.2
 /** A run may exceed its limit by this much before it is killed. */
 const GRACE = 1.02
 /** How much of the expert `last` stands on the last value's bin, and beside it. */
@@ -75,15 +85,19 @@ export class ExpertMasses {
   }
 
   /**
-   * Makes a weighted sum of experts a distribution: it sums to 1, some of it is spread over everything, and nothing is beyond the
-   * limit. Both are linear, so it is enough to do them once, to the sum.
+   * Makes a weighted sum of experts a distribution: it sums to 1, some of it is spread around its median, and nothing is beyond the
+   * limit. It is enough to do this once, to the sum.
    */
   finish(masses: Float64Array): void {
     let sum = 0
     for (let bin = 0; bin < FINE_BINS; bin++) sum += masses[bin] ?? 0
+    let middle = 0
+    for (let below = masses[0] ?? 0; below < sum / 2 && middle < FINE_BINS - 1;)
+      below += masses[++middle] ?? 0
     const share = (1 - LEAST) / sum
+    const rest = LEAST / ((AROUND_SUMS[middle] ?? 0) + (AROUND_SUMS[FINE_BINS - 1 - middle] ?? 0) - 1)
     for (let bin = 0; bin < FINE_BINS; bin++) {
-      masses[bin] = share * (masses[bin] ?? 0) + LEAST * (this.#guess[bin] ?? 0)
+      masses[bin] = share * (masses[bin] ?? 0) + rest * (AROUND[Math.abs(bin - middle)] ?? 0)
     }
     cutAt(masses, this.#lastBin)
   }
@@ -100,7 +114,7 @@ export class ExpertMasses {
     const resources = side[0]?.value
     const tenantLimit = side[1]?.value
     this.of('chain').set(chain)
-    const wide = this.#blend('all', all?.experts?.slow, 2, this.#guess)
+    const wide = this.#blend('all', all?.experts?.slow, GUESS_WEIGHT, this.#guess)
     this.#blend('limit', limit?.durations, 1, wide)
     const ofTenant = this.#blend('tenant', tenant?.experts?.slow, 1, wide)
     const ofName = this.#blend('name', name?.experts?.slow, 1, ofTenant)

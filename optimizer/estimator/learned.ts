@@ -371,7 +371,7 @@ class Learned implements LearnedEstimator {
   #weigh(taskClass: ClassOfCells, mixture: Mixture): void {
     weighByRecord(mixture.byRecord, this.#logits, this.#experts, {
       records: recordsOf(taskClass),
-      siblings: this.#base.running.groups(taskClass.key, this.#base.now)
+      siblings: this.#base.siblingsOf(taskClass)
     })
   }
 
@@ -383,7 +383,7 @@ class Learned implements LearnedEstimator {
       now,
       hour: this.#hourOf(now),
       runningSiblings: running.count(taskClass.key),
-      oldestMs: running.groups(taskClass.key, now)[0]?.ageMs ?? 0,
+      oldestMs: this.#base.siblingsOf(taskClass)[0]?.ageMs ?? 0,
       cpu: task.resources['cpu'] ?? 0,
       memoryBytes: task.resources['memory'] ?? 0,
       failureProbability: base.failureProbability,

@@ -139,7 +139,7 @@ function bearing(experts: ExpertMasses, expert: number, siblings: readonly Sibli
   for (const sibling of siblings) {
     while (bin > sibling.bin) above += all[from + bin--] ?? 0
     const survival = sibling.bin >= lastBin ? 0 : above
-    logit += sibling.count * Math.log(survival + LEAST_SURVIVAL)
+    logit += sibling.weight * Math.log(survival + LEAST_SURVIVAL)
   }
   return SIBLING_RATE * logit
 }

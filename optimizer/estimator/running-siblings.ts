@@ -11,6 +11,8 @@ interface Attempt {
   readonly taskId: TaskId
   readonly classKey: number
   readonly since: number
+  /** Completions of the class when it began. */
+  readonly completions: number
   over: boolean
 }
 
@@ -21,12 +23,20 @@ const SOONEST_MS = 1000
 export const MOST_COUNTED = 12
 const NONE: readonly SiblingGroup[] = []
 
+/** Completions since a group began, per attempt in it, up to which its evidence counts in full; beyond, in inverse proportion. */
+const FULL_UP_TO = 10
+
 /** Attempts whose ages lie in one bin: they began together and say the same. */
 export interface SiblingGroup {
   /** Age of the oldest. */
   readonly ageMs: number
   readonly bin: number
   readonly count: number
+  /**
+   * What they count for, from 0 to `count`: those of the class that have ended since the oldest began were at risk as well, and say that
+   * the class goes on as before.
+   */
+  readonly weight: number
 }
 
 export class RunningSiblings {
@@ -44,11 +54,14 @@ export class RunningSiblings {
     return this.#byTask.has(taskId)
   }
 
-  /** An attempt of the class began; its class's median run time says when it is worth looking at. */
-  begin(taskId: TaskId, classKey: number, now: number, medianMs: number): void {
+  /**
+   * An attempt of the class began; its class's median run time says when it is worth looking at, and `completions` how often the class
+   * had been completed by then.
+   */
+  begin(taskId: TaskId, classKey: number, now: number, medianMs: number, completions: number): void {
     // A second copy of a task says nothing that the first does not.
     if (this.#byTask.has(taskId)) return
-    const attempt: Attempt = { taskId, classKey, since: now, over: false }
+    const attempt: Attempt = { taskId, classKey, since: now, completions, over: false }
     this.#byTask.set(taskId, attempt)
     const siblings = this.#byClass.get(classKey)
     if (siblings === undefined) this.#byClass.set(classKey, new Set([attempt]))
@@ -67,20 +80,27 @@ export class RunningSiblings {
     if (siblings?.size === 0) this.#byClass.delete(attempt.classKey)
   }
 
-  /** The class's oldest attempts, at most `MOST_COUNTED`, by how long they have run at `now`; the oldest first. */
-  groups(classKey: number, now: number): readonly SiblingGroup[] {
+  /**
+   * The class's oldest attempts, at most `MOST_COUNTED`, by how long they have run at `now`; the oldest first. By now the class has been
+   * completed `completions` times.
+   */
+  groups(classKey: number, now: number, completions: number): readonly SiblingGroup[] {
     const siblings = this.#byClass.get(classKey)
     if (siblings === undefined) return NONE
-    const groups: { readonly ageMs: number; readonly bin: number; count: number }[] = []
+    const groups: Group[] = []
     let counted = 0
-    for (const { since } of siblings) {
+    for (const { since, completions: before } of siblings) {
       const ageMs = now - since
       const bin = binOf(ageMs)
       const last = groups.at(-1)
       if (last?.bin === bin) last.count++
-      else groups.push({ ageMs, bin, count: 1 })
+      else groups.push({ ageMs, bin, count: 1, weight: 0, ended: Math.max(0, completions - before) })
       if (++counted === MOST_COUNTED) break
     }
+    for (const group of groups) group.weight = weightOf(group, group.count)
+    // Those that were not counted are younger than all others: they can only belong with the last.
+    const last = groups.at(-1)
+    if (last !== undefined) last.weight = weightOf(last, last.count + siblings.size - counted)
     return groups
   }
 
@@ -97,4 +117,18 @@ export class RunningSiblings {
       this.#due.push(attempt.since + (now - attempt.since) * GROWTH + 1, attempt)
     }
   }
+}
+
+interface Group {
+  readonly ageMs: number
+  readonly bin: number
+  count: number
+  weight: number
+  /** Completions of the class since the oldest began. */
+  readonly ended: number
+}
+
+/** What the group counts for when `alike` attempts run that began together. */
+function weightOf({ count, ended }: Group, alike: number): number {
+  return ended === 0 ? count : count * Math.min(1, (FULL_UP_TO * alike) / ended)
 }

@@ -22,6 +22,7 @@ import { failureProbability, hasRun } from './failures.ts'
 import type { FailureClock } from './failures.ts'
 import { NodeFactors } from './node-factors.ts'
 import { MOST_COUNTED, RunningSiblings } from './running-siblings.ts'
+import type { SiblingGroup } from './running-siblings.ts'
 
 export interface StatisticsOptions {
   /** Weight of what was known before each further observation, in (0, 1). Default 0.9. */
@@ -37,7 +38,11 @@ export interface StatisticsOptions {
 }
 
 const DECAY = 0.9
+/** Weight of the past at the levels of all tasks and of a limit, if that is more. */
+const WIDE_DECAYS = [0.999, 0.99]
 const PRIOR_WEIGHT = 2
+/** How many observations of anything the first guess counts for: what runs elsewhere is unlike it as soon as anything is known. */
+const GUESS_WEIGHT = 0.2
 const CLASSES = 8192
 /** Levels whose changes make a class's prediction stale: those of its tenant, for a class with runs of its own those of its name
  * and limit. What all tenants do moves too little, too often. */
@@ -147,7 +152,8 @@ export class Statistics implements Estimator {
   placedIn(taskClass: TaskClass<CellStatistics>, task: TaskView, node: NodeView, now: number): void {
     this.#now = Math.max(this.#now, now)
     this.#profiles.set(node.id, node.profile)
-    this.running.begin(task.id, taskClass.key, now, this.entryOf(taskClass).medianMs)
+    const { medianMs } = this.entryOf(taskClass)
+    this.running.begin(task.id, taskClass.key, now, medianMs, completionsOf(taskClass))
   }
 
   advance(now: number): Iterable<ClassKey> {
@@ -187,7 +193,7 @@ export class Statistics implements Estimator {
     const stamp = stampOf(taskClass)
     if (entry.stamp !== stamp && this.#isStale(taskClass, entry, stamp)) {
       entry.stamp = stamp
-      entry.runs = taskClass.cells.at(-1)?.value.durations.count ?? 0
+      entry.runs = completionsOf(taskClass)
       entry.workedOutAt = this.#now
       entry.revision++
       this.#refresh(taskClass, entry)
@@ -198,7 +204,7 @@ export class Statistics implements Estimator {
   /** Whether what has changed since the entry was worked out is worth the work. */
   #isStale(taskClass: TaskClass<CellStatistics>, entry: Entry, stamp: number): boolean {
     if (entry.stamp < 0) return true
-    const runs = taskClass.cells.at(-1)?.value.durations.count ?? 0
+    const runs = completionsOf(taskClass)
     if (runs !== entry.runs && entry.runs < FEW_RUNS) return true
     if (stamp - entry.stamp >= MOST_CHANGES) return true
     return this.#now - entry.workedOutAt >= Math.min(LONGEST_KEPT_MS, entry.medianMs * KEPT_SHARE)
@@ -207,10 +213,17 @@ export class Statistics implements Estimator {
   #refresh(taskClass: TaskClass<CellStatistics>, entry: Entry): void {
     const { masses } = entry
     masses.set(GUESS)
-    for (const { value } of taskClass.cells) value.durations.shrink(masses, this.#prior)
+    taskClass.cells.forEach(({ value }, level) => {
+      value.durations.shrink(masses, level === 0 ? GUESS_WEIGHT : this.#prior)
+    })
     if (this.running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
     entry.medianLn = quantileLn(masses, 0.5)
     entry.medianMs = Math.exp(entry.medianLn)
+  }
+
+  /** The class's attempts that run, as evidence. */
+  siblingsOf(taskClass: TaskClass<CellStatistics>): readonly SiblingGroup[] {
+    return this.running.groups(taskClass.key, this.#now, completionsOf(taskClass))
   }
 
   /** Running siblings count like a few completions somewhere above their ages. */
@@ -222,9 +235,9 @@ export class Statistics implements Estimator {
     const counted = Math.min(MOST_COUNTED, this.running.count(taskClass.key))
     const each = Math.min(1, SIBLINGS_WEIGHT / counted)
     let weight = known
-    for (const { ageMs, count } of this.running.groups(taskClass.key, this.#now)) {
-      addCensored(sum, masses, ageMs, each * count)
-      weight += each * count
+    for (const group of this.siblingsOf(taskClass)) {
+      addCensored(sum, masses, group.ageMs, each * group.weight)
+      weight += each * group.weight
     }
     for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (sum[bin] ?? 0) / weight
   }
@@ -239,7 +252,8 @@ export class Statistics implements Estimator {
     const typicalMs = Math.exp(ln - lnFactor)
     const anew = this.#decayOf?.(taskClass.key) ?? this.#decay
     for (let level = 0; level < taskClass.cells.length; level++) {
-      taskClass.cells[level]?.value.addDuration(typicalMs, level < FIRST_WARM_LEVEL ? this.#decay : anew)
+      const decay = level < FIRST_WARM_LEVEL ? this.#decayAt(level) : anew
+      taskClass.cells[level]?.value.addDuration(typicalMs, decay)
     }
   }
 
@@ -249,7 +263,14 @@ export class Statistics implements Estimator {
     const spread = this.#spare.fill(0)
     addCensored(spread, masses, runMs * Math.exp(-lnFactor), 1)
     const meanLn = meanLnOf(spread)
-    for (const { value } of taskClass.cells) value.addCensored(spread, meanLn, this.#decay)
+    taskClass.cells.forEach(({ value }, level) => {
+      value.addCensored(spread, meanLn, this.#decayAt(level))
+    })
+  }
+
+  /** What is shared by many classes remembers for longer: no single class is to decide what is expected of the next. */
+  #decayAt(level: number): number {
+    return Math.max(this.#decay, WIDE_DECAYS[level] ?? 0)
   }
 
   /** Someone waits for this class: report it when its tenant's completions move it. */
@@ -306,7 +327,11 @@ const MEMORY = new Float64Array(FINE_BINS)
 
 /** Whether the class has runs of its own to speak of. */
 function isWarm(taskClass: TaskClass<CellStatistics>): boolean {
-  return (taskClass.cells.at(-1)?.value.durations.count ?? 0) >= WARM_COUNT
+  return completionsOf(taskClass) >= WARM_COUNT
+}
+
+function completionsOf(taskClass: TaskClass<CellStatistics>): number {
+  return taskClass.cells.at(-1)?.value.durations.count ?? 0
 }
 
 /** Changes whenever one of the class's own levels does. */
