@@ -7,7 +7,7 @@
  * 2. The end of an attempt whose beginning was told is always told, or it would seem to run for ever. Other ends, some
  *    5 µs each, have a budget of their own.
  */
-import type { TaskId } from '../../base/ids.ts'
+import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import { TimeBudget } from './time-budget.ts'
@@ -20,7 +20,8 @@ export class EstimatorFeed {
   readonly #estimator: Estimator
   readonly #beginnings: TimeBudget
   readonly #ends: TimeBudget
-  readonly #begun = new Set<TaskId>()
+  /** Attempts that were told of, by task and node: a task and its copy never share one. */
+  readonly #begun = new Set<string>()
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(estimator: Estimator, now: () => number) {
@@ -32,13 +33,13 @@ export class EstimatorFeed {
   /** An attempt began, at `at` in state time. */
   began(task: TaskView, node: NodeView, at: number): void {
     this.#beginnings.run(() => {
-      this.#begun.add(task.id)
+      this.#begun.add(keyOf(task.id, node.id))
       this.#estimator.placed?.(task, node, at)
     })
   }
 
   ended(feedback: AttemptFeedback): void {
-    if (this.#begun.delete(feedback.task.id)) this.#estimator.observe(feedback)
+    if (this.#begun.delete(keyOf(feedback.task.id, feedback.node))) this.#estimator.observe(feedback)
     else
       this.#ends.run(() => {
         this.#estimator.observe(feedback)
@@ -47,7 +48,11 @@ export class EstimatorFeed {
 
   /** Attempts that run when this node begins to look: all are told. */
   runs(task: TaskView, node: NodeView, at: number): void {
-    this.#begun.add(task.id)
+    this.#begun.add(keyOf(task.id, node.id))
     this.#estimator.placed?.(task, node, at)
   }
+}
+
+function keyOf(task: TaskId, node: NodeId): string {
+  return `${task}/${node}`
 }

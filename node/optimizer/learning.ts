@@ -10,13 +10,11 @@
  * 2. TensorFlow.js is loaded in the training thread alone, so on leaders that train and nowhere else.
  */
 import { toAppError } from '../../base/errors.ts'
-import { LIMITS } from '../../base/limits.ts'
 import { second } from '../../base/units.ts'
 import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
-import type { PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import type { Coverage } from '../../optimizer/guard/watch.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
@@ -24,11 +22,12 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
-import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PROPOSE_MS, REPLAYED_TASKS, WARM_UP_ROWS } from './bounds.ts'
+import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, REPLAYED_TASKS, WARM_UP_ROWS } from './bounds.ts'
 import { ModelBook } from './model-book.ts'
-import { ModelGuard, type ModelDecision } from './model-guard.ts'
+import { ModelGuard } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
 import { PolicyWatch } from './policy-watch.ts'
+import { Proposer } from './proposer.ts'
 import type { JudgeRequest, ReplayAnswer, ReplayRequest, TrainedModel } from './protocol.ts'
 import { EstimatorFeed } from './estimator-feed.ts'
 import { Trainer } from './trainer.ts'
@@ -71,6 +70,7 @@ export class Learning {
   readonly policyWatch: PolicyWatch
   readonly #options: LearningOptions
   readonly #feed: EstimatorFeed
+  readonly #proposer: Proposer
   readonly #rows: TrainingRow[] = []
   #newTasks: FinishedTask[] = []
   #runtime: NodeRuntime | undefined
@@ -87,6 +87,7 @@ export class Learning {
   constructor(options: LearningOptions) {
     this.#options = options
     const { logger, now, seed, cpuShare = CPU_SHARE } = options
+    this.#proposer = new Proposer(logger, () => this.#runtime)
     this.estimator = createLearnedEstimator()
     this.#feed = new EstimatorFeed(this.estimator, now)
     this.policies = policiesOn(this.estimator)
@@ -96,11 +97,11 @@ export class Learning {
     this.guard = new ModelGuard({
       judge: (request) => this.#judge(request),
       coverage: () => this.#coverage(),
-      decide: (decision) => this.#decide(decision)
+      decide: (decision) => this.#proposer.judge(decision)
     })
     this.policyWatch = new PolicyWatch({
       replay: (policies) => this.#policyReplay(policies),
-      change: (change) => this.#changePolicy(change)
+      change: (change) => this.#proposer.changePolicy(change)
     })
     this.trainer = new Trainer({
       logger,
@@ -150,14 +151,19 @@ export class Learning {
     this.#runtime = runtime
     const { now, logger } = this.#options
     const began = now()
-    await this.#catchUp(runtime)
+    await this.#replaced()
     const { heapUsed, rss } = process.memoryUsage()
     logger.info(
       { tasks: this.#warmedUp, ms: Math.round(now() - began), heapUsed, rss },
       'learned from the history of this node'
     )
     this.#timer = setInterval(() => {
-      this.beat()
+      try {
+        this.beat()
+      } catch (error) {
+        // Nothing that learns may end the node (rule 1): the next beat looks again.
+        logger.error({ error: toAppError(error).message }, 'a beat of learning failed')
+      }
     }, BEAT_MS)
     this.#timer.unref()
   }
@@ -351,66 +357,8 @@ export class Learning {
     }
   }
 
-  async #publish({ weights, trainedOn, evaluation }: TrainedModel): Promise<void> {
-    const runtime = this.#runtime
-    if (runtime === undefined || !this.#reigns || this.mode !== 'auto') return
-    try {
-      const value = await runtime.propose(
-        {
-          type: 'publish-model',
-          weights,
-          trainedOn,
-          evaluation: new TextEncoder().encode(JSON.stringify(evaluation))
-        },
-        PROPOSE_MS
-      )
-      this.#options.logger.info(
-        { ...(value.type === 'model' ? { version: value.version } : {}), trainedOn },
-        'model published'
-      )
-    } catch (error) {
-      this.#options.logger.warn({ error: toAppError(error).message }, 'a model was not published')
-    } finally {
-      this.#awaitsModel = false
-    }
-  }
-
-  /** By the log, so that it holds for every leader; refused when an operator chose meanwhile. */
-  async #changePolicy({ to, reason }: PolicySwitch): Promise<void> {
-    const { logger } = this.#options
-    try {
-      await this.#runtime?.propose(
-        {
-          type: 'set-settings',
-          settings: { policy: to },
-          expectedPolicyMode: 'auto',
-          reason: reason.slice(0, LIMITS.modelReasonLength)
-        },
-        PROPOSE_MS
-      )
-      logger.info({ policy: to, reason }, 'policy changed')
-    } catch (error) {
-      logger.warn({ policy: to, error: toAppError(error).message }, 'a change of policy was not taken')
-    }
-  }
-
-  async #decide({ version, verdict, expected, reason }: ModelDecision): Promise<void> {
-    const { logger } = this.#options
-    try {
-      await this.#runtime?.propose(
-        {
-          type: 'judge-model',
-          version,
-          verdict,
-          expected,
-          toPrevious: true,
-          reason: reason.slice(0, LIMITS.modelReasonLength)
-        },
-        PROPOSE_MS
-      )
-      logger.info({ version, verdict, reason }, 'model judged')
-    } catch (error) {
-      logger.warn({ version, verdict, error: toAppError(error).message }, 'a verdict was not taken')
-    }
+  async #publish(model: TrainedModel): Promise<void> {
+    if (this.#reigns && this.mode === 'auto') await this.#proposer.publish(model)
+    this.#awaitsModel = false
   }
 }

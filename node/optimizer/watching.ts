@@ -15,6 +15,7 @@ import {
   type History,
   type Moment
 } from '../../optimizer/guard/history.ts'
+import { placementOn, taskOfAttempts } from '../../scheduler/attempts.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
@@ -84,8 +85,10 @@ export function tellRunning(feed: EstimatorFeed, state: SchedulerState): void {
   for (const node of state.nodes.values()) {
     const view = new PlannedNode(node)
     for (const id of node.placements) {
-      const task = state.tasks.get(id)
-      if (task?.placement !== undefined) feed.runs(viewOfTask(task), view, task.placement.placedAt)
+      // A copy has a beginning of its own, and the loser of a pair outlives its task.
+      const task = taskOfAttempts(state, id)
+      const placement = placementOn(task, node.id)
+      if (task !== undefined && placement !== undefined) feed.runs(viewOfTask(task), view, placement.placedAt)
     }
   }
 }

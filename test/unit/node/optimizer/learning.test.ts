@@ -29,7 +29,7 @@ async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
     get state() {
       return machine.state
     },
-    store: { iterate: () => noRows() },
+    store: { iterate: () => rows() },
     propose: (draft: Draft) => {
       proposed.push(draft)
       return Promise.resolve({ type: 'none' } as const)
@@ -37,6 +37,8 @@ async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
   }
   await learning.attach(runtime as unknown as NodeRuntime)
 }
+
+let rows: () => AsyncGenerator<never> = noRows
 
 async function* noRows(): AsyncGenerator<never> {
   await Promise.resolve()
@@ -55,6 +57,17 @@ const promote = (version: number): void => {
 
 beforeEach(() => attach())
 afterEach(() => learning.close())
+
+test('history that cannot be read does not keep a node from starting', async () => {
+  rows = () => {
+    throw new Error('unreadable')
+  }
+  await learning.close()
+  await expect(attach()).resolves.toBeUndefined()
+  rows = noRows
+  machine.submit([spec({ name: 'a' })])
+  expect(learning.predictedBy).toBe('statistics')
+})
 
 test('attempts of the log are learned from, on any node', () => {
   machine.submit([spec({ name: 'a' })])
