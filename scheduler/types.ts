@@ -253,7 +253,7 @@ export type ModelMode = 'auto' | 'frozen'
 export type PolicyMode = 'fixed' | 'auto'
 
 /** The last change of the placement policy. */
-export interface PolicyChange {
+interface PolicyChange {
   readonly at: TimestampMs
   readonly from: string
   readonly to: string

@@ -43,7 +43,11 @@ export function loadTrace(path: string, options: LoadOptions): Trace {
   if (name.endsWith('.csv')) return openb(path, options)
   if (name.endsWith('.ndjson')) return recorded(path, name.replace(/\.ndjson$/, ''), options)
   if (name.endsWith('.jsonl')) return jsonl(path, name.replace(/\.jsonl$/, ''), options)
-  throw unreadable(path, basename(path), 'a name that ends in .swf, .jsonl, .ndjson, .csv (or these with .gz)')
+  throw unreadable(
+    path,
+    basename(path),
+    'a name that ends in .swf, .jsonl, .ndjson, .csv (or these with .gz)'
+  )
 }
 
 function swf(path: string, name: string, { limit, windows }: LoadOptions): Trace {
