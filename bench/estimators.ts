@@ -3,7 +3,6 @@
  * and by the learned estimator without and with a network. Rules are in `optimizer/lab/calibration.ts`; this reads files, measures
  * CPU time, and prints.
  */
-import { parseArgs } from 'node:util'
 import { AppError } from '../base/errors.ts'
 import { createRng } from '../base/prng.ts'
 import { useFastestBackend } from '../node/optimizer/backend.ts'
@@ -19,6 +18,7 @@ import { lastTwo, userLimit } from '../optimizer/policies/predictors.ts'
 import { simulate } from '../optimizer/sim/engine.ts'
 import { policyFactory } from '../scheduler/policies/index.ts'
 import { loadTrace } from './lab/load-trace.ts'
+import { loadOption, parseOptions, wholeOption, wrongOption } from './lab/option-values.ts'
 
 const HELP = `Measures how well run times are predicted on a trace.
 
@@ -32,7 +32,6 @@ npm run bench -- estimators --trace PATH [options]
   --help         this text
 `
 const MISUSE = 2
-const LARGEST_LOAD = 2
 
 /** A calibration with what it cost. */
 interface Row extends Calibration {
@@ -57,10 +56,10 @@ async function measure(options: Options): Promise<number> {
   }
   const trace = loadTrace(options.trace, { limit: options.limit })
   if (options.load !== undefined && !trace.loadIsUsed) {
-    throw wrong('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
+    throw wrongOption('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
   }
   const [instance] = trace.instances(options.seed, options.load ?? trace.defaultLoad)
-  if (instance === undefined) throw wrong('trace', options.trace, 'at least one task')
+  if (instance === undefined) throw wrongOption('trace', options.trace, 'at least one task')
   const bareMb = residentMb()
   const result = simulate(
     instance.workload,
@@ -154,48 +153,15 @@ const OPTIONS = {
 } as const
 
 function optionsOf(argv: readonly string[]): Options {
-  const values = parse(argv)
+  const values = parseOptions(argv, OPTIONS)
   if (values.trace === undefined && values.help !== true)
-    throw wrong('trace', 'nothing', 'a path or "synthetic"')
-  const whole = (least: number) => (value: number) => Number.isSafeInteger(value) && value >= least
+    throw wrongOption('trace', undefined, 'a path or "synthetic"')
   return {
     trace: values.trace ?? '',
-    limit: number('limit', values.limit, 'a whole number ≥ 1', whole(1)),
-    load: number(
-      'load',
-      values.load,
-      `a number in (0, ${LARGEST_LOAD}]`,
-      (load) => load > 0 && load <= LARGEST_LOAD
-    ),
-    seed: number('seed', values.seed, 'a whole number ≥ 0', whole(0)) ?? 0,
+    limit: wholeOption('limit', values.limit, 1),
+    load: loadOption(values.load),
+    seed: wholeOption('seed', values.seed, 0) ?? 0,
     json: values.json ?? false,
     help: values.help ?? false
   }
-}
-
-function parse(argv: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'] {
-  try {
-    return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    throw new AppError('INVALID_REQUEST', `${message}; see --help`, { cause: error })
-  }
-}
-
-function number(
-  option: string,
-  got: string | undefined,
-  expected: string,
-  isGood: (value: number) => boolean
-): number | undefined {
-  if (got === undefined) return undefined
-  const value = Number(got)
-  if (got.trim() === '' || !Number.isFinite(value) || !isGood(value)) throw wrong(option, got, expected)
-  return value
-}
-
-function wrong(option: string, got: string, expected: string): AppError {
-  return new AppError('INVALID_REQUEST', `--${option}: got ${got}, expected ${expected}`, {
-    details: { option, got, expected }
-  })
 }

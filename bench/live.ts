@@ -9,6 +9,7 @@ import { mean } from '../optimizer/lab/metrics.ts'
 import { blockLength, pairedDifference } from '../optimizer/lab/statistics.ts'
 import { machine, round } from './bench-tools.ts'
 import { loadTrace } from './lab/load-trace.ts'
+import { loadOption, wholeOption, wrongOption } from './lab/option-values.ts'
 import { KNOWN_POLICIES, forecast } from './live/forecast.ts'
 import { replay, type Replayed } from './live/replay.ts'
 import { sliceOf, type Slice } from './live/slice.ts'
@@ -76,21 +77,17 @@ async function measure(options: Options): Promise<number> {
   const names = options.policies.split(',')
   for (const name of names) {
     if (KNOWN_POLICIES.includes(name)) continue
-    throw new AppError(
-      'INVALID_REQUEST',
-      `--policies: got "${name}", expected names of ${KNOWN_POLICIES.join(', ')}`
-    )
+    throw wrongOption('policies', name, `names of ${KNOWN_POLICIES.join(', ')}`)
   }
-  const from = Number(options.from)
-  const speedup = Number(options.speedup)
+  const from = wholeOption('from', options.from, 0) ?? 0
   const slice = sliceOf(loadTrace(options.trace, { limit: from + READ_AHEAD }), {
     from,
-    speedup,
-    seconds: Number(options.seconds),
-    nodes: Number(options.nodes),
-    load: Number(options.load),
-    longestMs: Number(options.longest) * 1000,
-    widest: Number(options.widest)
+    speedup: wholeOption('speedup', options.speedup, 1) ?? 1,
+    seconds: wholeOption('seconds', options.seconds, 1) ?? 1,
+    nodes: wholeOption('nodes', options.nodes, 1) ?? 1,
+    load: loadOption(options.load) ?? 1,
+    longestMs: (wholeOption('longest', options.longest, 1) ?? 1) * 1000,
+    widest: wholeOption('widest', options.widest, 1) ?? 1
   })
   const jobs = slice.workload.tasks.length
   console.error(

@@ -136,3 +136,9 @@ export function createState(): SchedulerState {
     changes: createChangeLog()
   }
 }
+
+/** The one model in a state of which there is at most one. */
+export function modelIn(state: SchedulerState, wanted: 'serving' | 'shadow'): ModelRecord | undefined {
+  for (const model of state.models.values()) if (model.state === wanted) return model
+  return undefined
+}

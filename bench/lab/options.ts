@@ -1,6 +1,5 @@
 /** The policy lab's command line. Every mistake is an `INVALID_REQUEST` that names the option, what it got and expected. */
-import { parseArgs } from 'node:util'
-import { AppError } from '../../base/errors.ts'
+import { loadOption, numberOption, parseOptions, wholeOption, wrongOption } from './option-values.ts'
 
 export interface LabOptions {
   readonly trace: string
@@ -60,32 +59,26 @@ const OPTIONS = {
   help: { type: 'boolean' }
 } as const
 
-const LARGEST_LOAD = 2
-
 /** Parses the arguments after `policies`. */
 export function parseLabOptions(argv: readonly string[]): LabOptions {
-  const values = parse(argv)
+  const values = parseOptions(argv, OPTIONS)
   const whole = (option: 'seeds' | 'limit' | 'windows' | 'nodes' | 'jobs'): number | undefined =>
-    number(option, values[option], 'a whole number ≥ 1', (value) => Number.isSafeInteger(value) && value >= 1)
+    wholeOption(option, values[option], 1)
   const idle = values.list === true || values.help === true
-  if (values.trace === undefined && !idle) throw wrong('trace', 'nothing', 'a path or "synthetic"')
+  if (values.trace === undefined && !idle) throw wrongOption('trace', undefined, 'a path or "synthetic"')
   const policies = values.policies?.split(',').map((name) => name.trim())
-  if (policies?.includes('') === true) throw wrong('policies', values.policies, 'names separated by commas')
+  if (policies?.includes('') === true)
+    throw wrongOption('policies', values.policies, 'names separated by commas')
   return {
     trace: values.trace ?? '',
-    load: number(
-      'load',
-      values.load,
-      `a number in (0, ${LARGEST_LOAD}]`,
-      (load) => load > 0 && load <= LARGEST_LOAD
-    ),
+    load: loadOption(values.load),
     policies,
     seeds: whole('seeds'),
     limit: whole('limit'),
     windows: whole('windows'),
     nodes: whole('nodes'),
     jobs: whole('jobs'),
-    gapS: number('gap', values.gap, 'seconds > 0', (seconds) => seconds > 0),
+    gapS: numberOption('gap', values.gap, 'seconds > 0', (seconds) => seconds > 0),
     noise: values.noise,
     json: values.json ?? false,
     html: values.html,
@@ -93,33 +86,4 @@ export function parseLabOptions(argv: readonly string[]): LabOptions {
     list: values.list ?? false,
     help: values.help ?? false
   }
-}
-
-type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
-
-function parse(argv: readonly string[]): Values {
-  try {
-    return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    throw new AppError('INVALID_REQUEST', `${message}; see --help`, { cause: error })
-  }
-}
-
-function number(
-  option: string,
-  got: string | undefined,
-  expected: string,
-  isGood: (value: number) => boolean
-): number | undefined {
-  if (got === undefined) return undefined
-  const value = Number(got)
-  if (got.trim() === '' || !Number.isFinite(value) || !isGood(value)) throw wrong(option, got, expected)
-  return value
-}
-
-function wrong(option: string, got: string | undefined, expected: string): AppError {
-  return new AppError('INVALID_REQUEST', `--${option}: got ${got ?? 'nothing'}, expected ${expected}`, {
-    details: { option, got, expected }
-  })
 }

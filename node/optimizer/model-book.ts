@@ -6,6 +6,7 @@
  * 2. Decoding happens when a model changes, never when something is predicted.
  */
 import type { Logger } from '../../runtime/ports/log.ts'
+import { modelIn } from '../../scheduler/state.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { ModelRecord } from '../../scheduler/types.ts'
 import { decodeModel, type Model } from '../../optimizer/estimator/weights.ts'
@@ -42,13 +43,13 @@ export class ModelBook {
 
   /** Takes over what the state says. To be called when a model changed, or the state was replaced. */
   sync(state: SchedulerState): void {
-    const serving = find(state, 'serving')
+    const serving = modelIn(state, 'serving')
     if (serving?.version !== this.#serving?.version) {
       this.#serving = serving === undefined ? undefined : this.#decode(serving)
       this.#use(this.#serving?.model)
       this.#logger.info({ version: serving?.version ?? 0, problem: this.#serving?.problem }, 'serving model')
     }
-    const shadow = find(state, 'shadow')
+    const shadow = modelIn(state, 'shadow')
     if (shadow?.version !== this.#shadow?.version)
       this.#shadow = shadow === undefined ? undefined : this.#decode(shadow)
   }
@@ -65,9 +66,4 @@ export class ModelBook {
       return { version, model: undefined, scorer: undefined, problem }
     }
   }
-}
-
-function find(state: SchedulerState, wanted: ModelRecord['state']): ModelRecord | undefined {
-  for (const model of state.models.values()) if (model.state === wanted) return model
-  return undefined
 }

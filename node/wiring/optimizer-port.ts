@@ -16,7 +16,8 @@ import type { Draft } from '../../runtime/proposals/forwarder.ts'
 import { acceptsPlacements, obstacle } from '../../scheduler/eligibility.ts'
 import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
-import type { ModelRecord, ModelState, Task } from '../../scheduler/types.ts'
+import { modelIn } from '../../scheduler/state.ts'
+import type { ModelRecord, Task } from '../../scheduler/types.ts'
 import type { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createAdvice, type Advice } from '../advice/advice.ts'
 import { compareOnHistory } from '../optimizer/comparison.ts'
@@ -65,7 +66,7 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
     promote: (version, reason) =>
       propose({ type: 'judge-model', version, verdict: 'promote', toPrevious: false, reason }),
     rollBack: async (reason) => {
-      const serving = modelIn(runtime, 'serving')
+      const serving = modelIn(runtime.state, 'serving')
       if (serving === undefined) throw new AppError('MODEL_NOT_FOUND', 'no model serves')
       await propose({
         type: 'judge-model',
@@ -184,16 +185,11 @@ function parsed(evaluation: Uint8Array): unknown {
   }
 }
 
-function modelIn(runtime: NodeRuntime, state: ModelState): ModelRecord | undefined {
-  for (const model of runtime.state.models.values()) if (model.state === state) return model
-  return undefined
-}
-
 function modelStatus(runtime: NodeRuntime, learning: Learning): ModelStatus {
   const { trainer } = learning
   const status = learning.estimator.status()
-  const serving = modelIn(runtime, 'serving')
-  const shadow = modelIn(runtime, 'shadow')
+  const serving = modelIn(runtime.state, 'serving')
+  const shadow = modelIn(runtime.state, 'shadow')
   const { backend, steps = 0, cpuShare = 0 } = trainer.progress ?? {}
   return {
     mode: learning.mode,

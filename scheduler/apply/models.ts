@@ -11,6 +11,7 @@ import { LIMITS } from '../../base/limits.ts'
 import { timestampMs } from '../../base/units.ts'
 import { remove, touch } from '../changes.ts'
 import type { JudgeModelCommand, PublishModelCommand } from '../commands.ts'
+import { modelIn } from '../state.ts'
 import type { SchedulerState } from '../state.ts'
 import type { ModelRecord, ModelState, Outcome } from '../types.ts'
 import type { ApplyContext } from './context.ts'
@@ -107,12 +108,6 @@ function change(ctx: ApplyContext, model: ModelRecord, to: ModelState, reason: s
   model.reason = reason
   touch(state.changes.models, model)
   ctx.events.push({ type: 'model-changed', version: model.version })
-}
-
-/** The one model in a state of which there is at most one. */
-function modelIn(state: SchedulerState, wanted: 'serving' | 'shadow'): ModelRecord | undefined {
-  for (const model of state.models.values()) if (model.state === wanted) return model
-  return undefined
 }
 
 /** The retired model that served last. */
