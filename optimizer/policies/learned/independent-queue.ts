@@ -37,7 +37,9 @@ export interface Candidate {
 const OPTIMISM = 0.5
 const MOST_OPTIMISM = 1.5
 /** Deviations by which the siblings of a running probe are taken to be longer. */
-const PESSIMISM = 0.5
+const PESSIMISM = 1
+/** Of the way from the median to the mean: means order completion times best, medians slowdowns, and neither is known well. */
+const MEAN_SHARE = 0.5
 /** Keeps priorities apart: ln(area) lies within ±100. */
 const PRIORITY_STEP = 1000
 /** A burst is looked at again when its oldest attempt's age has grown by this factor. */
@@ -287,8 +289,9 @@ export class IndependentQueue {
   }
 
   #score(burst: Burst, task: TaskView): number {
-    const { ln, lnError } = this.#estimate(burst, task)
-    return ln + lnError * tilt(burst) + Math.log(burst.width) - PRIORITY_STEP * burst.priority
+    const { ln, lnError, meanMs } = this.#estimate(burst, task)
+    const middleLn = ln + MEAN_SHARE * (Math.log(meanMs) - ln)
+    return middleLn + lnError * tilt(burst) + Math.log(burst.width) - PRIORITY_STEP * burst.priority
   }
 
   /** How much longer the node takes for the task than a typical one. */
