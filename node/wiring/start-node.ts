@@ -117,8 +117,10 @@ async function startOver(
     }
   })
   try {
-    await learning.attach(runtime)
+    learning.attach(runtime)
     const { app, url } = await serve(options, ports, identity, { runtime, learning })
+    // History is read once the node takes part: it may take seconds, and nobody waits for it.
+    void learning.warmUp()
     const addresses = ports.transport.addresses()
     return {
       nodeId: identity.nodeId,
