@@ -133,8 +133,11 @@ export interface OptimizerPort {
   calibration(): ModelCalibration
   /** Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
   promote(version: number, reason: string): Promise<void>
-  /** Has the model before the serving one serve again, or none. Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
-  rollBack(reason: string): Promise<void>
+  /**
+   * Has the model before the serving one serve again, or none. `version`: only if that one serves; undefined: whichever does.
+   * Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID.
+   */
+  rollBack(version: number | undefined, reason: string): Promise<void>
   setModelMode(mode: ModelMode): Promise<void>
 
   outlook(task: Task): Promise<TaskOutlook>

@@ -31,6 +31,7 @@ export class FakeOptimizer implements OptimizerPort {
   current = 'least-loaded'
   mode: ModelMode = 'auto'
   serving: number | undefined = 2
+  readonly rolledBack = new Set<number>()
   readonly comparisons: ComparisonRequest[] = []
   /** Thrown by the next outlook. */
   failNext: Error | undefined
@@ -81,7 +82,7 @@ export class FakeOptimizer implements OptimizerPort {
   models = (): ModelView[] =>
     [3, 2, 1].map((version) => ({
       version,
-      state: version === this.serving ? 'serving' : version === 3 ? 'shadow' : 'retired',
+      state: this.#stateOf(version),
       publishedAt: AT,
       changedAt: AT,
       trainedOn: 100 * version,
@@ -126,15 +127,25 @@ export class FakeOptimizer implements OptimizerPort {
     ]
   })
 
+  #stateOf(version: number): ModelView['state'] {
+    if (version === this.serving) return 'serving'
+    if (this.rolledBack.has(version)) return 'rolled-back'
+    return version === 3 ? 'shadow' : 'retired'
+  }
+
   promote = (version: number): Promise<void> => {
     if (version > 3) return Promise.reject(new AppError('MODEL_NOT_FOUND', `there is no model ${version}`))
+    if (version === this.serving)
+      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it serves already'))
     this.serving = version
     return Promise.resolve()
   }
 
-  rollBack = (): Promise<void> => {
-    if (this.serving === undefined)
-      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'no model serves'))
+  rollBack = (version: number | undefined): Promise<void> => {
+    const meant = version ?? this.serving
+    if (meant === undefined) return Promise.reject(new AppError('MODEL_NOT_FOUND', 'no model serves'))
+    if (meant !== this.serving) return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it does not serve'))
+    this.rolledBack.add(meant)
     this.serving = undefined
     return Promise.resolve()
   }
