@@ -40,6 +40,8 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
   let comparing = false
   return {
     outlook: (task) => advice().outlook(task),
+    etas: (tasks) => advice().etas(tasks),
+    submissionEta: (first, count) => advice().submissionEta(first, count),
     groupOutlook: (group) => advice().groupOutlook(group),
     expectedMs: (task) => advice().expectedMs(task),
     alarms: () => advice().alarms(),

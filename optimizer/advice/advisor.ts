@@ -47,6 +47,7 @@ export class Advisor {
   readonly #raised = new Map<string, number>()
   #forecast: Forecast | undefined
   #made = 0
+  #heard = false
 
   constructor(options: AdvisorOptions) {
     this.#options = options
@@ -57,6 +58,18 @@ export class Advisor {
     return this.#forecast?.at
   }
 
+  /** Whether any attempt has been heard of: before that, predictions are what holds for tasks of any kind. */
+  get hasLearned(): boolean {
+    return this.#heard
+  }
+
+  /** Whether the last forecast says what there is to say of the task. */
+  covers(id: TaskId): boolean {
+    const forecast = this.#forecast
+    // One that had to leave tasks out would leave this one out again.
+    return forecast !== undefined && (forecast.has(id) || forecast.truncated)
+  }
+
   /** How earlier forecasts turned out. */
   get record(): { readonly count: number; readonly by50: number; readonly by90: number } {
     return this.#calibration.record
@@ -64,6 +77,7 @@ export class Advisor {
 
   /** An attempt is over. */
   attemptEnded(feedback: AttemptFeedback): void {
+    this.#heard = true
     this.#book.observe(feedback)
   }
 

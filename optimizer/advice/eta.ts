@@ -36,6 +36,10 @@ export interface Forecast {
   readonly at: number
   /** Tasks that it says something of. */
   readonly ids: readonly TaskId[]
+  /** Whether tasks that wait were left out, since there are too many. */
+  readonly truncated: boolean
+  /** Whether the task was in it. */
+  has(id: TaskId): boolean
   /** Undefined for a task that was not in it, or that never can run as things are. */
   task(id: TaskId): TaskForecast | undefined
   /** When the last of the group's tasks finishes. */
@@ -113,6 +117,7 @@ function drawDurations(problem: Problem, rng: Rng, into: Float64Array): void {
 class Result implements Forecast {
   readonly at: number
   readonly ids: readonly TaskId[]
+  readonly truncated: boolean
   readonly #problem: Problem
   readonly #futures: Futures
   readonly #running: ReadonlySet<number>
@@ -121,9 +126,14 @@ class Result implements Forecast {
   constructor(problem: Problem, futures: Futures) {
     this.at = problem.now
     this.ids = problem.ids
+    this.truncated = problem.truncated
     this.#problem = problem
     this.#futures = futures
     this.#running = new Set(problem.running.map(({ index }) => index))
+  }
+
+  has(id: TaskId): boolean {
+    return this.#problem.indexOf.has(id)
   }
 
   task(id: TaskId): TaskForecast | undefined {

@@ -8,6 +8,7 @@ import type {
   TaskOutlook
 } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
+import type { TaskId } from '../../base/ids.ts'
 import { formatTaskId, nodeId } from '../../base/ids.ts'
 import type { Alarm, Eta, Suggestion } from '../../base/wire/forecast.ts'
 import type {
@@ -144,7 +145,8 @@ export class FakeOptimizer implements OptimizerPort {
   rollBack = (version: number | undefined): Promise<void> => {
     const meant = version ?? this.serving
     if (meant === undefined) return Promise.reject(new AppError('MODEL_NOT_FOUND', 'no model serves'))
-    if (meant !== this.serving) return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it does not serve'))
+    if (meant !== this.serving)
+      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it does not serve'))
     this.rolledBack.add(meant)
     this.serving = undefined
     return Promise.resolve()
@@ -171,6 +173,17 @@ export class FakeOptimizer implements OptimizerPort {
       eta: ETA,
       alarms: task.spec.deadlineAt > 0 ? [this.#deadlineAlarm(task)] : []
     })
+  }
+
+  etas = (tasks: readonly Task[]): Promise<readonly Eta[]> => this.#unlessFailing(tasks.map(() => ETA))
+
+  submissionEta = (_first: TaskId, count: number): Promise<Eta | undefined> =>
+    this.#unlessFailing(count > 1 ? { finishAt: ETA.finishAt, forecastAt: AT } : ETA)
+
+  #unlessFailing<T>(value: T): Promise<T> {
+    const error = this.failNext
+    this.failNext = undefined
+    return error === undefined ? Promise.resolve(value) : Promise.reject(error)
   }
 
   groupOutlook = (): Promise<GroupOutlook> =>
