@@ -95,6 +95,7 @@ export class Advisor {
     const forecast = yield* forecastInSteps(stateSource(state, timestampMs(now)), {
       estimator,
       rank: rankOf(state.settings.policy),
+      seen: (task) => this.#book.samples(task),
       seed: seed + this.#made
     })
     this.#forecast = forecast

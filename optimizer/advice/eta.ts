@@ -4,7 +4,8 @@
  *
  * 1. p50 ≤ p90, and no quantile lies before the forecast's time.
  * 2. A run time of a running attempt is drawn from what is left of its distribution, given how long it has run.
- * 3. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
+ * 3. What is not known of a class is drawn once for all its tasks (`future-durations.ts`).
+ * 4. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
  *    can do other things in between.
  *
  * It knows nothing of what will be submitted later: under policies that let short tasks pass, waiting may be longer.
@@ -12,9 +13,9 @@
  */
 import type { TaskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
-import type { Rng } from '../../base/prng.ts'
+import type { TaskView } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
-import { drawMs, drawRemainingMs } from './durations.ts'
+import { drawDurations } from './future-durations.ts'
 import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
 import { readInSteps } from './problem.ts'
@@ -50,6 +51,8 @@ export interface ForecastOptions {
   readonly estimator: Estimator
   readonly rank: Rank
   readonly seed: number
+  /** How many attempts of tasks like this one have been seen. Default: many, so that nothing is left to learn of a class. */
+  readonly seen?: (task: TaskView) => number
   /** Futures. Default 39, and 19 for long queues. */
   readonly draws?: number
 }
@@ -59,15 +62,13 @@ const DRAWS = 39
 const FEWER_DRAWS = 19
 /** Longer queues are forecast with fewer futures: sums of many run times differ less. */
 const LONG_QUEUE = 1_000
-/** Attempts of one task that a future knows, however often it may be tried. */
-const MOST_ATTEMPTS = 3
-
 /** Makes a forecast in steps: first what there is, then one future each. Run it to its end for the result. */
 export function* forecastInSteps(
   source: ForecastSource,
   { estimator, rank, seed, ...options }: ForecastOptions
 ): Generator<undefined, Forecast, undefined> {
-  const problem = yield* readInSteps(source, estimator, rank)
+  const { seen = () => Infinity } = options
+  const problem = yield* readInSteps(source, estimator, rank, seen)
   const draws = options.draws ?? (problem.ids.length > LONG_QUEUE ? FEWER_DRAWS : DRAWS)
   const rng = createRng(seed)
   const size = problem.ids.length * draws
@@ -91,26 +92,6 @@ export function forecast(source: ForecastSource, options: ForecastOptions): Fore
   for (;;) {
     const step = steps.next()
     if (step.done === true) return step.value
-  }
-}
-
-/** A run time for each task; failed attempts are repeated within it. */
-function drawDurations(problem: Problem, rng: Rng, into: Float64Array): void {
-  const { tables, tableOf, failure } = problem
-  const one = new Float64Array(1)
-  for (let index = 0; index < into.length; index++) {
-    const number = tableOf[index] ?? 0
-    const table = tables[number] ?? one
-    let total = drawMs(table, rng.nextFloat())
-    for (let attempt = 1; attempt < MOST_ATTEMPTS && rng.nextFloat() < (failure[number] ?? 0); attempt++) {
-      total += drawMs(table, rng.nextFloat())
-    }
-    into[index] = total
-  }
-  for (const { index, elapsedMs, node } of problem.running) {
-    const number = tableOf[index] ?? 0
-    const factor = problem.factors[number]?.[node] ?? 1
-    into[index] = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, rng.nextFloat()) * factor
   }
 }
 

@@ -41,6 +41,11 @@ export class SuggestionBook {
     if (peakMemoryBytes > 0) record.peakBytes.add(peakMemoryBytes)
   }
 
+  /** Attempts of the task's name and tenant that succeeded, as far as is remembered. */
+  samples({ name, tenant }: Pick<AttemptFeedback['task'], 'name' | 'tenant'>): number {
+    return this.#classes.get(keyOf(name, tenant))?.runMs.count ?? 0
+  }
+
   /** Classes with enough samples, those with the most first; only those of `name` when it is given. */
   suggestions(name: string | undefined): Suggestion[] {
     return [...this.#classes.values()]
@@ -51,7 +56,7 @@ export class SuggestionBook {
   }
 
   #recordOf(name: string, tenant: string): ClassRecord {
-    const key = JSON.stringify([name, tenant])
+    const key = keyOf(name, tenant)
     const known = this.#classes.get(key)
     const record = known ?? {
       name,
@@ -70,6 +75,10 @@ export class SuggestionBook {
     }
     return record
   }
+}
+
+function keyOf(name: string, tenant: string): string {
+  return JSON.stringify([name, tenant])
 }
 
 function order(a: string, b: string): number {
