@@ -138,6 +138,11 @@ const FIGURES: readonly Figure[] = [
     ({ learning: l }) => l.trainer.progress?.cpuShare ?? 0
   ],
   [
+    'dtss_trainer_peak_cpu_share',
+    'Of one core, the most over any ten seconds of the training under way',
+    ({ learning: l }) => l.trainer.progress?.peakCpuShare ?? 0
+  ],
+  [
     'dtss_trainer_steps',
     'Steps of the training under way',
     ({ learning: l }) => l.trainer.progress?.steps ?? 0
