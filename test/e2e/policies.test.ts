@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, type Client, type PolicyView } from '../../client/index.ts'
 import { LocalCluster } from '../../node/dev/local-cluster.ts'
+import { startNode } from '../../node/wiring/start-node.ts'
+import { LAN_TIMING } from '../../runtime/config.ts'
 import { until } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-policies-'))
@@ -100,6 +102,34 @@ test(
   },
   PATIENCE_MS
 )
+
+test('a node that knows built-in policies alone places all the same, and says what it does not use', async () => {
+  const node = await startNode({
+    dataFolder: join(folder, 'careful'),
+    join: [],
+    ...{ httpHost: '127.0.0.1', httpPort: 0, peerHost: '127.0.0.1', peerPort: 0 },
+    ...{ slots: 1, executors: ['shell'], zone: '', labels: {}, resources: {} },
+    timing: LAN_TIMING,
+    learning: { trains: false },
+    builtInPolicies: true,
+    version: 'test',
+    logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+    onFatal: (error) => noise.push(error.message)
+  })
+  try {
+    const alone = createClient({ url: node.url, retries: 20 })
+    await until('it takes tasks', () => node.runtime.open)
+    expect(await alone.setPolicy('learned')).toMatchObject({ current: 'learned' })
+    const { id } = await alone.submit({ command: 'true' })
+    expect(await alone.wait(id)).toMatchObject({ status: 'succeeded' })
+    expect(await alone.policy()).toMatchObject({ current: 'learned', running: 'least-loaded' })
+    expect(await alone.alarms()).toMatchObject([
+      { kind: 'policy', message: expect.stringMatching(/learned unknown/) as string }
+    ])
+  } finally {
+    await node.stop()
+  }
+})
 
 /** Classes of tasks, half of them short; so many that to find out about one takes as long as to run it. */
 const CLASSES = 275
