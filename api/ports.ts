@@ -144,8 +144,8 @@ export interface OptimizerPort {
   /** When each of these live tasks starts and finishes; undefined for one of which that is not known soon. */
   etas(tasks: readonly Task[]): Promise<readonly (Eta | undefined)[]>
   /**
-   * The same of a submission that was committed just now: of its only task, or of the last of several. Waits for some tens of
-   * milliseconds at most; undefined when it is not known by then, or nothing has been learned yet.
+   * The same of a submission that was committed just now: of its only task, or of the last of several. Waits for a tenth of
+   * a second at most; undefined when it is not known by then, or nothing has been learned yet.
    */
   submissionEta(first: TaskId, count: number): Promise<Eta | undefined>
   groupOutlook(group: TaskId): Promise<GroupOutlook>

@@ -59,7 +59,7 @@ export interface SubmittedMany {
 }
 
 export interface SubmitOptions extends CallOptions {
-  /** Asks when the work will be done; the reply comes some tens of milliseconds later for it at most. Default false. */
+  /** Asks when the work will be done; the reply comes a tenth of a second later for it at most. Default false. */
   readonly eta?: boolean
   /**
    * Repeating a submission with the same key and content submits nothing more. By default the client draws a key for

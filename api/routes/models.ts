@@ -155,7 +155,8 @@ function rollBackRoutes(app: FastifyInstance, { port }: RouteContext): void {
         tags: ['optimizer'],
         operationId: 'rollBackModelVersion',
         summary: 'Take this version out of service',
-        description: 'Safe to repeat, unlike the form without a version: another one that serves by now stays.',
+        description:
+          'Safe to repeat, unlike the form without a version: another one that serves by now stays.',
         params: versionParams,
         response: replies(200, 'it is done', ModelStatusSchema)
       }

@@ -23,8 +23,8 @@ const schema = {
   description:
     'The reply comes when the submission is committed: it survives the loss of any minority of nodes. An array is ' +
     'accepted or refused whole; `needs` names its tasks by `name`. With an `Idempotency-Key`, repeating the same ' +
-    'request submits nothing and answers with the ids of the first. With `?eta=true` the reply waits a moment, some tens of ' +
-    'milliseconds at most, for when the work is expected to be done.',
+    'request submits nothing and answers with the ids of the first. With `?eta=true` the reply waits a moment, a tenth of a ' +
+    'second at most, for when the work is expected to be done.',
   headers: Type.Object({
     [HEADERS.idempotencyKey]: Type.Optional(
       Type.String({ description: `1 to ${LIMITS.idempotencyKeyLength} printable ASCII characters` })

@@ -39,7 +39,7 @@ const MOST_INTERVAL_MS = 15 * second
 const PATIENCE_MS = 100
 
 /** Longest that the reply to a submission waits: it is committed, and its client may have more to submit. */
-const SUBMISSION_PATIENCE_MS = 50
+const SUBMISSION_PATIENCE_MS = 100
 /** Share of the time that early forecasts may take, and how much of it is saved up. */
 const EARLY = { share: 0.05, burstMs: 250 }
 

@@ -104,7 +104,9 @@ export class Advisor {
     for (let index = this.#made % step; index < forecast.ids.length; index += step) {
       const id = forecast.ids[index]
       const made = id === undefined ? undefined : forecast.task(id)
-      if (id !== undefined && made !== undefined) this.#calibration.remember(id, forecast.at, made.finish)
+      // Of a task that is delayed there is little to learn: most of what is forecast of it is certain.
+      if (id !== undefined && made?.earliestAt === forecast.at)
+        this.#calibration.remember(id, forecast.at, made.finish)
     }
   }
 
@@ -135,8 +137,8 @@ export class Advisor {
     // Once it runs, what was forecast of its start is history.
     const waits = made.start !== undefined && task.placement === undefined
     return {
-      ...(waits ? { startAt: this.#shown(forecast.at, made.start) } : {}),
-      finishAt: this.#shown(forecast.at, made.finish),
+      ...(waits ? { startAt: this.#shown(made.earliestAt, made.start) } : {}),
+      finishAt: this.#shown(made.earliestAt, made.finish),
       forecastAt: forecast.at
     }
   }
@@ -144,13 +146,14 @@ export class Advisor {
   /** When the last task of the group finishes. */
   groupEta(group: TaskId): Eta | undefined {
     const forecast = this.#forecast
-    const moment = forecast?.group(group)
-    if (forecast === undefined || moment === undefined) return undefined
-    return { finishAt: this.#shown(forecast.at, moment), forecastAt: forecast.at }
+    const made = forecast?.group(group)
+    if (forecast === undefined || made === undefined) return undefined
+    return { finishAt: this.#shown(made.earliestAt, made.finish), forecastAt: forecast.at }
   }
 
-  #shown(madeAt: number, moment: Moment): Moment {
-    const { p50At, p90At } = this.#calibration.correct(madeAt, moment)
+  /** What is certain, such as a delay, is not stretched. */
+  #shown(earliestAt: number, moment: Moment): Moment {
+    const { p50At, p90At } = this.#calibration.correct(earliestAt, moment)
     return { p50At: Math.round(p50At), p90At: Math.round(p90At) }
   }
 
@@ -162,7 +165,8 @@ export class Advisor {
 
   #deadlineAlarm(task: Task, now: number): Alarm | undefined {
     const { deadlineAt } = task.spec
-    const finish = this.eta(task)?.finishAt
+    // Before anything is known of the work here, nearly every deadline would seem at risk.
+    const finish = this.#heard ? this.eta(task)?.finishAt : undefined
     const verdict = judgeDeadline(deadlineAt, now, finish)
     if (verdict === 'safe') {
       this.#raised.delete(`deadline/${task.id}`)

@@ -15,7 +15,7 @@ import type { TaskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
 import type { TaskView } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
-import { drawDurations } from './future-durations.ts'
+import { FutureDurations } from './future-durations.ts'
 import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
 import { readInSteps } from './problem.ts'
@@ -31,7 +31,11 @@ interface TaskForecast {
   /** Undefined for a task that runs already. */
   readonly start: Moment | undefined
   readonly finish: Moment
+  /** It cannot start before: the time of the forecast, or of its delay. */
+  readonly earliestAt: number
 }
+
+export type GroupForecast = Pick<TaskForecast, 'finish' | 'earliestAt'>
 
 export interface Forecast {
   readonly at: number
@@ -44,7 +48,7 @@ export interface Forecast {
   /** Undefined for a task that was not in it, or that never can run as things are. */
   task(id: TaskId): TaskForecast | undefined
   /** When the last of the group's tasks finishes. */
-  group(id: TaskId): Moment | undefined
+  group(id: TaskId): GroupForecast | undefined
 }
 
 export interface ForecastOptions {
@@ -70,7 +74,7 @@ export function* forecastInSteps(
   const { seen = () => Infinity } = options
   const problem = yield* readInSteps(source, estimator, rank, seen)
   const draws = options.draws ?? (problem.ids.length > LONG_QUEUE ? FEWER_DRAWS : DRAWS)
-  const rng = createRng(seed)
+  const durations = new FutureDurations(problem, draws, createRng(seed))
   const size = problem.ids.length * draws
   const futures: Futures = {
     draws,
@@ -80,7 +84,7 @@ export function* forecastInSteps(
   const durationMs = new Float64Array(problem.ids.length)
   for (let draw = 0; draw < draws; draw++) {
     yield
-    drawDurations(problem, rng.fork(), durationMs)
+    durations.next(durationMs)
     playOut(problem, durationMs, draw, futures)
   }
   return new Result(problem, futures)
@@ -95,6 +99,12 @@ export function forecast(source: ForecastSource, options: ForecastOptions): Fore
   }
 }
 
+/** By future, when the last task of a group finishes, and the latest of the times before which one of them cannot start. */
+interface GroupFinishes {
+  readonly finishes: Float64Array
+  readonly earliestAt: number
+}
+
 class Result implements Forecast {
   readonly at: number
   readonly ids: readonly TaskId[]
@@ -102,7 +112,7 @@ class Result implements Forecast {
   readonly #problem: Problem
   readonly #futures: Futures
   readonly #running: ReadonlySet<number>
-  #groups: ReadonlyMap<TaskId, Float64Array> | undefined
+  #groups: ReadonlyMap<TaskId, GroupFinishes> | undefined
 
   constructor(problem: Problem, futures: Futures) {
     this.at = problem.now
@@ -123,27 +133,35 @@ class Result implements Forecast {
     const { draws, startAt, finishAt } = this.#futures
     const finish = momentOf(finishAt.slice(index * draws, (index + 1) * draws))
     if (finish === undefined) return undefined
-    if (this.#running.has(index)) return { start: undefined, finish }
-    return { start: momentOf(startAt.slice(index * draws, (index + 1) * draws)), finish }
+    if (this.#running.has(index)) return { start: undefined, finish, earliestAt: this.at }
+    const start = momentOf(startAt.slice(index * draws, (index + 1) * draws))
+    return { start, finish, earliestAt: this.#earliestAt(index) }
   }
 
-  group(id: TaskId): Moment | undefined {
+  group(id: TaskId): GroupForecast | undefined {
     this.#groups ??= this.#lastFinishes()
-    const finishes = this.#groups.get(id)
-    return finishes === undefined ? undefined : momentOf(finishes.slice())
+    const group = this.#groups.get(id)
+    const finish = group === undefined ? undefined : momentOf(group.finishes.slice())
+    return group === undefined || finish === undefined ? undefined : { finish, earliestAt: group.earliestAt }
   }
 
-  #lastFinishes(): Map<TaskId, Float64Array> {
+  #earliestAt(index: number): number {
+    return Math.max(this.at, this.#problem.notBefore[index] ?? 0)
+  }
+
+  #lastFinishes(): Map<TaskId, GroupFinishes> {
     const { draws, finishAt } = this.#futures
-    const groups = new Map<TaskId, Float64Array>()
+    const groups = new Map<TaskId, GroupFinishes>()
     const { ids, indexOf } = this.#problem
     this.#problem.groups.forEach((group, index) => {
       if (indexOf.get(ids[index] ?? group) !== index) return
-      const last = groups.get(group) ?? new Float64Array(draws)
+      const known = groups.get(group)
+      const last = known?.finishes ?? new Float64Array(draws)
+      const earliestAt = Math.max(known?.earliestAt ?? 0, this.#earliestAt(index))
       for (let draw = 0; draw < draws; draw++) {
         last[draw] = Math.max(last[draw] ?? 0, finishAt[index * draws + draw] ?? Infinity)
       }
-      groups.set(group, last)
+      groups.set(group, { finishes: last, earliestAt })
     })
     return groups
   }

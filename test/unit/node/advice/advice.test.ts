@@ -40,6 +40,12 @@ function setUp(stepMs = 1) {
   return { machine, advisor, advice }
 }
 
+/** Something has run. */
+function learn(machine: Machine, advisor: Advisor): void {
+  const task = viewOfTask(machine.task(1)!)
+  advisor.attemptEnded({ task, node: nodeId(1), end: 'succeeded', runMs: 1000, peakMemoryBytes: 0 })
+}
+
 test('a task and its group are forecast when somebody asks, in many steps', async () => {
   const { machine, advice, advisor } = setUp()
   expect(advisor.forecastAt).toBeUndefined()
@@ -84,7 +90,8 @@ test('a forecast that was expensive is not made again for twenty times as long, 
 })
 
 test('alarms cost no forecast as long as nobody has a deadline', async () => {
-  const { machine, advice } = setUp()
+  const { machine, advice, advisor } = setUp()
+  learn(machine, advisor)
   expect(await advice.alarms()).toEqual([{ kind: 'model', message: 'model 2 was rolled back' }])
   expect(steps).toBe(0)
   machine.submit([spec({ deadlineAt: timestampMs(START + 1500) })])
@@ -121,13 +128,7 @@ test('a submission is told its eta once something has been learned, and no later
   const { machine, advice, advisor } = setUp()
   expect(await advice.submissionEta(taskId(1), 2)).toBeUndefined()
   expect(steps).toBe(0)
-  advisor.attemptEnded({
-    task: viewOfTask(machine.task(1)!),
-    node: nodeId(1),
-    end: 'succeeded',
-    runMs: 1000,
-    peakMemoryBytes: 0
-  })
+  learn(machine, advisor)
   const [only] = await advice.etas([machine.task(1)!])
   expect(await advice.submissionEta(taskId(1), 1)).toEqual(only)
   const both = await advice.submissionEta(taskId(1), 2)
@@ -139,16 +140,10 @@ test('a forecast that takes its time is not waited for', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   try {
     const { machine, advice, advisor } = setUp()
-    advisor.attemptEnded({
-      task: viewOfTask(machine.task(1)!),
-      node: nodeId(1),
-      end: 'succeeded',
-      runMs: 1000,
-      peakMemoryBytes: 0
-    })
+    learn(machine, advisor)
     never = true
     const asked = advice.submissionEta(taskId(1), 1)
-    await vi.advanceTimersByTimeAsync(50)
+    await vi.advanceTimersByTimeAsync(100)
     expect(await asked).toBeUndefined()
   } finally {
     vi.useRealTimers()

@@ -52,7 +52,7 @@ test('a task starts after its needs, and a group is done with its last', () => {
   ]
   const made = forecast(sourceOf([], waiting, { nodes: 2 }), { estimator: steady, rank: FIFO, seed: 1 })
   expect(finishes(made, 3)).toEqual([100, 200, 100])
-  expect(Math.round((made.group(taskId(1))?.p50At ?? 0) / 10)).toBe(20)
+  expect(Math.round((made.group(taskId(1))?.finish.p50At ?? 0) / 10)).toBe(20)
 })
 
 test('a task whose need never ends, and one that fits nowhere, have no forecast', () => {
@@ -240,6 +240,20 @@ test('forecasts that were made before anything was known do not spoil those that
   expect(calibration.record).toEqual({ count: 300, by50: 1, by90: 1 })
 })
 
+test('chance moves the forecast of a task whose run time is hardly known by little', () => {
+  const wide = knowing(() => logNormal(60_000, 3))
+  const made = [1, 2, 3, 4, 5, 6].map(
+    (seed) =>
+      forecast(sourceOf([], [{ work: 0 }]), { estimator: wide, rank: FIFO, seed }).task(taskId(1))!.finish
+  )
+  for (const { p50At, p90At } of made) {
+    expect(p50At).toBeGreaterThan(60_000 / 1.3)
+    expect(p50At).toBeLessThan(60_000 * 1.3)
+    expect(p90At).toBeGreaterThan(logNormal(60_000, 3).quantileMs(0.88))
+    expect(p90At).toBeLessThan(logNormal(60_000, 3).quantileMs(0.93))
+  }
+})
+
 /** How often a batch of a class finishes by its p90, the task in the middle of it and the last, over many clusters. */
 function coldCoverage(
   seen: number,
@@ -269,7 +283,7 @@ function coldCoverage(
       return (freeAt[slot]! += 1000 * Math.exp(mean + within * normal()))
     })
     if (ends[tasks / 2]! <= made.task(taskId(tasks / 2 + 1))!.finish.p90At) held.middle++
-    if (Math.max(...ends) <= made.group(taskId(1))!.p90At) held.last++
+    if (Math.max(...ends) <= made.group(taskId(1))!.finish.p90At) held.last++
   }
   return { middle: held.middle / rounds, last: held.last / rounds }
 }
