@@ -35,7 +35,7 @@ interface TaskForecast {
   readonly earliestAt: number
 }
 
-export type GroupForecast = Pick<TaskForecast, 'finish' | 'earliestAt'>
+type GroupForecast = Pick<TaskForecast, 'finish' | 'earliestAt'>
 
 export interface Forecast {
   readonly at: number

@@ -21,12 +21,6 @@ const LEAST_SHARE = 0.01
 /** Attempts of one task that a future knows, however often it may be tried. */
 const MOST_ATTEMPTS = 3
 
-/** The share of a class's uncertainty, in [0, 1), that its tasks have in common when so many attempts have been seen. */
-export function sharedPart(attempts: number): number {
-  const share = 1 / (1 + WITHIN_OVER_BETWEEN + attempts)
-  return share < LEAST_SHARE ? 0 : share
-}
-
 export class FutureDurations {
   readonly #problem: Problem
   readonly #rng: Rng
@@ -45,7 +39,7 @@ export class FutureDurations {
     this.#ofClass = new Strata(problem.tables.length, draws, rng)
     const sizes = new Int32Array(problem.tables.length)
     for (const number of problem.tableOf) sizes[number] = (sizes[number] ?? 0) + 1
-    this.#shared = problem.shared.map((share, number) => ((sizes[number] ?? 0) > 1 ? share : 0))
+    this.#shared = problem.seen.map((seen, number) => ((sizes[number] ?? 0) > 1 ? sharedPart(seen) : 0))
   }
 
   /** The next future: a run time for each task; failed attempts are repeated within it. For one that runs, what is left. */
@@ -82,6 +76,12 @@ export class FutureDurations {
     if (share === 0) return own
     return normalProbability((this.#classes[number] ?? 0) + Math.sqrt(1 - share) * normalQuantile(own))
   }
+}
+
+/** The share of a class's uncertainty, in [0, 1), that its tasks have in common when so many attempts have been seen. */
+function sharedPart(attempts: number): number {
+  const share = 1 / (1 + WITHIN_OVER_BETWEEN + attempts)
+  return share < LEAST_SHARE ? 0 : share
 }
 
 /** Uniform values for many things over some futures: each thing meets each of as many equal parts once, in an order of its own. */

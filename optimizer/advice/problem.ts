@@ -8,7 +8,6 @@
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../estimate.ts'
-import { sharedPart } from './future-durations.ts'
 import { durationTable } from './durations.ts'
 import type { DurationTable } from './durations.ts'
 
@@ -70,8 +69,8 @@ export interface Problem {
   readonly tableOf: Int32Array
   /** Probability that an attempt fails, by table. */
   readonly failure: Float64Array
-  /** The share of its uncertainty that the tasks of a table have in common, by table. */
-  readonly shared: Float64Array
+  /** Attempts that were seen of such tasks, by table. */
+  readonly seen: Float64Array
   /** How much longer than typical a node takes, by table and node. */
   readonly factors: readonly Float64Array[]
   readonly slots: Int32Array
@@ -124,7 +123,7 @@ class Reader {
   readonly #classes = new Map<ClassKey, ClassTable>()
   readonly #tables: DurationTable[] = []
   readonly #failure: number[] = []
-  readonly #shared: number[] = []
+  readonly #seenOf: number[] = []
   readonly #factors: Float64Array[] = []
   readonly #tableOf: number[] = []
   readonly #rank: number[] = []
@@ -197,7 +196,7 @@ class Reader {
     const table = { number: this.#tables.length, medianMs }
     this.#tables.push(durationTable(prediction))
     this.#failure.push(failureProbability)
-    this.#shared.push(sharedPart(this.#seen(task)))
+    this.#seenOf.push(this.#seen(task))
     const { nodes } = this.#source
     const alike = this.#factors.length * nodes.length >= MOST_FACTORS
     this.#factors.push(
@@ -277,7 +276,7 @@ class Reader {
       tables: this.#tables,
       tableOf: Int32Array.from(this.#tableOf),
       failure: Float64Array.from(this.#failure),
-      shared: Float64Array.from(this.#shared),
+      seen: Float64Array.from(this.#seenOf),
       factors: this.#factors
     }
   }

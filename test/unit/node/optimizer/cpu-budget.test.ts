@@ -103,10 +103,11 @@ test('the CPU time of a thread is measured where the system tells it', () => {
 test('a step that throws is paid for, and its error is seen', () => {
   let now = 0
   const budget = createCpuBudget(0.5, () => now)
-  expect(() => { budget.spend(() => {
+  expect(() => {
+    budget.spend(() => {
       now += 10
       throw new Error('broken')
-    }); }
-  ).toThrow('broken')
+    })
+  }).toThrow('broken')
   expect(budget.waitMs).toBe(10)
 })
