@@ -160,7 +160,7 @@ test('why says where a task is, who could run it, and what its prediction is mad
   })
   expect((await call('GET', '/v1/tasks/t-1/why')).json).toMatchObject({
     reason: 'ended',
-    message: 'it failed on node 1 after 1 attempts: exit code 2 (EXIT_CODE)'
+    message: 'it failed on node 1 after 1 attempt: exit code 2 (EXIT_CODE)'
   })
 })
 
