@@ -339,6 +339,6 @@ function drawSettings(rng: Rng): Command {
     },
     ...(rng.nextInt(3) === 0 ? { expectedPolicyMode: 'auto' } : {}),
     ...(rng.nextInt(3) === 0 ? { reason: `reason ${rng.nextInt(9)}` } : {}),
-    ...(rng.nextInt(3) === 0 ? { returns: rng.nextInt(300) } : {})
+    ...(rng.nextInt(3) === 0 ? { returns: 1 + rng.nextInt(300) } : {})
   }
 }
