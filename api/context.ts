@@ -1,9 +1,10 @@
 /** What every route is given, and the small steps that most of them share. */
 import type { FastifyReply } from 'fastify'
-import { AppError } from '../base/errors.ts'
+import { AppError, toAppError } from '../base/errors.ts'
 import { parseTaskId } from '../base/ids.ts'
 import type { TaskId } from '../base/ids.ts'
 import { LIMITS } from '../base/limits.ts'
+import type { Eta } from '../base/wire/forecast.ts'
 import type { KnownTaskRecord, NodePort, TaskOutlook, TaskRecord } from './ports.ts'
 import type { Task } from '../scheduler/types.ts'
 import { shown } from './validation.ts'
@@ -80,9 +81,31 @@ export async function outlookOf(
   try {
     return await port.optimizer.outlook(task)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    log.error({ requestId, error: { message } }, 'a task was shown without its outlook')
+    log.error(
+      { requestId, error: { message: toAppError(error).message } },
+      'a task was shown without its outlook'
+    )
     return undefined
+  }
+}
+
+/** When each of these records' tasks is expected to be done; undefined for those that have ended. As `outlookOf`, it never fails. */
+export async function etasOf(
+  { port, log }: RouteContext,
+  records: readonly KnownTaskRecord[],
+  requestId: string
+): Promise<readonly (Eta | undefined)[]> {
+  const live = records.flatMap((record) => (record.kind === 'live' ? [record.task] : []))
+  if (live.length === 0) return []
+  try {
+    const etas = (await port.optimizer.etas(live)).values()
+    return records.map(({ kind }) => (kind === 'live' ? etas.next().value : undefined))
+  } catch (error) {
+    log.error(
+      { requestId, error: { message: toAppError(error).message } },
+      'tasks were shown without their eta'
+    )
+    return []
   }
 }
 

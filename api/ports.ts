@@ -133,11 +133,21 @@ export interface OptimizerPort {
   calibration(): ModelCalibration
   /** Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
   promote(version: number, reason: string): Promise<void>
-  /** Has the model before the serving one serve again, or none. Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
-  rollBack(reason: string): Promise<void>
+  /**
+   * Has the model before the serving one serve again, or none. `version`: only if that one serves; undefined: whichever does.
+   * Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID.
+   */
+  rollBack(version: number | undefined, reason: string): Promise<void>
   setModelMode(mode: ModelMode): Promise<void>
 
   outlook(task: Task): Promise<TaskOutlook>
+  /** When each of these live tasks starts and finishes; undefined for one of which that is not known soon. */
+  etas(tasks: readonly Task[]): Promise<readonly (Eta | undefined)[]>
+  /**
+   * The same of a submission that was committed just now: of its only task, or of the last of several. Waits for a tenth of
+   * a second at most; undefined when it is not known by then, or nothing has been learned yet.
+   */
+  submissionEta(first: TaskId, count: number): Promise<Eta | undefined>
   groupOutlook(group: TaskId): Promise<GroupOutlook>
   /** Predicted median of one attempt in milliseconds, by anything that is known of its class. */
   expectedMs(task: Task): number

@@ -1,5 +1,6 @@
 /** Tasks as the API shows them: from a live task or a history row to the shapes of `base/wire/task-reply.ts`. Pure. */
 import { formatTaskId } from '../base/ids.ts'
+import type { Eta } from '../base/wire/forecast.ts'
 import type { HistoryTask } from '../base/wire/history.ts'
 import type {
   TaskResultReply,
@@ -28,8 +29,9 @@ function present<K extends string, V>(key: K, value: V | undefined): { [P in K]?
 }
 
 /** A task in short. */
-export function summaryOf(record: KnownTaskRecord): TaskSummary {
-  return record.kind === 'live' ? liveSummary(record.task) : endedSummary(record.row)
+export function summaryOf(record: KnownTaskRecord, eta?: Eta): TaskSummary {
+  if (record.kind === 'ended') return endedSummary(record.row)
+  return { ...liveSummary(record.task), ...present('eta', eta) }
 }
 
 function liveSummary(task: Task): TaskSummary {
@@ -115,7 +117,6 @@ type SpecFields = Omit<
   | 'result'
   | 'notBefore'
   | 'predicted'
-  | 'eta'
   | 'alarms'
 >
 
@@ -151,7 +152,7 @@ function placementOf(placement: Placement): NonNullable<TaskView['placement']> {
 }
 
 /** How far a task is. */
-export function statusReplyOf(record: KnownTaskRecord): TaskStatusReply {
+export function statusReplyOf(record: KnownTaskRecord, eta?: Eta): TaskStatusReply {
   const live = record.kind === 'live'
   const { id, spec, status, attempts } = live ? record.task : record.row
   return {
@@ -161,7 +162,8 @@ export function statusReplyOf(record: KnownTaskRecord): TaskStatusReply {
     terminal: !live,
     attempts,
     ...present('node', live ? record.task.placement?.node : record.row.node),
-    ...present('error', errorOf(live ? record.task.lastError : record.row.error))
+    ...present('error', errorOf(live ? record.task.lastError : record.row.error)),
+    ...present('eta', live ? eta : undefined)
   }
 }
 

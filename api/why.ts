@@ -8,13 +8,14 @@ import type { PredictionDetail, TaskOutlook } from './ports.ts'
 
 /** Of a task that has ended. */
 export function whyEnded(row: HistoryRow, policy: string): Why {
+  const verb = row.status === 'cancelled' || row.status === 'skipped' ? `was ${row.status}` : row.status
   const where = row.node === undefined ? '' : ` on node ${row.node}`
   const reason = row.error === undefined ? '' : `: ${row.error.message} (${row.error.code})`
   return {
     id: formatTaskId(row.id),
     status: row.status,
     reason: 'ended',
-    message: `it ${row.status}${where} after ${row.attempts} attempts${reason}`,
+    message: `it ${verb}${where} after ${row.attempts} ${row.attempts === 1 ? 'attempt' : 'attempts'}${reason}`,
     policy,
     alarms: []
   }

@@ -1,6 +1,14 @@
 /** The client library: talk to a cluster, and (see `task.ts`) write the tasks that it runs. */
 export { createClient } from './client.ts'
-export type { Client, ClientOptions, ListOptions, SubmitOptions, WaitOptions } from './client.ts'
+export type {
+  Client,
+  ClientOptions,
+  ListOptions,
+  SubmitOptions,
+  Submitted,
+  SubmittedMany,
+  WaitOptions
+} from './client.ts'
 export { DtssError } from './errors.ts'
 export type { DtssErrorCode } from './errors.ts'
 export type { HistoryOptions } from './history.ts'

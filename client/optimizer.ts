@@ -11,6 +11,7 @@ import type {
   PolicyComparison,
   PolicyView
 } from '../base/wire/optimizer.ts'
+import { DtssError } from './errors.ts'
 import { readHistory } from './history.ts'
 import type { HistoryOptions } from './history.ts'
 import type { CallOptions, ReadOptions } from './options.ts'
@@ -29,10 +30,13 @@ export interface OptimizerClient {
   modelStatus(options?: ReadOptions): Promise<ModelStatus>
   /** How far predicted quantiles can be believed. */
   modelCalibration(options?: ReadOptions): Promise<ModelCalibration>
-  /** Has a version serve. Sent once. */
+  /** Has a version serve. Promoting the one that serves is no error. */
   promoteModel(version: number, options?: CallOptions): Promise<ModelView>
-  /** Takes the serving version out of service. Sent once. */
-  rollBackModel(options?: CallOptions): Promise<ModelStatus>
+  /**
+   * Takes a version out of service: the one that is named, or the one that serves when this is called. One that has been
+   * rolled back already is no error. MODEL_NOT_FOUND when none serves.
+   */
+  rollBackModel(options?: CallOptions & { readonly version?: number }): Promise<ModelStatus>
   /** Freezes the models, or lets them change by themselves. */
   setModelMode(mode: ModelMode, options?: CallOptions): Promise<ModelStatus>
   /** Why a task is where it is, and what is expected of it. */
@@ -57,33 +61,18 @@ type Read = <Reply>(
 const COMPARE_WAIT_MS = 120_000
 
 export function optimizerClient(transport: Transport, read: Read): OptimizerClient {
-  const change = async <Reply>(
-    method: 'POST' | 'PUT',
-    path: string,
-    body: object | undefined,
-    { signal }: CallOptions = {},
-    waitMs = 0
-  ): Promise<Reply> =>
-    (await transport.json({
-      method,
-      path,
-      // To set something twice does no harm; to roll back twice does.
-      repeatable: method === 'PUT',
-      waitMs,
-      signal,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) })
-    })) as Reply
+  const change = changer(transport)
   const task = (id: string): string => `/v1/tasks/${encodeURIComponent(id)}`
   return {
     policy: (asked) => read('/v1/policy', {}, asked),
     setPolicy: (name, asked) => change('PUT', '/v1/policy', { name }, asked),
     comparePolicies: (request = {}, asked) =>
       change('POST', '/v1/policy/compare', request, asked, COMPARE_WAIT_MS),
-    models: async (asked) => (await read<ModelList>('/v1/models', {}, asked)).models,
+    models: (asked) => modelsOf(read, asked),
     modelStatus: (asked) => read('/v1/models/status', {}, asked),
     modelCalibration: (asked) => read('/v1/models/calibration', {}, asked),
-    promoteModel: (version, asked) => change('POST', `/v1/models/${version}/promote`, undefined, asked),
-    rollBackModel: (asked) => change('POST', '/v1/models/rollback', undefined, asked),
+    promoteModel: (version, asked) => promote(change, read, version, asked),
+    rollBackModel: (asked) => rollBack(change, read, asked),
     setModelMode: (mode, asked) => change('PUT', '/v1/models/mode', { mode }, asked),
     why: (id, asked) => read(`${task(id)}/why`, {}, asked),
     group: (id, asked) => read(`/v1/groups/${encodeURIComponent(id)}`, {}, asked),
@@ -91,5 +80,83 @@ export function optimizerClient(transport: Transport, read: Read): OptimizerClie
     suggestions: async (asked = {}) =>
       (await read<SuggestionList>('/v1/suggestions', { name: asked.name }, asked)).suggestions,
     history: (asked = {}) => readHistory(transport, asked)
+  }
+}
+
+type Change = <Reply>(
+  method: 'POST' | 'PUT',
+  path: string,
+  body?: object,
+  options?: CallOptions,
+  waitMs?: number,
+  repeatable?: boolean
+) => Promise<Reply>
+
+/** To set something twice does no harm, nor to say twice of one version what it shall be; all else is sent once. */
+function changer(transport: Transport): Change {
+  return async <Reply>(
+    method: 'POST' | 'PUT',
+    path: string,
+    body?: object,
+    { signal }: CallOptions = {},
+    waitMs = 0,
+    repeatable = method === 'PUT'
+  ): Promise<Reply> =>
+    (await transport.json({
+      method,
+      path,
+      repeatable,
+      waitMs,
+      signal,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })) as Reply
+}
+
+async function modelsOf(read: Read, asked: ReadOptions | undefined): Promise<ModelView[]> {
+  return (await read<ModelList>('/v1/models', {}, asked)).models
+}
+
+/** The version when it is in this state: it may have been this very call whose first reply was lost. Rethrows otherwise. */
+async function alreadyIn(
+  state: string,
+  version: number,
+  error: unknown,
+  read: Read,
+  asked: CallOptions | undefined
+): Promise<ModelView> {
+  if (!(error instanceof DtssError) || error.code !== 'MODEL_STATE_INVALID') throw error
+  const model = (await modelsOf(read, asked)).find((other) => other.version === version)
+  if (model?.state !== state) throw error
+  return model
+}
+
+async function promote(
+  change: Change,
+  read: Read,
+  version: number,
+  asked: CallOptions | undefined
+): Promise<ModelView> {
+  try {
+    return await change('POST', `/v1/models/${version}/promote`, undefined, asked, 0, true)
+  } catch (error) {
+    return await alreadyIn('serving', version, error, read, asked)
+  }
+}
+
+/** Without a version, to repeat it could roll back two: so the version is looked up first. */
+async function rollBack(
+  change: Change,
+  read: Read,
+  { version, signal }: CallOptions & { readonly version?: number } = {}
+): Promise<ModelStatus> {
+  const asked = signal === undefined ? {} : { signal }
+  const status = (): Promise<ModelStatus> => read<ModelStatus>('/v1/models/status', {}, asked)
+  const meant = version ?? (await status()).serving?.version
+  if (meant === undefined) return await change('POST', '/v1/models/rollback', undefined, asked)
+  try {
+    return await change('POST', `/v1/models/${meant}/rollback`, undefined, asked, 0, true)
+  } catch (error) {
+    await alreadyIn('rolled-back', meant, error, read, asked)
+    return await status()
   }
 }

@@ -3,7 +3,8 @@
  *
  * 1. A request that may be repeated is: after connection errors and timeouts at the next URL, after 429 and 503 when the
  *    node's `Retry-After` and the back-off (full jitter) have passed.
- * 2. A request that may not (a submission without an idempotency key) is sent once.
+ * 2. A request that may not (a submission without an idempotency key) is sent once. Where a connection could not even be made
+ *    nothing was sent, so the next URL is asked; browsers do not tell, so there it is not.
  * 3. The URL that answered last is asked first.
  */
 import { HEADERS } from '../base/wire/headers.ts'
@@ -58,12 +59,12 @@ export class Transport {
 
   async #send<T>(request: Request, read: (response: Response) => T | Promise<T>): Promise<T> {
     const { urls, retries } = this.#options
-    const tries = request.repeatable ? Math.max(retries, urls.length - 1) + 1 : 1
+    const tries = request.repeatable ? Math.max(retries, urls.length - 1) + 1 : urls.length
     for (let round = 1; ; round += 1) {
       const reply = await this.#try(request, read)
       if (!(reply instanceof DtssError)) return reply.value
       const error = reply
-      if (round >= tries || !mayRepeat(error)) throw error
+      if (round >= tries || !(request.repeatable ? mayRepeat(error) : wasNotSent(error))) throw error
       this.#current = (this.#current + 1) % urls.length
       // The other nodes are asked at once; only when all have failed is there reason to wait.
       if (error.code !== 'UNREACHABLE' || round >= urls.length)
@@ -149,6 +150,27 @@ async function withRetryAfter(response: Response): Promise<DtssError> {
 
 function mayRepeat({ code, status }: DtssError): boolean {
   return code === 'UNREACHABLE' || status === 429 || status === 503 || code === 'IDEMPOTENCY_IN_FLIGHT'
+}
+
+/** What Node says when there was no connection to send anything over. */
+const NO_CONNECTION: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT'
+])
+
+/** Whether the request cannot have reached anybody. */
+function wasNotSent({ code, cause }: DtssError): boolean {
+  return code === 'UNREACHABLE' && lacksConnection(cause)
+}
+
+function lacksConnection(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (NO_CONNECTION.has((error as { code?: unknown }).code)) return true
+  // A name with several addresses fails with an error for each.
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(lacksConnection)
+  return lacksConnection(error.cause)
 }
 
 /** `fetch` hides the reason of a failure in causes. */

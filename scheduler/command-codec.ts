@@ -153,6 +153,7 @@ function writeMembership(out: ByteWriter, command: MembershipCommand): void {
       writeSettings(out, command.settings)
       writeOptional(out, command.expectedPolicyMode, writePolicyMode)
       writeOptional(out, command.reason, writeText)
+      out.uint(command.returns ?? 0)
       return
     default:
       unreachable(command)
@@ -245,12 +246,14 @@ function readMembership(from: ByteReader, type: MembershipCommand['type']): Comm
       const settings = readSettings(from)
       const expectedPolicyMode = readOptional(from, readPolicyMode)
       const reason = readOptional(from, (reader) => reader.text())
+      const returns = from.uint()
       return {
         type,
         ...(origin === undefined ? {} : { origin }),
         settings,
         ...(expectedPolicyMode === undefined ? {} : { expectedPolicyMode }),
-        ...(reason === undefined ? {} : { reason })
+        ...(reason === undefined ? {} : { reason }),
+        ...(returns === 0 ? {} : { returns })
       }
     }
     default:

@@ -174,6 +174,8 @@ export interface SetSettingsCommand {
   readonly expectedPolicyMode?: PolicyMode
   /** Why the policy changes; at most LIMITS.modelReasonLength. */
   readonly reason?: string
+  /** What the record of the change keeps as its `returns`; absent for 0. An integer ≥ 0. */
+  readonly returns?: number
 }
 
 /** Makes a new model the shadow; a shadow that is there retires. */

@@ -302,6 +302,7 @@ export function writeSettings(out: ByteWriter, settings: Settings): void {
     to.text(change.from)
     to.text(change.to)
     to.text(change.reason)
+    to.uint(change.returns)
   })
 }
 
@@ -317,7 +318,8 @@ export function readSettings(from: ByteReader): Settings {
       at: timestampMs(reader.uint()),
       from: reader.text(),
       to: reader.text(),
-      reason: reader.text()
+      reason: reader.text(),
+      returns: reader.uint()
     }))
   }
 }

@@ -259,6 +259,8 @@ interface PolicyChange {
   readonly to: string
   /** At most LIMITS.modelReasonLength; empty when none was given. */
   readonly reason: string
+  /** How often the leader has given up what it went over to, since an operator last chose; 0 after an operator's choice. */
+  readonly returns: number
 }
 
 /** Replicated settings. */

@@ -86,7 +86,9 @@ function readRoutes(app: FastifyInstance, { port }: RouteContext): void {
   )
 }
 
-function changeRoutes(app: FastifyInstance, { port }: RouteContext): void {
+function changeRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { port } = context
+  rollBackRoutes(app, context)
   app.post<{ Params: { readonly version: string } }>(
     '/v1/models/:version/promote',
     {
@@ -107,23 +109,6 @@ function changeRoutes(app: FastifyInstance, { port }: RouteContext): void {
       return model
     }
   )
-  app.post(
-    '/v1/models/rollback',
-    {
-      schema: {
-        tags: ['optimizer'],
-        operationId: 'rollBackModel',
-        summary: 'Take the serving model out of service',
-        description: 'The one that served before it serves again; without one, statistics predict alone.',
-        response: replies(200, 'it is done', ModelStatusSchema)
-      }
-    },
-    async (): Promise<ModelStatus> => {
-      const { optimizer } = port
-      await optimizer.rollBack(BY_OPERATOR)
-      return optimizer.modelStatus()
-    }
-  )
   app.put<{ Body: unknown }>(
     '/v1/models/mode',
     {
@@ -140,6 +125,45 @@ function changeRoutes(app: FastifyInstance, { port }: RouteContext): void {
       checkMode(body)
       const { optimizer } = port
       await optimizer.setModelMode((body as ModelModeChange).mode)
+      return optimizer.modelStatus()
+    }
+  )
+}
+
+function rollBackRoutes(app: FastifyInstance, { port }: RouteContext): void {
+  app.post(
+    '/v1/models/rollback',
+    {
+      schema: {
+        tags: ['optimizer'],
+        operationId: 'rollBackModel',
+        summary: 'Take the serving model out of service',
+        description: 'The one that served before it serves again; without one, statistics predict alone.',
+        response: replies(200, 'it is done', ModelStatusSchema)
+      }
+    },
+    async (): Promise<ModelStatus> => {
+      const { optimizer } = port
+      await optimizer.rollBack(undefined, BY_OPERATOR)
+      return optimizer.modelStatus()
+    }
+  )
+  app.post<{ Params: { readonly version: string } }>(
+    '/v1/models/:version/rollback',
+    {
+      schema: {
+        tags: ['optimizer'],
+        operationId: 'rollBackModelVersion',
+        summary: 'Take this version out of service',
+        description:
+          'Safe to repeat, unlike the form without a version: another one that serves by now stays.',
+        params: versionParams,
+        response: replies(200, 'it is done', ModelStatusSchema)
+      }
+    },
+    async ({ params }): Promise<ModelStatus> => {
+      const { optimizer } = port
+      await optimizer.rollBack(versionOf(params.version), BY_OPERATOR)
       return optimizer.modelStatus()
     }
   )

@@ -1,11 +1,11 @@
 /** Submitting: `POST /v1/tasks`, and `POST /tasks/submit` which means the same. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { AppError } from '../../base/errors.ts'
-import { formatTaskId } from '../../base/ids.ts'
+import { AppError, toAppError } from '../../base/errors.ts'
+import { formatTaskId, parseTaskId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { durationMs } from '../../base/units.ts'
-import { reference } from '../../base/wire/common.ts'
+import { closed, reference } from '../../base/wire/common.ts'
 import { HEADERS } from '../../base/wire/headers.ts'
 import { SubmitReplySchema, TaskRequestSchema } from '../../base/wire/task-request.ts'
 import type { SubmitReply } from '../../base/wire/task-request.ts'
@@ -23,11 +23,15 @@ const schema = {
   description:
     'The reply comes when the submission is committed: it survives the loss of any minority of nodes. An array is ' +
     'accepted or refused whole; `needs` names its tasks by `name`. With an `Idempotency-Key`, repeating the same ' +
-    'request submits nothing and answers with the ids of the first.',
+    'request submits nothing and answers with the ids of the first. With `?eta=true` the reply waits a moment, a tenth of a ' +
+    'second at most, for when the work is expected to be done.',
   headers: Type.Object({
     [HEADERS.idempotencyKey]: Type.Optional(
       Type.String({ description: `1 to ${LIMITS.idempotencyKeyLength} printable ASCII characters` })
     )
+  }),
+  querystring: closed({
+    eta: Type.Optional(Type.Boolean({ description: 'true: say when the work is expected to be done' }))
   }),
   body: Type.Union([
     reference(TaskRequestSchema),
@@ -47,8 +51,11 @@ export function submitRoutes(app: FastifyInstance, context: RouteContext): void 
       header === undefined
         ? port.submit({ tasks })
         : port.submit({ tasks, idempotency: idempotencyOf(header, body) })
-    if (Array.isArray(body)) return submitted.then((receipt) => answer(reply, receipt, true))
-    return submitted.then((receipt) => answer(reply, receipt, false), ofOnlyTask)
+    const answered = Array.isArray(body)
+      ? submitted.then((receipt) => answer(reply, receipt, true))
+      : submitted.then((receipt) => answer(reply, receipt, false), ofOnlyTask)
+    const { eta } = request.query as { readonly eta?: boolean }
+    return eta === true ? answered.then((receipt) => withEta(context, receipt, request.id)) : answered
   }
   app.post('/v1/tasks', { schema: { ...schema, operationId: 'submit' } }, handler)
   app.post('/tasks/submit', { schema: { ...schema, operationId: 'submitSeed' } }, handler)
@@ -64,6 +71,26 @@ function answer(reply: FastifyReply, receipt: SubmitReceipt, array: boolean): Su
   if (array || id === undefined) return common
   reply.header('location', `/v1/tasks/${id}`)
   return { id, ...common }
+}
+
+/** What was committed is acknowledged whatever becomes of the forecast. */
+async function withEta(
+  { port, log }: RouteContext,
+  receipt: SubmitReply,
+  requestId: string
+): Promise<SubmitReply> {
+  const first = parseTaskId(receipt.firstId)
+  if (first === undefined) return receipt
+  try {
+    const eta = await port.optimizer.submissionEta(first, receipt.count)
+    return eta === undefined ? receipt : { ...receipt, eta }
+  } catch (error) {
+    log.error(
+      { requestId, error: { message: toAppError(error).message } },
+      'a submission was answered without its eta'
+    )
+    return receipt
+  }
 }
 
 /** Whoever checks submissions sees arrays only: for a single task its fields are those of the body. */

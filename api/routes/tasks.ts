@@ -19,7 +19,7 @@ import type {
   TaskView
 } from '../../base/wire/task-reply.ts'
 import type { TaskStatus } from '../../scheduler/types.ts'
-import { knownRecord, outlookOf, settle, taskIdOf } from '../context.ts'
+import { etasOf, knownRecord, outlookOf, settle, taskIdOf } from '../context.ts'
 import type { ReadQuery, RouteContext } from '../context.ts'
 import type { KnownTaskRecord } from '../ports.ts'
 import { listQuery, replies, taskParams, taskQuery } from '../schemas.ts'
@@ -107,8 +107,11 @@ function statusRoutes(app: FastifyInstance, context: RouteContext): void {
           response: replies(200, 'its status', TaskStatusReplySchema)
         }
       },
-      async (request, reply): Promise<TaskStatusReply> =>
-        statusReplyOf(await readTask(context, request.params.id, request.query, reply))
+      async (request, reply): Promise<TaskStatusReply> => {
+        const record = await readTask(context, request.params.id, request.query, reply)
+        const [eta] = await etasOf(context, [record], request.id)
+        return statusReplyOf(record, eta)
+      }
     )
   }
 }
@@ -144,7 +147,8 @@ interface ListQuery extends ReadQuery {
   readonly limit?: number
 }
 
-function listRoute(app: FastifyInstance, { port }: RouteContext): void {
+function listRoute(app: FastifyInstance, context: RouteContext): void {
+  const { port } = context
   app.get<{ Querystring: ListQuery }>(
     '/v1/tasks',
     {
@@ -158,7 +162,7 @@ function listRoute(app: FastifyInstance, { port }: RouteContext): void {
         response: replies(200, 'a page of tasks in short', TaskPageSchema)
       }
     },
-    async ({ query }): Promise<TaskPage> => {
+    async ({ query, id }): Promise<TaskPage> => {
       const before = query.cursor === undefined ? undefined : parseTaskId(query.cursor)
       if (query.cursor !== undefined && before === undefined) {
         throw invalid('cursor', query.cursor, '`next` of the page before')
@@ -171,7 +175,8 @@ function listRoute(app: FastifyInstance, { port }: RouteContext): void {
         before,
         limit: query.limit ?? DEFAULT_PAGE
       })
-      const tasks = page.records.map(summaryOf)
+      const etas = await etasOf(context, page.records, id)
+      const tasks = page.records.map((record, index) => summaryOf(record, etas[index]))
       return page.next === undefined ? { tasks } : { tasks, next: formatTaskId(page.next) }
     }
   )

@@ -43,7 +43,11 @@ export const PolicyViewSchema = closed(
         at: TimestampSchema,
         from: Type.String(),
         to: Type.String(),
-        reason: Type.String({ description: 'with the gain and its 95 % interval when a replay led to it' })
+        reason: Type.String({ description: 'with the gain and its 95 % interval when a replay led to it' }),
+        returns: Type.Integer({
+          minimum: 0,
+          description: 'how often the leader has gone back in mode auto since an operator last chose'
+        })
       })
     ),
     available: Type.Array(closed({ name: Type.String(), about: Type.String() })),

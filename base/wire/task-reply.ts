@@ -43,7 +43,8 @@ const summaryFields = {
   startedAt: Type.Optional(TimestampSchema),
   finishedAt: Type.Optional(TimestampSchema),
   runMs: Type.Optional(MillisecondsSchema),
-  error: Type.Optional(reference(TaskErrorSchema))
+  error: Type.Optional(reference(TaskErrorSchema)),
+  eta: Type.Optional(reference(EtaSchema))
 }
 
 export const TaskSummarySchema = closed(summaryFields, {
@@ -97,7 +98,6 @@ export const TaskViewSchema = closed(
     fencingToken: Type.Optional(CountSchema),
     peakMemoryBytes: Type.Optional(CountSchema),
     predicted: Type.Optional(reference(PredictedSchema)),
-    eta: Type.Optional(reference(EtaSchema)),
     alarms: Type.Optional(Type.Array(reference(AlarmSchema)))
   },
   { $id: 'Task', description: 'A task in full: what was asked for, how far it is, what came of it.' }
@@ -113,7 +113,8 @@ export const TaskStatusReplySchema = closed(
     terminal: Type.Boolean(),
     attempts: CountSchema,
     node: Type.Optional(NodeIdSchema),
-    error: Type.Optional(reference(TaskErrorSchema))
+    error: Type.Optional(reference(TaskErrorSchema)),
+    eta: Type.Optional(reference(EtaSchema))
   },
   { $id: 'TaskStatus', description: 'How far a task is.' }
 )

@@ -13,8 +13,10 @@ import {
   ResourcesSchema,
   TimestampSchema,
   closed,
-  nameSchema
+  nameSchema,
+  reference
 } from './common.ts'
+import { EtaSchema } from './forecast.ts'
 
 /** What a task gets where it says nothing. */
 export const TASK_DEFAULTS = {
@@ -178,8 +180,13 @@ export const SubmitReplySchema = closed(
     firstId: Type.String({ description: 'the lowest of the ids, which are consecutive numbers' }),
     count: Type.Integer({ minimum: 1 }),
     ids: Type.Array(Type.String(), { description: 'one per task, in the order of the request' }),
-    replayed: Type.Boolean({ description: 'true when an Idempotency-Key named an earlier submission' })
+    replayed: Type.Boolean({ description: 'true when an Idempotency-Key named an earlier submission' }),
+    eta: Type.Optional(reference(EtaSchema))
   },
-  { $id: 'SubmitReply' }
+  {
+    $id: 'SubmitReply',
+    description:
+      '`eta`, for `?eta=true`: of the only task, or of the last one of several; absent when it is not known soon.'
+  }
 )
 export type SubmitReply = Static<typeof SubmitReplySchema>

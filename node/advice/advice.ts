@@ -6,6 +6,7 @@
  *    older than 15 seconds for it.
  * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
  *    answered from the one before when that passes.
+ * 3. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
  */
 import type { GroupOutlook, OptimizerPort, TaskOutlook } from '../../api/ports.ts'
 import { formatTaskId } from '../../base/ids.ts'
@@ -37,21 +38,42 @@ const MOST_INTERVAL_MS = 15 * second
 /** Longest that a reply about one task waits for a forecast. */
 const PATIENCE_MS = 100
 
+/** Longest that the reply to a submission waits: it is committed, and its client may have more to submit. */
+const SUBMISSION_PATIENCE_MS = 100
+/** Share of the time that early forecasts may take, and how much of it is saved up. */
+const EARLY = { share: 0.05, burstMs: 250 }
+
 /** The parts of the port that an advisor answers. */
-export type Advice = Pick<OptimizerPort, 'outlook' | 'groupOutlook' | 'expectedMs' | 'alarms' | 'suggestions'>
+export type Advice = Pick<
+  OptimizerPort,
+  'outlook' | 'etas' | 'submissionEta' | 'groupOutlook' | 'expectedMs' | 'alarms' | 'suggestions'
+>
 
 export function createAdvice(options: AdviceOptions): Advice {
   const { advisor, state, now } = options
   const forecasts = new Forecasts(options)
   return {
     outlook: async (task: Task): Promise<TaskOutlook> => {
-      await forecasts.fresh(PATIENCE_MS)
+      await forecasts.covering(task.id, PATIENCE_MS)
       const eta = advisor.eta(task)
       return {
         predicted: advisor.predicted(task),
         ...(eta === undefined ? {} : { eta }),
         alarms: advisor.alarmsOf(task, now())
       }
+    },
+    etas: async (tasks) => {
+      const [only] = tasks
+      if (tasks.length === 1 && only !== undefined) await forecasts.covering(only.id, PATIENCE_MS)
+      else await forecasts.fresh(PATIENCE_MS)
+      return tasks.map((task) => advisor.eta(task))
+    },
+    submissionEta: async (first, count) => {
+      if (!advisor.hasLearned) return undefined
+      await forecasts.covering(first, SUBMISSION_PATIENCE_MS)
+      if (count > 1) return advisor.groupEta(first)
+      const task = state.tasks.get(first)
+      return task === undefined ? undefined : advisor.eta(task)
     },
     groupOutlook: async (group: TaskId): Promise<GroupOutlook> => {
       await forecasts.fresh(PATIENCE_MS)
@@ -86,30 +108,47 @@ class Forecasts {
   readonly #options: AdviceOptions
   #dueAt = -Infinity
   #making: Promise<void> | undefined
+  /** What early forecasts may still take, as of `#countedAt`; below zero after an expensive one. */
+  #earlyMs = EARLY.burstMs
+  #countedAt: number
 
   constructor(options: AdviceOptions) {
     this.#options = options
+    this.#countedAt = options.elapsed()
   }
 
   /** Resolves when the forecast is fresh, or as it is when `patienceMs` have passed. Rejects if making it fails. */
   async fresh(patienceMs: number): Promise<void> {
-    if (this.#making === undefined) {
-      if (this.#options.elapsed() < this.#dueAt) return
-      this.#making = this.#make().finally(() => {
-        this.#making = undefined
-      })
-    }
-    if (patienceMs === Infinity) {
-      await this.#making
-      return
-    }
-    const patience = new AbortController()
-    await Promise.race([this.#making, passed(patienceMs, patience.signal)])
-    patience.abort()
+    if (this.#making === undefined && this.#options.elapsed() < this.#dueAt) return
+    await patiently(this.#begun(), patienceMs)
+  }
+
+  /** The same, with the task in it: a forecast that is too old for it is made anew as far as the budget goes. */
+  async covering(id: TaskId, patienceMs: number): Promise<void> {
+    const { advisor, elapsed } = this.#options
+    const until = elapsed() + patienceMs
+    await this.fresh(patienceMs)
+    if (advisor.covers(id) || elapsed() >= until || this.#making !== undefined || !this.#mayBeEarly()) return
+    await patiently(this.#begun(), until - elapsed())
+  }
+
+  #begun(): Promise<void> {
+    this.#making ??= this.#make().finally(() => {
+      this.#making = undefined
+    })
+    return this.#making
+  }
+
+  #mayBeEarly(): boolean {
+    const at = this.#options.elapsed()
+    this.#earlyMs = Math.min(EARLY.burstMs, this.#earlyMs + (at - this.#countedAt) * EARLY.share)
+    this.#countedAt = at
+    return this.#earlyMs > 0
   }
 
   async #make(): Promise<void> {
     const { advisor, elapsed, now, soon } = this.#options
+    const isEarly = elapsed() < this.#dueAt
     const steps = advisor.refresh(now())
     let spentMs = 0
     for (;;) {
@@ -118,6 +157,7 @@ class Forecasts {
       const ended = elapsed()
       spentMs += ended - began
       if (done === true) {
+        if (isEarly) this.#earlyMs -= spentMs
         this.#dueAt = ended + Math.min(MOST_INTERVAL_MS, Math.max(LEAST_INTERVAL_MS, REST * spentMs))
         return
       }
@@ -126,6 +166,17 @@ class Forecasts {
       })
     }
   }
+}
+
+/** Waits for it, but no longer than `patienceMs`; a failure that comes later is nobody's. */
+async function patiently(made: Promise<void>, patienceMs: number): Promise<void> {
+  if (patienceMs === Infinity) {
+    await made
+    return
+  }
+  const patience = new AbortController()
+  await Promise.race([made, passed(patienceMs, patience.signal)])
+  patience.abort()
 }
 
 function passed(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,50 +1,131 @@
 /**
- * Keeps work within a share of one core, by waiting after each step as long as the share asks for.
+ * Keeps work within a share of one core, by saying how long to wait before the next piece of it.
  *
- * Work is measured as the thread's CPU time where Node tells it (from 23.9 on), else as elapsed time, which is never less:
- * on a busy machine training gets slower, not greedier.
+ * 1. Every piece is paid for by a wait in proportion, and none begins that would take a window of `WINDOW_MS` above the share:
+ *    so the share holds from the beginning, over any such window, unless one piece alone is larger than what a window may hold.
+ * 2. Work is measured as the thread's CPU time where the system tells it, else as elapsed time, which is never less: on a busy
+ *    machine training gets slower, not greedier.
  */
+import { readFileSync } from 'node:fs'
+import { second } from '../../base/units.ts'
+
 export interface CpuBudget {
-  /** Runs a step and returns how long to wait before the next one, in milliseconds. */
-  spend(step: () => void): number
-  /** Share of a core that was used over the last minute. */
+  /** Runs a step and pays for it `times` over, for what other threads do because of it. */
+  spend(step: () => void, times?: number): void
+  /** Pays for work that was done elsewhere: so many milliseconds of a core, until now. */
+  charge(ms: number): void
+  /** How long to wait before the next step, in milliseconds. */
+  readonly waitMs: number
+  /** Share of a core that was used over the last minute, or since the beginning; over ten seconds at least. */
   readonly share: number
+  /** The largest share of any ten seconds since the beginning. */
+  readonly peakShare: number
 }
 
-const WINDOW_MS = 60_000
-/** The longest wait: one slow step, such as the first after loading, does not silence training for minutes. */
-const MAX_WAIT_MS = 10_000
+const WINDOW_MS = 10 * second
+const MEMORY_MS = 60 * second
+/** The longest wait: one slow step does not silence training for longer. */
+const MAX_WAIT_MS = 60 * second
+
+/** A stretch of work that ended at `at`. */
+interface Spent {
+  readonly at: number
+  readonly ms: number
+}
 
 /** A budget of `share`, in (0, 1]; `now` is a monotonic clock, `cpuNow` the thread's CPU time; both in milliseconds. */
 export function createCpuBudget(share: number, now: () => number, cpuNow: () => number = now): CpuBudget {
-  const spent: { readonly at: number; readonly ms: number }[] = []
-  const beganAt = now()
-  return {
-    spend: (step) => {
-      const before = cpuNow()
-      try {
-        step()
-      } finally {
-        spent.push({ at: now(), ms: Math.max(0, cpuNow() - before) })
-      }
-      const last = spent.at(-1)?.ms ?? 0
-      return Math.min(MAX_WAIT_MS, last * (1 / share - 1))
-    },
-    get share() {
-      const at = now()
-      while ((spent[0]?.at ?? Infinity) < at - WINDOW_MS) spent.shift()
-      const total = spent.reduce((sum, { ms }) => sum + ms, 0)
-      return total / Math.max(1, Math.min(WINDOW_MS, at - beganAt))
+  return new Budget(share, now, cpuNow)
+}
+
+class Budget implements CpuBudget {
+  readonly #share: number
+  readonly #now: () => number
+  readonly #cpuNow: () => number
+  readonly #beganAt: number
+  /** Of the last minute, oldest first. */
+  readonly #spent: Spent[] = []
+  #notBefore = 0
+  peakShare = 0
+
+  constructor(share: number, now: () => number, cpuNow: () => number) {
+    this.#share = share
+    this.#now = now
+    this.#cpuNow = cpuNow
+    this.#beganAt = now()
+  }
+
+  spend(step: () => void, times = 1): void {
+    const before = this.#cpuNow()
+    try {
+      step()
+    } finally {
+      this.charge(times * (this.#cpuNow() - before))
     }
+  }
+
+  charge(charged: number): void {
+    const ms = Math.max(0, charged)
+    const at = this.#now()
+    this.#forget(at)
+    this.#spent.push({ at, ms })
+    const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
+    this.#notBefore = Math.max(this.#notBefore, at) + restMs
+    // Used time rises during work alone, so a window that is fullest ends with a piece of it.
+    const used = this.#spent.reduce((sum, piece) => sum + overlapMs(piece, at - WINDOW_MS), 0)
+    this.peakShare = Math.max(this.peakShare, used / WINDOW_MS)
+  }
+
+  get waitMs(): number {
+    const at = this.#now()
+    return Math.max(0, this.#notBefore - at, this.#windowOpensAt() - at)
+  }
+
+  get share(): number {
+    const at = this.#now()
+    this.#forget(at)
+    const total = this.#spent.reduce((sum, { ms }) => sum + ms, 0)
+    return total / Math.max(WINDOW_MS, Math.min(MEMORY_MS, at - this.#beganAt))
+  }
+
+  /** When a step as long as the last one fits into the window that ends with it. */
+  #windowOpensAt(): number {
+    const next = this.#spent.at(-1)?.ms ?? 0
+    let roomMs = this.#share * WINDOW_MS - next
+    for (let index = this.#spent.length - 1; index >= 0; index--) {
+      const { at, ms } = this.#spent[index] ?? { at: 0, ms: 0 }
+      if (ms > roomMs) return at - Math.max(0, roomMs) + WINDOW_MS - next
+      roomMs -= ms
+    }
+    return -Infinity
+  }
+
+  #forget(at: number): void {
+    while ((this.#spent[0]?.at ?? Infinity) < at - MEMORY_MS) this.#spent.shift()
   }
 }
 
-/** CPU time of the calling thread in milliseconds; undefined where Node does not tell. */
+/** How much of it lies after `from`. */
+function overlapMs({ at, ms }: Spent, from: number): number {
+  return Math.max(0, Math.min(ms, at - from))
+}
+
+/** CPU time of the calling thread in milliseconds; undefined where neither Node (from 23.9 on) nor Linux tells. */
 export function threadCpuMs(): (() => number) | undefined {
   const { threadCpuUsage } = process as { threadCpuUsage?: () => { user: number; system: number } }
-  if (threadCpuUsage === undefined) return undefined
-  return () => {
-    const { user, system } = threadCpuUsage.call(process)
-    return (user + system) / 1000
+  if (threadCpuUsage !== undefined)
+    return () => {
+      const { user, system } = threadCpuUsage.call(process)
+      return (user + system) / 1000
+    }
+  return Number.isFinite(scheduledMs()) ? scheduledMs : undefined
+}
+
+/** What Linux says: the first of its figures is the time on a core, in nanoseconds. NaN elsewhere. */
+function scheduledMs(): number {
+  try {
+    return Number.parseInt(readFileSync('/proc/thread-self/schedstat', 'latin1'), 10) / 1e6
+  } catch {
+    return NaN
   }
 }

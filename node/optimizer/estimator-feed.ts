@@ -46,9 +46,11 @@ export class EstimatorFeed {
       })
   }
 
-  /** Attempts that run when this node begins to look: all are told. */
+  /** An attempt that began before this node looked, or while it could not tell: all are told, none twice. */
   runs(task: TaskView, node: NodeView, at: number): void {
-    this.#begun.add(keyOf(task.id, node.id))
+    const key = keyOf(task.id, node.id)
+    if (this.#begun.has(key)) return
+    this.#begun.add(key)
     this.#estimator.placed?.(task, node, at)
   }
 }

@@ -9,8 +9,7 @@
  *    statistics predict.
  * 2. TensorFlow.js is loaded in the training thread alone, so on leaders that train and nowhere else.
  */
-import { toAppError } from '../../base/errors.ts'
-import { second } from '../../base/units.ts'
+import { setTimeout } from 'node:timers/promises'
 import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
@@ -22,17 +21,19 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
-import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, REPLAYED_TASKS, WARM_UP_ROWS } from './bounds.ts'
+import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS, REPLAYED_TASKS } from './bounds.ts'
+import { CatchUp } from './catch-up.ts'
+import { compareOnHistory } from './comparison.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
-import { PolicyWatch } from './policy-watch.ts'
+import { PolicyWatch, type PolicyPast } from './policy-watch.ts'
 import { Proposer } from './proposer.ts'
 import type { JudgeRequest, ReplayAnswer, ReplayRequest, TrainedModel } from './protocol.ts'
 import { EstimatorFeed } from './estimator-feed.ts'
+import { FaultLog } from './fault-log.ts'
 import { Trainer } from './trainer.ts'
-import { warmUp } from './warm-up.ts'
-import { nodeFacts, tellEvents, tellMoment, tellRunning, type Watchers } from './watching.ts'
+import { nodeFacts, type Watchers } from './watching.ts'
 
 export interface LearningSettings {
   /** Whether this node trains when it leads. Default true. */
@@ -48,14 +49,14 @@ export interface LearningOptions extends LearningSettings {
   readonly seed: () => number
   /** A monotonic clock, in milliseconds. */
   readonly now: () => number
+  /** Resolves after the pause between two slices of reading history. Default: after `PAUSE_MS`. */
+  readonly pause?: () => Promise<unknown>
 }
 
 const TRAIN_AFTER = 256
 const CPU_SHARE = 0.1
 /** Scored predictions before their coverage says something. */
 const FEWEST_COVERED = 128
-/** Reading history holds up the start of a node no longer than this. */
-const WARM_UP_READ_MS = 1 * second
 
 type Hooks = Pick<RuntimeOptions, 'beforeEvents' | 'onReign' | 'onReplaced' | 'onPolicyFailure'>
 
@@ -71,6 +72,10 @@ export class Learning {
   readonly #options: LearningOptions
   readonly #feed: EstimatorFeed
   readonly #proposer: Proposer
+  readonly #catchUp: CatchUp
+  readonly #beats: FaultLog
+  /** Ends replays of the policy that are under way. */
+  #replaying = new AbortController()
   readonly #rows: TrainingRow[] = []
   #newTasks: FinishedTask[] = []
   #runtime: NodeRuntime | undefined
@@ -78,8 +83,9 @@ export class Learning {
   #timer: NodeJS.Timeout | undefined
   #reigns = false
   #stopped = false
-  #warmedUp = 0
   #lastFinishedAt = 0
+  /** Tasks that ended since the last beat. */
+  #ended = 0
   /** A model was asked for, or is being proposed. */
   #awaitsModel = false
   #policyAlarm: string | undefined
@@ -88,6 +94,14 @@ export class Learning {
     this.#options = options
     const { logger, now, seed, cpuShare = CPU_SHARE } = options
     this.#proposer = new Proposer(logger, () => this.#runtime)
+    this.#beats = new FaultLog(logger, 'error', 'a beat of learning failed')
+    this.#catchUp = new CatchUp({
+      logger,
+      now,
+      pause: options.pause ?? (() => setTimeout(PAUSE_MS, undefined, { ref: false })),
+      watchers: () => this.#watchers(),
+      lastFinishedAt: () => this.#lastFinishedAt
+    })
     this.estimator = createLearnedEstimator()
     this.#feed = new EstimatorFeed(this.estimator, now)
     this.policies = policiesOn(this.estimator)
@@ -120,14 +134,18 @@ export class Learning {
       beforeEvents: (events) => {
         const runtime = this.#runtime
         if (runtime === undefined) return
-        tellEvents(this.#watchers(), events, runtime.state)
+        this.#catchUp.take(events, runtime.state)
+        for (const { type } of events) if (type === 'task-ended') this.#ended++
         if (events.some(({ type }) => type === 'model-changed')) this.book.sync(runtime.state)
         if (events.some(({ type }) => type === 'settings-changed')) this.#policyAlarm = undefined
       },
       onReign: (reigning) => {
         this.#reigns = reigning
         this.guard.forget()
-        this.policyWatch.forget()
+        this.#replaying.abort()
+        this.#replaying = new AbortController()
+        this.policyWatch.reign(reigning ? this.#policyPast() : undefined)
+        this.#ended = 0
         this.#awaitsModel = false
         if (!reigning) {
           this.#policyAlarm = undefined
@@ -135,7 +153,8 @@ export class Learning {
         }
       },
       onReplaced: () => {
-        void this.#replaced()
+        this.#look()
+        void this.warmUp()
       },
       onPolicyFailure: ({ policy, fault, message }) => {
         this.#policyAlarm = `policy ${policy} ${fault}: ${message}; least-loaded places instead`
@@ -146,31 +165,32 @@ export class Learning {
     }
   }
 
-  /** The runtime is open and not started: reads what it has, and begins to beat. */
-  async attach(runtime: NodeRuntime): Promise<void> {
+  /** The runtime is open and not started: from here on nothing is missed, and it beats. */
+  attach(runtime: NodeRuntime): void {
     this.#runtime = runtime
-    const { now, logger } = this.#options
-    const began = now()
-    await this.#replaced()
-    const { heapUsed, rss } = process.memoryUsage()
-    logger.info(
-      { tasks: this.#warmedUp, ms: Math.round(now() - began), heapUsed, rss },
-      'learned from the history of this node'
-    )
+    this.#look()
     this.#timer = setInterval(() => {
       try {
         this.beat()
+        this.#beats.worked()
       } catch (error) {
         // Nothing that learns may end the node (rule 1): the next beat looks again.
-        logger.error({ error: toAppError(error).message }, 'a beat of learning failed')
+        this.#beats.failed(error)
       }
     }, BEAT_MS)
     this.#timer.unref()
   }
 
+  /** The node is up: reads what it has, beside everything else. Resolves when all is told; never rejects. */
+  async warmUp(): Promise<void> {
+    await this.#catchUp.run()
+  }
+
   async close(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
+    this.#catchUp.stop()
+    this.#replaying.abort()
     await this.trainer.end()
   }
 
@@ -188,6 +208,15 @@ export class Learning {
 
   get reigns(): boolean {
     return this.#reigns
+  }
+
+  /** What could not be done or told since the start, by what it was. */
+  get faults(): { readonly beats: number; readonly proposals: number; readonly history: number } {
+    return {
+      beats: this.#beats.count,
+      proposals: this.#proposer.refused,
+      history: this.#catchUp.skipped
+    }
   }
 
   get mode(): ModelMode {
@@ -217,6 +246,7 @@ export class Learning {
         : [`model ${used.version} does not decode: ${used.problem}`]
     )
     const found = this.guard.alarms.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`)
+    if (this.#beats.message !== undefined) problems.push(`looking after models fails: ${this.#beats.message}`)
     if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
     const ofPolicy = [this.#policyAlarm, this.policyWatch.alarm].filter((alarm) => alarm !== undefined)
     return [
@@ -235,18 +265,33 @@ export class Learning {
     if (this.#reigns) this.guard.observe(rows, this.book.serving, this.book.shadow, acts)
     const tasks = this.#newTasks
     this.#newTasks = []
+    if (this.#reigns) this.#watchPolicy(runtime)
     if (!acts || this.#options.trains === false) {
       if (this.trainer.running) void this.trainer.end()
       return
     }
-    const { policy, policyMode } = runtime.state.settings
-    this.policyWatch.observe(tasks.length, policy, policyMode)
     if (this.trainer.running) this.trainer.feed(rows, tasks)
     else this.#beginTraining(runtime)
     if (this.trainer.running && this.book.shadow === undefined && !this.#awaitsModel) {
       this.#awaitsModel = true
       this.trainer.wantModel()
     }
+  }
+
+  /** Whoever chooses the policy does so whether models may change or not: a replay needs none. */
+  #watchPolicy({ state }: NodeRuntime): void {
+    const { policy, policyMode } = state.settings
+    this.policyWatch.observe(this.#ended, policy, policyMode)
+    this.#ended = 0
+  }
+
+  /** What the log and the history say of earlier choices, so that a new leader goes on with them. */
+  #policyPast(): PolicyPast | undefined {
+    const settings = this.#runtime?.state.settings
+    const change = settings?.policyChange
+    if (settings === undefined || change === undefined) return undefined
+    const ended = this.history.newest(HISTORY_TASKS).filter(({ finishedAt }) => finishedAt > change.at).length
+    return { policy: settings.policy, mode: settings.policyMode, returns: change.returns, ended }
   }
 
   #beginTraining(runtime: NodeRuntime): void {
@@ -277,38 +322,18 @@ export class Learning {
     }
   }
 
-  async #replaced(): Promise<void> {
-    try {
-      if (this.#runtime !== undefined) await this.#catchUp(this.#runtime)
-    } catch (error) {
-      this.#options.logger.warn({ error: toAppError(error).message }, 'history was not read')
-    }
-  }
-
-  async #catchUp(runtime: NodeRuntime): Promise<void> {
-    const { now, seed } = this.#options
+  /** Takes the state as it is now; what ended before is to be read. */
+  #look(): void {
+    const runtime = this.#runtime
+    if (runtime === undefined) return
     this.#advisor = new Advisor({
       state: runtime.state,
       estimator: this.estimator,
       predictedBy: () => this.predictedBy,
-      seed: seed()
+      seed: this.#options.seed()
     })
     this.book.sync(runtime.state)
-    const watchers = this.#watchers()
-    this.#warmedUp += await warmUp(
-      {
-        store: runtime.store,
-        rows: WARM_UP_ROWS,
-        after: this.#lastFinishedAt,
-        now,
-        readMs: WARM_UP_READ_MS,
-        stopped: () => this.#stopped
-      },
-      (moment) => {
-        tellMoment(watchers, moment, runtime.state)
-      }
-    )
-    tellRunning(this.#feed, runtime.state)
+    this.#catchUp.gap(runtime.state, runtime.store)
   }
 
   #coverage(): Coverage | undefined {
@@ -320,16 +345,24 @@ export class Learning {
     return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay: this.#modelReplay() })
   }
 
-  async #policyReplay(policies: readonly string[]): Promise<ReplayAnswer | undefined> {
+  /** In the trainer's thread, which has the history, or in one of its own where nothing is trained. */
+  async #policyReplay(policies: readonly [string, string]): Promise<ReplayAnswer | undefined> {
     const runtime = this.#runtime
     if (runtime === undefined) return undefined
     const serving = this.book.serving?.version
     const weights = serving === undefined ? undefined : runtime.state.models.get(serving)?.weights
-    return await this.trainer.ask<ReplayRequest>({
-      type: 'replay',
-      count: Math.min(REPLAYED_TASKS, Math.ceil(this.history.size / 2)),
-      nodes: nodeFacts(runtime.state),
-      contenders: policies.map((name) => ({ name, policy: name, weights }))
+    const count = Math.min(REPLAYED_TASKS, Math.ceil(this.history.size / 2))
+    const nodes = nodeFacts(runtime.state)
+    if (this.trainer.running) {
+      const contenders = policies.map((name) => ({ name, policy: name, weights }))
+      return await this.trainer.ask<ReplayRequest>({ type: 'replay', count, nodes, contenders })
+    }
+    return await compareOnHistory({
+      history: this.history.newest(HISTORY_TASKS),
+      tasks: count,
+      ...{ nodes, policies, weights },
+      base: policies[0],
+      signal: this.#replaying.signal
     })
   }
 

@@ -6,6 +6,8 @@
  * 2. In mode `auto` it has the policy changed by the guard's rule (`optimizer/guard/policy-choice.ts`): between `learned`
  *    and what is in use, and from `learned` back to the default.
  * 3. One replay or change is under way at a time, and none outlives its reign.
+ * 4. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, and the
+ *    history how many tasks have ended since. A challenger that it finds in use it looks at soon.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { PolicyMode } from '../../scheduler/types.ts'
@@ -15,13 +17,32 @@ export interface PolicyWatchOptions {
   /** Replays history under the policies, the first being the base; undefined when that is not possible now. */
   readonly replay: (policies: readonly [base: string, other: string]) => Promise<ReplayAnswer | undefined>
   /** Has the policy changed, in mode `auto`. Resolves when the log has answered, whatever it was. */
-  readonly change: (change: PolicySwitch) => Promise<void>
+  readonly change: (change: LoggedSwitch) => Promise<void>
+}
+
+/** A change of policy, with what the log keeps of it for the next leader. */
+export interface LoggedSwitch extends PolicySwitch {
+  /** How often the challenger has been given up since an operator last chose, this change included. */
+  readonly returns: number
+}
+
+/** What is known of earlier choices when a reign begins. */
+export interface PolicyPast {
+  readonly policy: string
+  readonly mode: PolicyMode
+  readonly returns: number
+  /** Tasks that ended since the policy changed last, as far as is known. */
+  readonly ended: number
 }
 
 const DEFAULT_POLICY = 'least-loaded'
 const CHALLENGER = 'learned'
 /** The default is faster by more than this, by the nearer end of the interval. */
 const TOLERATED_LOSS = 0.05
+/** Ended tasks until a new leader looks at a challenger that it finds in use. */
+const FIRST_LOOK = 32
+/** Returns that make the rest longer; more would only take time to live through. */
+const MOST_RETURNS = 32
 
 export class PolicyWatch {
   readonly #options: PolicyWatchOptions
@@ -31,6 +52,9 @@ export class PolicyWatch {
   #mode: PolicyMode = 'fixed'
   #alarm: string | undefined
   #changes = 0
+  #returns = 0
+  /** Ended tasks until a look that is due whatever the choice says. */
+  #firstLook = Infinity
 
   constructor(options: PolicyWatchOptions) {
     this.#options = options
@@ -46,10 +70,18 @@ export class PolicyWatch {
     return this.#changes
   }
 
-  /** A reign begins or ends. */
-  forget(): void {
+  /** A reign begins, with what is known of earlier ones, or ends. */
+  reign(past: PolicyPast | undefined): void {
     this.#choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
     this.#alarm = undefined
+    this.#returns = 0
+    this.#firstLook = Infinity
+    if (past?.mode !== 'auto') return
+    this.#returns = past.returns
+    // Each return makes the rest after it longer; here they are lived through again.
+    for (let left = Math.min(past.returns, MOST_RETURNS); left > 0; left--) this.#choice.failed('')
+    if (past.policy === CHALLENGER) this.#firstLook = FIRST_LOOK
+    else this.#choice.ended(past.ended, past.policy)
   }
 
   /** So many tasks have ended under this policy since the last call. */
@@ -60,9 +92,11 @@ export class PolicyWatch {
       this.#alarm = undefined
       this.#choice.looked()
     }
-    const due = this.#choice.ended(ended, policy)
+    this.#firstLook -= ended
+    const due = this.#choice.ended(ended, policy) || this.#firstLook <= 0
     if (!due || this.#busy || (mode === 'fixed' && policy === DEFAULT_POLICY)) return
     this.#choice.looked()
+    this.#firstLook = Infinity
     this.#busy = true
     this.#look(policy, mode)
       .catch(() => {
@@ -77,13 +111,12 @@ export class PolicyWatch {
   /** The leader's policy failed and was replaced for this reign; `policy` and `mode` are what the log says. */
   failed(message: string, policy: string, mode: PolicyMode): void {
     if (mode !== 'auto' || policy !== CHALLENGER) return
-    this.#changes++
-    void this.#options.change(this.#choice.failed(message))
+    void this.#change(this.#choice.failed(message))
   }
 
   async #look(policy: string, mode: PolicyMode): Promise<void> {
     const choice = this.#choice
-    const { replay, change } = this.#options
+    const { replay } = this.#options
     const stillSo = (): boolean => this.#policy === policy && this.#mode === mode && this.#choice === choice
     if (mode === 'fixed') {
       const answer = await replay([policy, DEFAULT_POLICY])
@@ -94,8 +127,13 @@ export class PolicyWatch {
     if (answer === undefined || !stillSo()) return
     const wanted = choice.judge(policy, answer)
     if (wanted === undefined) return
+    await this.#change(wanted)
+  }
+
+  async #change(wanted: PolicySwitch): Promise<void> {
     this.#changes++
-    await change(wanted)
+    if (wanted.to === DEFAULT_POLICY) this.#returns++
+    await this.#options.change({ ...wanted, returns: this.#returns })
   }
 }
 

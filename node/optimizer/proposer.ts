@@ -1,24 +1,35 @@
 /**
- * What a leader's learning asks of the log. A proposal that is refused or lost is logged and forgotten: whoever asked looks
- * again later, at what the log says then.
+ * What a leader's learning asks of the log. A proposal that is refused or lost is counted and forgotten: whoever asked looks
+ * again later, at what the log says then. Of refusals in a row the first is logged.
  */
-import { toAppError } from '../../base/errors.ts'
 import { LIMITS } from '../../base/limits.ts'
-import type { PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
 import type { Logger } from '../../runtime/ports/log.ts'
 import { PROPOSE_MS } from './bounds.ts'
+import { FaultLog } from './fault-log.ts'
 import type { ModelDecision } from './model-guard.ts'
+import type { LoggedSwitch } from './policy-watch.ts'
 import type { TrainedModel } from './protocol.ts'
 
 export class Proposer {
   readonly #logger: Logger
   readonly #runtime: () => NodeRuntime | undefined
+  readonly #models: FaultLog
+  readonly #policies: FaultLog
+  readonly #verdicts: FaultLog
 
   /** `runtime`: undefined before the node is open. */
   constructor(logger: Logger, runtime: () => NodeRuntime | undefined) {
     this.#logger = logger
     this.#runtime = runtime
+    this.#models = new FaultLog(logger, 'warn', 'a model was not published')
+    this.#policies = new FaultLog(logger, 'warn', 'a change of policy was not taken')
+    this.#verdicts = new FaultLog(logger, 'warn', 'a verdict was not taken')
+  }
+
+  /** Proposals that were refused or lost since the start. */
+  get refused(): number {
+    return this.#models.count + this.#policies.count + this.#verdicts.count
   }
 
   /** A new model, as a shadow. */
@@ -34,27 +45,30 @@ export class Proposer {
         PROPOSE_MS
       )
       const version = value?.type === 'model' ? value.version : undefined
+      this.#models.worked()
       this.#logger.info({ version, trainedOn }, 'model published')
     } catch (error) {
-      this.#logger.warn({ error: toAppError(error).message }, 'a model was not published')
+      this.#models.failed(error)
     }
   }
 
   /** By the log, so that it holds for every leader; refused when an operator chose meanwhile. */
-  async changePolicy({ to, reason }: PolicySwitch): Promise<void> {
+  async changePolicy({ to, reason, returns }: LoggedSwitch): Promise<void> {
     try {
       await this.#runtime()?.propose(
         {
           type: 'set-settings',
           settings: { policy: to },
           expectedPolicyMode: 'auto',
+          returns,
           reason: reason.slice(0, LIMITS.modelReasonLength)
         },
         PROPOSE_MS
       )
+      this.#policies.worked()
       this.#logger.info({ policy: to, reason }, 'policy changed')
     } catch (error) {
-      this.#logger.warn({ policy: to, error: toAppError(error).message }, 'a change of policy was not taken')
+      this.#policies.failed(error, { policy: to })
     }
   }
 
@@ -71,9 +85,10 @@ export class Proposer {
         },
         PROPOSE_MS
       )
+      this.#verdicts.worked()
       this.#logger.info({ version, verdict, reason }, 'model judged')
     } catch (error) {
-      this.#logger.warn({ version, verdict, error: toAppError(error).message }, 'a verdict was not taken')
+      this.#verdicts.failed(error, { version, verdict })
     }
   }
 }

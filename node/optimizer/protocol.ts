@@ -60,6 +60,8 @@ export interface TrainingProgress {
   readonly rows: number
   /** Of one core, over the last minute. */
   readonly cpuShare: number
+  /** The most over any ten seconds since it began. */
+  readonly peakCpuShare: number
 }
 
 /** A model that is worth looking at. */

@@ -10,6 +10,7 @@ import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import { HISTORY_TASKS } from './bounds.ts'
+import { createCpuBudget, threadCpuMs } from './cpu-budget.ts'
 import type { FromThread, ReplayAnswer, Request, ToThread } from './protocol.ts'
 import type { Training } from './training.ts'
 
@@ -20,8 +21,13 @@ export function createThreadProgram(send: (message: FromThread) => void): (messa
   let training: Training | undefined
   let wanted = false
   const begin = async (options: Extract<ToThread, { type: 'train' }>): Promise<void> => {
-    const { startTraining } = await import('./training.ts')
-    training = await startTraining(options, send)
+    const now = (): number => performance.now()
+    const cpuNow = threadCpuMs() ?? now
+    const budget = createCpuBudget(options.cpuShare, now, cpuNow)
+    const before = cpuNow()
+    const { COLD_TIMES, startTraining } = await import('./training.ts')
+    budget.charge(COLD_TIMES * (cpuNow() - before))
+    training = await startTraining(options, budget, cpuNow, send)
     training.add(early.splice(0))
     if (wanted) training.wantModel()
   }

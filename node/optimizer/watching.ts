@@ -19,7 +19,9 @@ import { placementOn, taskOfAttempts } from '../../scheduler/attempts.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
+import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
+import type { HistoryRow, Task } from '../../scheduler/types.ts'
 import type { EstimatorFeed } from './estimator-feed.ts'
 import type { NodeFacts } from '../../optimizer/guard/replay.ts'
 
@@ -33,32 +35,73 @@ export interface Watchers {
   readonly onFinished: (task: FinishedTask) => void
 }
 
-/** Tells of an applied entry's events. */
-export function tellEvents(
-  { feed, history, advisor, onFinished }: Watchers,
-  events: readonly SchedulerEvent[],
-  state: SchedulerState
-): void {
-  for (const event of events) {
-    if (event.type === 'task-placed') {
+/** What is told of an event. */
+export type Happening =
+  | { readonly type: 'began'; readonly task: TaskView; readonly node: NodeView; readonly at: number }
+  | { readonly type: 'ended'; readonly feedback: AttemptFeedback }
+  | { readonly type: 'finished'; readonly row: HistoryRow }
+
+/** An attempt that runs. */
+export interface RunningAttempt {
+  readonly task: TaskView
+  readonly node: NodeView
+  /** When it was placed, in state time. */
+  readonly at: number
+}
+
+/**
+ * What there is to tell of an event; undefined for nothing. `keep`: it is told later, so it must show the task as it is now.
+ */
+export function happeningOf(
+  event: SchedulerEvent,
+  state: SchedulerState,
+  keep: boolean
+): Happening | undefined {
+  const view = (task: Task): TaskView => viewOfTask(keep ? { ...task } : task)
+  switch (event.type) {
+    case 'task-placed': {
       const { task, placement } = event
       const node = state.nodes.get(placement.node)
-      if (node === undefined) continue
-      feed.began(viewOfTask(task), new PlannedNode(node), placement.placedAt)
-    } else if (event.type === 'attempt-ended') {
-      const feedback = {
-        task: viewOfTask(event.task),
-        node: event.placement.node,
-        end: event.end,
-        runMs: event.runMs,
-        peakMemoryBytes: event.peakMemoryBytes
+      return node === undefined
+        ? undefined
+        : { type: 'began', task: view(task), node: new PlannedNode(node), at: placement.placedAt }
+    }
+    case 'attempt-ended': {
+      const { task, placement, end, runMs, peakMemoryBytes } = event
+      return {
+        type: 'ended',
+        feedback: { task: view(task), node: placement.node, end, runMs, peakMemoryBytes }
       }
-      feed.ended(feedback)
-      advisor?.attemptEnded(feedback)
-    } else if (event.type === 'task-ended') {
-      advisor?.taskEnded(event.row)
-      const task = finishedTask(event.row)
-      if (task === undefined) continue
+    }
+    case 'task-ended':
+      return { type: 'finished', row: event.row }
+    default:
+      return undefined
+  }
+}
+
+/** Tells of it. `whole`: even what the budget of the main thread's time would leave out. */
+export function tellHappening(
+  { feed, history, advisor, onFinished }: Watchers,
+  happening: Happening,
+  whole: boolean
+): void {
+  switch (happening.type) {
+    case 'began': {
+      const { task, node, at } = happening
+      if (whole) feed.runs(task, node, at)
+      else feed.began(task, node, at)
+      return
+    }
+    case 'ended': {
+      feed.ended(happening.feedback)
+      advisor?.attemptEnded(happening.feedback)
+      return
+    }
+    case 'finished': {
+      advisor?.taskEnded(happening.row)
+      const task = finishedTask(happening.row)
+      if (task === undefined) return
       history.add(task)
       onFinished(task)
     }
@@ -80,17 +123,20 @@ export function tellMoment(watchers: Watchers, { task, at, ended }: Moment, stat
   onFinished(task)
 }
 
-/** Tells of the attempts that run now: a node that starts, or was given another state, did not see them begin. */
-export function tellRunning(feed: EstimatorFeed, state: SchedulerState): void {
-  for (const node of state.nodes.values()) {
-    const view = new PlannedNode(node)
-    for (const id of node.placements) {
+/** The attempts that run now: a node that starts, or was given another state, did not see them begin. */
+export function runningAttempts(state: SchedulerState): RunningAttempt[] {
+  const found: RunningAttempt[] = []
+  for (const record of state.nodes.values()) {
+    const node = new PlannedNode(record)
+    for (const id of record.placements) {
       // A copy has a beginning of its own, and the loser of a pair outlives its task.
       const task = taskOfAttempts(state, id)
-      const placement = placementOn(task, node.id)
-      if (task !== undefined && placement !== undefined) feed.runs(viewOfTask(task), view, placement.placedAt)
+      const placement = placementOn(task, record.id)
+      if (task !== undefined && placement !== undefined)
+        found.push({ task: viewOfTask({ ...task }), node, at: placement.placedAt })
     }
   }
+  return found
 }
 
 /** The nodes that may be given work, as a replay needs them. */

@@ -138,11 +138,31 @@ const FIGURES: readonly Figure[] = [
     ({ learning: l }) => l.trainer.progress?.cpuShare ?? 0
   ],
   [
+    'dtss_trainer_peak_cpu_share',
+    'Of one core, the most over any ten seconds of the training under way',
+    ({ learning: l }) => l.trainer.progress?.peakCpuShare ?? 0
+  ],
+  [
     'dtss_trainer_steps',
     'Steps of the training under way',
     ({ learning: l }) => l.trainer.progress?.steps ?? 0
   ],
   ['dtss_trainer_rows', 'Training rows that this node keeps', ({ learning: l }) => l.rows],
+  [
+    'dtss_learning_beat_failures_total',
+    'Looks of the optimizer at what is due that failed',
+    ({ learning: l }) => l.faults.beats
+  ],
+  [
+    'dtss_learning_refused_proposals_total',
+    'Models, verdicts and changes of policy that the log did not take',
+    ({ learning: l }) => l.faults.proposals
+  ],
+  [
+    'dtss_learning_skipped_rows_total',
+    'Rows of history, and events, that could not be learned from',
+    ({ learning: l }) => l.faults.history
+  ],
   ['dtss_trainer_failures_total', 'Training threads that failed', ({ learning: l }) => l.trainer.restarts]
 ]
 

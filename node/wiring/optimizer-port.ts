@@ -40,6 +40,8 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
   let comparing = false
   return {
     outlook: (task) => advice().outlook(task),
+    etas: (tasks) => advice().etas(tasks),
+    submissionEta: (first, count) => advice().submissionEta(first, count),
     groupOutlook: (group) => advice().groupOutlook(group),
     expectedMs: (task) => advice().expectedMs(task),
     alarms: () => advice().alarms(),
@@ -65,12 +67,12 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
     calibration: () => calibration(learning),
     promote: (version, reason) =>
       propose({ type: 'judge-model', version, verdict: 'promote', toPrevious: false, reason }),
-    rollBack: async (reason) => {
-      const serving = modelIn(runtime.state, 'serving')
-      if (serving === undefined) throw new AppError('MODEL_NOT_FOUND', 'no model serves')
+    rollBack: async (named, reason) => {
+      const version = named ?? modelIn(runtime.state, 'serving')?.version
+      if (version === undefined) throw new AppError('MODEL_NOT_FOUND', 'no model serves')
       await propose({
         type: 'judge-model',
-        version: serving.version,
+        version,
         verdict: 'roll-back',
         expected: 'serving',
         toPrevious: true,

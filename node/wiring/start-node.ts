@@ -49,6 +49,8 @@ export interface StartOptions {
   readonly allowedHosts?: readonly string[]
   readonly pool?: PoolOptions
   readonly learning?: LearningSettings
+  /** Knows no policy that predicts: as a leader it places by `least-loaded` where the settings name one, and says so. */
+  readonly builtInPolicies?: boolean
   readonly version: string
   readonly logger: Logger
   /** Something failed that the node must not survive. */
@@ -109,7 +111,7 @@ async function startOver(
     config: runtimeConfig(options, identity, ports.transport),
     folder: options.dataFolder,
     initialPeers,
-    policies: learning.policies,
+    policies: options.builtInPolicies === true ? new Map() : learning.policies,
     ...learning.hooks(),
     onFatal: (error) => {
       failed = true
@@ -117,8 +119,10 @@ async function startOver(
     }
   })
   try {
-    await learning.attach(runtime)
+    learning.attach(runtime)
     const { app, url } = await serve(options, ports, identity, { runtime, learning })
+    // History is read once the node takes part: it may take seconds, and nobody waits for it.
+    void learning.warmUp()
     const addresses = ports.transport.addresses()
     return {
       nodeId: identity.nodeId,

@@ -47,6 +47,7 @@ export class Advisor {
   readonly #raised = new Map<string, number>()
   #forecast: Forecast | undefined
   #made = 0
+  #heard = false
 
   constructor(options: AdvisorOptions) {
     this.#options = options
@@ -57,6 +58,18 @@ export class Advisor {
     return this.#forecast?.at
   }
 
+  /** Whether any attempt has been heard of: before that, predictions are what holds for tasks of any kind. */
+  get hasLearned(): boolean {
+    return this.#heard
+  }
+
+  /** Whether the last forecast says what there is to say of the task. */
+  covers(id: TaskId): boolean {
+    const forecast = this.#forecast
+    // One that had to leave tasks out would leave this one out again.
+    return forecast !== undefined && (forecast.has(id) || forecast.truncated)
+  }
+
   /** How earlier forecasts turned out. */
   get record(): { readonly count: number; readonly by50: number; readonly by90: number } {
     return this.#calibration.record
@@ -64,6 +77,7 @@ export class Advisor {
 
   /** An attempt is over. */
   attemptEnded(feedback: AttemptFeedback): void {
+    this.#heard = true
     this.#book.observe(feedback)
   }
 
@@ -81,6 +95,7 @@ export class Advisor {
     const forecast = yield* forecastInSteps(stateSource(state, timestampMs(now)), {
       estimator,
       rank: rankOf(state.settings.policy),
+      seen: (task) => this.#book.samples(task),
       seed: seed + this.#made
     })
     this.#forecast = forecast
@@ -89,7 +104,9 @@ export class Advisor {
     for (let index = this.#made % step; index < forecast.ids.length; index += step) {
       const id = forecast.ids[index]
       const made = id === undefined ? undefined : forecast.task(id)
-      if (id !== undefined && made !== undefined) this.#calibration.remember(id, forecast.at, made.finish)
+      // Of a task that is delayed there is little to learn: most of what is forecast of it is certain.
+      if (id !== undefined && made?.earliestAt === forecast.at)
+        this.#calibration.remember(id, forecast.at, made.finish)
     }
   }
 
@@ -120,8 +137,8 @@ export class Advisor {
     // Once it runs, what was forecast of its start is history.
     const waits = made.start !== undefined && task.placement === undefined
     return {
-      ...(waits ? { startAt: this.#shown(forecast.at, made.start) } : {}),
-      finishAt: this.#shown(forecast.at, made.finish),
+      ...(waits ? { startAt: this.#shown(made.earliestAt, made.start) } : {}),
+      finishAt: this.#shown(made.earliestAt, made.finish),
       forecastAt: forecast.at
     }
   }
@@ -129,13 +146,14 @@ export class Advisor {
   /** When the last task of the group finishes. */
   groupEta(group: TaskId): Eta | undefined {
     const forecast = this.#forecast
-    const moment = forecast?.group(group)
-    if (forecast === undefined || moment === undefined) return undefined
-    return { finishAt: this.#shown(forecast.at, moment), forecastAt: forecast.at }
+    const made = forecast?.group(group)
+    if (forecast === undefined || made === undefined) return undefined
+    return { finishAt: this.#shown(made.earliestAt, made.finish), forecastAt: forecast.at }
   }
 
-  #shown(madeAt: number, moment: Moment): Moment {
-    const { p50At, p90At } = this.#calibration.correct(madeAt, moment)
+  /** What is certain, such as a delay, is not stretched. */
+  #shown(earliestAt: number, moment: Moment): Moment {
+    const { p50At, p90At } = this.#calibration.correct(earliestAt, moment)
     return { p50At: Math.round(p50At), p90At: Math.round(p90At) }
   }
 
@@ -147,7 +165,8 @@ export class Advisor {
 
   #deadlineAlarm(task: Task, now: number): Alarm | undefined {
     const { deadlineAt } = task.spec
-    const finish = this.eta(task)?.finishAt
+    // Before anything is known of the work here, nearly every deadline would seem at risk.
+    const finish = this.#heard ? this.eta(task)?.finishAt : undefined
     const verdict = judgeDeadline(deadlineAt, now, finish)
     if (verdict === 'safe') {
       this.#raised.delete(`deadline/${task.id}`)

@@ -6,17 +6,19 @@ import type { Prediction } from '../estimate.ts'
 
 /** Values of a table: quantiles in the middle of as many equal parts. */
 const VALUES = 64
+/** One more value stands for the tail: the last of a hundred tasks ends with it. */
+const TAIL = 0.999
 const SHORTEST_MS = 1
 
-/** Equally likely run times in milliseconds, rising. */
+/** Equally likely run times in milliseconds, rising, and the end of the tail. */
 export type DurationTable = Float64Array
 
 /** Reads a prediction into a table. */
 export function durationTable(prediction: Prediction): DurationTable {
-  const table = new Float64Array(VALUES)
+  const table = new Float64Array(VALUES + 1)
   let least = SHORTEST_MS
-  for (let index = 0; index < VALUES; index++) {
-    const value = prediction.quantileMs((index + 0.5) / VALUES)
+  for (let index = 0; index <= VALUES; index++) {
+    const value = prediction.quantileMs(index < VALUES ? (index + 0.5) / VALUES : TAIL)
     // A table rises even if an estimator's quantiles should cross.
     if (value > least && value < Infinity) least = value
     table[index] = least
@@ -24,13 +26,15 @@ export function durationTable(prediction: Prediction): DurationTable {
   return table
 }
 
-/** The run time at `u`, uniform in [0, 1): values in between are interpolated. */
+/** The run time at `u`, uniform in [0, 1): values in between are interpolated, those above the last up to the tail's end. */
 export function drawMs(table: DurationTable, u: number): number {
   const at = u * VALUES - 0.5
   const index = Math.floor(at)
   const low = table[Math.max(0, index)] ?? SHORTEST_MS
-  const high = table[Math.min(VALUES - 1, index + 1)] ?? low
-  return low + (high - low) * (index < 0 ? 0 : at - index)
+  const high = table[index + 1] ?? low
+  // Above the last value there is half a part.
+  const share = index < 0 ? 0 : index === VALUES - 1 ? 2 * (at - index) : at - index
+  return low + (high - low) * share
 }
 
 /**

@@ -4,7 +4,8 @@
  *
  * 1. p50 ≤ p90, and no quantile lies before the forecast's time.
  * 2. A run time of a running attempt is drawn from what is left of its distribution, given how long it has run.
- * 3. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
+ * 3. What is not known of a class is drawn once for all its tasks (`future-durations.ts`).
+ * 4. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
  *    can do other things in between.
  *
  * It knows nothing of what will be submitted later: under policies that let short tasks pass, waiting may be longer.
@@ -12,9 +13,9 @@
  */
 import type { TaskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
-import type { Rng } from '../../base/prng.ts'
+import type { TaskView } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
-import { drawMs, drawRemainingMs } from './durations.ts'
+import { FutureDurations } from './future-durations.ts'
 import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
 import { readInSteps } from './problem.ts'
@@ -30,22 +31,32 @@ interface TaskForecast {
   /** Undefined for a task that runs already. */
   readonly start: Moment | undefined
   readonly finish: Moment
+  /** It cannot start before: the time of the forecast, or of its delay. */
+  readonly earliestAt: number
 }
+
+type GroupForecast = Pick<TaskForecast, 'finish' | 'earliestAt'>
 
 export interface Forecast {
   readonly at: number
   /** Tasks that it says something of. */
   readonly ids: readonly TaskId[]
+  /** Whether tasks that wait were left out, since there are too many. */
+  readonly truncated: boolean
+  /** Whether the task was in it. */
+  has(id: TaskId): boolean
   /** Undefined for a task that was not in it, or that never can run as things are. */
   task(id: TaskId): TaskForecast | undefined
   /** When the last of the group's tasks finishes. */
-  group(id: TaskId): Moment | undefined
+  group(id: TaskId): GroupForecast | undefined
 }
 
 export interface ForecastOptions {
   readonly estimator: Estimator
   readonly rank: Rank
   readonly seed: number
+  /** How many attempts of tasks like this one have been seen. Default: many, so that nothing is left to learn of a class. */
+  readonly seen?: (task: TaskView) => number
   /** Futures. Default 39, and 19 for long queues. */
   readonly draws?: number
 }
@@ -55,17 +66,15 @@ const DRAWS = 39
 const FEWER_DRAWS = 19
 /** Longer queues are forecast with fewer futures: sums of many run times differ less. */
 const LONG_QUEUE = 1_000
-/** Attempts of one task that a future knows, however often it may be tried. */
-const MOST_ATTEMPTS = 3
-
 /** Makes a forecast in steps: first what there is, then one future each. Run it to its end for the result. */
 export function* forecastInSteps(
   source: ForecastSource,
   { estimator, rank, seed, ...options }: ForecastOptions
 ): Generator<undefined, Forecast, undefined> {
-  const problem = yield* readInSteps(source, estimator, rank)
+  const { seen = () => Infinity } = options
+  const problem = yield* readInSteps(source, estimator, rank, seen)
   const draws = options.draws ?? (problem.ids.length > LONG_QUEUE ? FEWER_DRAWS : DRAWS)
-  const rng = createRng(seed)
+  const durations = new FutureDurations(problem, draws, createRng(seed))
   const size = problem.ids.length * draws
   const futures: Futures = {
     draws,
@@ -75,7 +84,7 @@ export function* forecastInSteps(
   const durationMs = new Float64Array(problem.ids.length)
   for (let draw = 0; draw < draws; draw++) {
     yield
-    drawDurations(problem, rng.fork(), durationMs)
+    durations.next(durationMs)
     playOut(problem, durationMs, draw, futures)
   }
   return new Result(problem, futures)
@@ -90,40 +99,32 @@ export function forecast(source: ForecastSource, options: ForecastOptions): Fore
   }
 }
 
-/** A run time for each task; failed attempts are repeated within it. */
-function drawDurations(problem: Problem, rng: Rng, into: Float64Array): void {
-  const { tables, tableOf, failure } = problem
-  const one = new Float64Array(1)
-  for (let index = 0; index < into.length; index++) {
-    const number = tableOf[index] ?? 0
-    const table = tables[number] ?? one
-    let total = drawMs(table, rng.nextFloat())
-    for (let attempt = 1; attempt < MOST_ATTEMPTS && rng.nextFloat() < (failure[number] ?? 0); attempt++) {
-      total += drawMs(table, rng.nextFloat())
-    }
-    into[index] = total
-  }
-  for (const { index, elapsedMs, node } of problem.running) {
-    const number = tableOf[index] ?? 0
-    const factor = problem.factors[number]?.[node] ?? 1
-    into[index] = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, rng.nextFloat()) * factor
-  }
+/** By future, when the last task of a group finishes, and the latest of the times before which one of them cannot start. */
+interface GroupFinishes {
+  readonly finishes: Float64Array
+  readonly earliestAt: number
 }
 
 class Result implements Forecast {
   readonly at: number
   readonly ids: readonly TaskId[]
+  readonly truncated: boolean
   readonly #problem: Problem
   readonly #futures: Futures
   readonly #running: ReadonlySet<number>
-  #groups: ReadonlyMap<TaskId, Float64Array> | undefined
+  #groups: ReadonlyMap<TaskId, GroupFinishes> | undefined
 
   constructor(problem: Problem, futures: Futures) {
     this.at = problem.now
     this.ids = problem.ids
+    this.truncated = problem.truncated
     this.#problem = problem
     this.#futures = futures
     this.#running = new Set(problem.running.map(({ index }) => index))
+  }
+
+  has(id: TaskId): boolean {
+    return this.#problem.indexOf.has(id)
   }
 
   task(id: TaskId): TaskForecast | undefined {
@@ -132,27 +133,35 @@ class Result implements Forecast {
     const { draws, startAt, finishAt } = this.#futures
     const finish = momentOf(finishAt.slice(index * draws, (index + 1) * draws))
     if (finish === undefined) return undefined
-    if (this.#running.has(index)) return { start: undefined, finish }
-    return { start: momentOf(startAt.slice(index * draws, (index + 1) * draws)), finish }
+    if (this.#running.has(index)) return { start: undefined, finish, earliestAt: this.at }
+    const start = momentOf(startAt.slice(index * draws, (index + 1) * draws))
+    return { start, finish, earliestAt: this.#earliestAt(index) }
   }
 
-  group(id: TaskId): Moment | undefined {
+  group(id: TaskId): GroupForecast | undefined {
     this.#groups ??= this.#lastFinishes()
-    const finishes = this.#groups.get(id)
-    return finishes === undefined ? undefined : momentOf(finishes.slice())
+    const group = this.#groups.get(id)
+    const finish = group === undefined ? undefined : momentOf(group.finishes.slice())
+    return group === undefined || finish === undefined ? undefined : { finish, earliestAt: group.earliestAt }
   }
 
-  #lastFinishes(): Map<TaskId, Float64Array> {
+  #earliestAt(index: number): number {
+    return Math.max(this.at, this.#problem.notBefore[index] ?? 0)
+  }
+
+  #lastFinishes(): Map<TaskId, GroupFinishes> {
     const { draws, finishAt } = this.#futures
-    const groups = new Map<TaskId, Float64Array>()
+    const groups = new Map<TaskId, GroupFinishes>()
     const { ids, indexOf } = this.#problem
     this.#problem.groups.forEach((group, index) => {
       if (indexOf.get(ids[index] ?? group) !== index) return
-      const last = groups.get(group) ?? new Float64Array(draws)
+      const known = groups.get(group)
+      const last = known?.finishes ?? new Float64Array(draws)
+      const earliestAt = Math.max(known?.earliestAt ?? 0, this.#earliestAt(index))
       for (let draw = 0; draw < draws; draw++) {
         last[draw] = Math.max(last[draw] ?? 0, finishAt[index * draws + draw] ?? Infinity)
       }
-      groups.set(group, last)
+      groups.set(group, { finishes: last, earliestAt })
     })
     return groups
   }

@@ -69,6 +69,8 @@ export interface Problem {
   readonly tableOf: Int32Array
   /** Probability that an attempt fails, by table. */
   readonly failure: Float64Array
+  /** Attempts that were seen of such tasks, by table. */
+  readonly seen: Float64Array
   /** How much longer than typical a node takes, by table and node. */
   readonly factors: readonly Float64Array[]
   readonly slots: Int32Array
@@ -90,14 +92,16 @@ const STEP_TASKS = 100
 
 /**
  * Reads the present in steps. What changes (what runs and waits, what is free) is read in the first; those after it read specs,
- * which never change, and ask the estimator, once for each class and once for each class and node.
+ * which never change, and ask the estimator, once for each class and once for each class and node. `seen`: how many attempts of
+ * tasks like this one are known.
  */
 export function readInSteps(
   source: ForecastSource,
   estimator: Estimator,
-  rank: Rank
+  rank: Rank,
+  seen: (task: TaskView) => number
 ): Generator<undefined, Problem, undefined> {
-  return new Reader(source, estimator, rank).read()
+  return new Reader(source, estimator, rank, seen).read()
 }
 
 interface ClassTable {
@@ -109,6 +113,7 @@ class Reader {
   readonly #source: ForecastSource
   readonly #estimator: Estimator
   readonly #rankOf: Rank
+  readonly #seen: (task: TaskView) => number
   readonly #nodeNumber = new Map<NodeId, number>()
   readonly #names: string[] = []
   readonly #tasks: TaskView[] = []
@@ -118,14 +123,16 @@ class Reader {
   readonly #classes = new Map<ClassKey, ClassTable>()
   readonly #tables: DurationTable[] = []
   readonly #failure: number[] = []
+  readonly #seenOf: number[] = []
   readonly #factors: Float64Array[] = []
   readonly #tableOf: number[] = []
   readonly #rank: number[] = []
 
-  constructor(source: ForecastSource, estimator: Estimator, rank: Rank) {
+  constructor(source: ForecastSource, estimator: Estimator, rank: Rank, seen: (task: TaskView) => number) {
     this.#source = source
     this.#estimator = estimator
     this.#rankOf = rank
+    this.#seen = seen
     const limited = new Set<string>()
     source.nodes.forEach((node, number) => {
       this.#nodeNumber.set(node.id, number)
@@ -189,6 +196,7 @@ class Reader {
     const table = { number: this.#tables.length, medianMs }
     this.#tables.push(durationTable(prediction))
     this.#failure.push(failureProbability)
+    this.#seenOf.push(this.#seen(task))
     const { nodes } = this.#source
     const alike = this.#factors.length * nodes.length >= MOST_FACTORS
     this.#factors.push(
@@ -268,6 +276,7 @@ class Reader {
       tables: this.#tables,
       tableOf: Int32Array.from(this.#tableOf),
       failure: Float64Array.from(this.#failure),
+      seen: Float64Array.from(this.#seenOf),
       factors: this.#factors
     }
   }

@@ -5,7 +5,9 @@
  * 1. Only attempts that succeeded count. Quantiles are those of the last `KEPT` of a class, at the rank ⌈q (n + 1)⌉, so they do
  *    not promise more than the sample can show (with too few the largest value stands in, and no suggestion is made below
  *    `LEAST_SAMPLES`).
- * 2. Bounded: the least recently seen classes go beyond `MOST_CLASSES`.
+ * 2. Those that their timeout cut off say how long others would have taken at least: while there are more than one in a hundred of
+ *    them, the 99th percentile lies beyond the timeout, and so does what is suggested.
+ * 3. Bounded: the least recently seen classes go beyond `MOST_CLASSES`.
  */
 import type { Suggestion } from '../../base/wire/forecast.ts'
 import type { AttemptFeedback } from '../../scheduler/policy.ts'
@@ -14,6 +16,7 @@ const KEPT = 256
 const MOST_CLASSES = 2_000
 const LEAST_SAMPLES = 20
 const MEMORY_MARGIN = 1.2
+const TIMEOUT_QUANTILE = 0.99
 const TIMEOUT_FACTOR = 3
 const LEAST_TIMEOUT_MS = 1_000
 const MEMORY_STEP_BYTES = 2 ** 20
@@ -25,6 +28,8 @@ interface ClassRecord {
   readonly peakBytes: Ring
   requestedBytes: number
   limitMs: number
+  /** Attempts that their timeout ended, of the last `KEPT` or so. */
+  cutOff: number
 }
 
 export class SuggestionBook {
@@ -33,12 +38,21 @@ export class SuggestionBook {
   /** Notes an attempt that is over. */
   observe({ task, end, runMs, peakMemoryBytes }: AttemptFeedback): void {
     // One that succeeded after another attempt had is as good a sample.
-    if (end !== 'succeeded' && end !== 'superseded') return
+    const isSample = end === 'succeeded' || end === 'superseded'
+    const isCutOff = !isSample && task.limitMs > 0 && runMs >= task.limitMs
+    if (!isSample && !isCutOff) return
     const record = this.#recordOf(task.name, task.tenant)
+    record.cutOff = record.cutOff * (1 - 1 / KEPT) + (isCutOff ? 1 : 0)
     record.requestedBytes = task.resources['memory'] ?? 0
     record.limitMs = task.limitMs
+    if (!isSample) return
     record.runMs.add(runMs)
     if (peakMemoryBytes > 0) record.peakBytes.add(peakMemoryBytes)
+  }
+
+  /** Attempts of the task's name and tenant that succeeded, as far as is remembered. */
+  samples({ name, tenant }: Pick<AttemptFeedback['task'], 'name' | 'tenant'>): number {
+    return this.#classes.get(keyOf(name, tenant))?.runMs.count ?? 0
   }
 
   /** Classes with enough samples, those with the most first; only those of `name` when it is given. */
@@ -51,7 +65,7 @@ export class SuggestionBook {
   }
 
   #recordOf(name: string, tenant: string): ClassRecord {
-    const key = JSON.stringify([name, tenant])
+    const key = keyOf(name, tenant)
     const known = this.#classes.get(key)
     const record = known ?? {
       name,
@@ -59,7 +73,8 @@ export class SuggestionBook {
       runMs: new Ring(),
       peakBytes: new Ring(),
       requestedBytes: 0,
-      limitMs: 0
+      limitMs: 0,
+      cutOff: 0
     }
     // Maps keep the order of insertion: the class that is touched moves to the end.
     this.#classes.delete(key)
@@ -72,12 +87,17 @@ export class SuggestionBook {
   }
 }
 
+function keyOf(name: string, tenant: string): string {
+  return JSON.stringify([name, tenant])
+}
+
 function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
 function suggestionOf(record: ClassRecord): Suggestion {
-  const p99Ms = record.runMs.quantile(0.99)
+  const isCutShort = record.cutOff > (1 - TIMEOUT_QUANTILE) * (record.runMs.kept + record.cutOff)
+  const p99Ms = Math.max(record.runMs.quantile(TIMEOUT_QUANTILE), isCutShort ? record.limitMs : 0)
   const suggestedMs = Math.max(LEAST_TIMEOUT_MS, roundedUp(TIMEOUT_FACTOR * p99Ms))
   const p95Bytes = record.peakBytes.quantile(0.95)
   return {

@@ -6,7 +6,11 @@
  * G2. Its stand-in takes over within the same call, from what the view shows then, so that no task is forgotten.
  * G3. The stand-in is not watched: it is the project's own, and its throw is a bug like any other.
  *
- * Also measures what decisions cost. A policy that never returns is beyond its reach.
+ * Also measures what decisions cost.
+ *
+ * A policy that never returns is beyond its reach: it holds the thread that would have to stop it. The node then says nothing more, so
+ * the others elect a leader and its supervisor ends its attempts when their lease does; but the new leader asks the same policy, and
+ * may hang as well. Nodes that are started with `--built-in-policies` do not ask it.
  */
 import type { TaskId } from '../../base/ids.ts'
 import { timestampMs, type TimestampMs } from '../../base/units.ts'

@@ -18,7 +18,7 @@ const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9._+()-]*$/
 
 export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): Outcome {
   const { state } = ctx
-  const { settings, expectedPolicyMode, reason = '' } = command
+  const { settings, expectedPolicyMode, reason = '', returns = 0 } = command
   const { policy, policyMode } = state.settings
   if (expectedPolicyMode !== undefined && policyMode !== expectedPolicyMode)
     return rejected('INVALID_REQUEST', `policyMode: got ${policyMode}, expected ${expectedPolicyMode}`)
@@ -32,7 +32,7 @@ export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): O
     ...settings,
     ...(settings.policy === undefined || settings.policy === policy
       ? {}
-      : { policyChange: { at: state.time, from: policy, to: settings.policy, reason } })
+      : { policyChange: { at: state.time, from: policy, to: settings.policy, reason, returns } })
   }
   for (const name of ['leaseMs', 'historyTasks', 'historyMs'] as const) {
     const [least, most] = BOUNDS[name]

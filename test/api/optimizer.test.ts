@@ -65,7 +65,10 @@ test('models are shown, promoted, rolled back and frozen', async () => {
   expect((await call('POST', '/v1/models/3/promote')).json).toMatchObject({ version: 3, state: 'serving' })
   expect((await call('POST', '/v1/models/x/promote')).json).toMatchObject({ code: 'MODEL_NOT_FOUND' })
   expect((await call('POST', '/v1/models/rollback')).json).not.toHaveProperty('serving')
-  expect((await call('POST', '/v1/models/rollback')).json).toMatchObject({ code: 'MODEL_STATE_INVALID' })
+  expect((await call('POST', '/v1/models/rollback')).json).toMatchObject({ code: 'MODEL_NOT_FOUND' })
+  expect((await call('POST', '/v1/models/3/rollback')).json).toMatchObject({ code: 'MODEL_STATE_INVALID' })
+  await call('POST', '/v1/models/1/promote')
+  expect((await call('POST', '/v1/models/1/rollback')).json).not.toHaveProperty('serving')
   expect((await call('PUT', '/v1/models/mode', { mode: 'frozen' })).json).toMatchObject({ mode: 'frozen' })
   expect((await call('PUT', '/v1/models/mode', { mode: 'melted' })).json).toMatchObject({ field: 'mode' })
   expect((await call('GET', '/v1/models/calibration')).json).toMatchObject({ coverage90: 0.91 })
@@ -157,7 +160,7 @@ test('why says where a task is, who could run it, and what its prediction is mad
   })
   expect((await call('GET', '/v1/tasks/t-1/why')).json).toMatchObject({
     reason: 'ended',
-    message: 'it failed on node 1 after 1 attempts: exit code 2 (EXIT_CODE)'
+    message: 'it failed on node 1 after 1 attempt: exit code 2 (EXIT_CODE)'
   })
 })
 
@@ -246,4 +249,41 @@ test('an export that cannot be read to its end has no last line, and is logged',
   const reply = await server.app.inject({ url: '/v1/history/export' }).catch(() => undefined)
   expect(reply?.body ?? '').not.toContain('"end":true')
   expect(server.logged).toMatchObject([{ error: { message: 'the disk is gone' } }])
+})
+
+test('a submission says when it is expected to be done, if it asks', async () => {
+  const finishAt = { p50At: 1_700_000_003_000, p90At: 1_700_000_009_000 }
+  expect(await submit({ command: 'x' })).not.toHaveProperty('eta')
+  const one = await call('POST', '/v1/tasks?eta=true', { command: 'x' })
+  expect(one).toMatchObject({ status: 202, json: { id: 't-2', eta: { finishAt, startAt: {} } } })
+  const two = await call('POST', '/tasks/submit?eta=true', [{ command: 'x' }, { command: 'y' }])
+  expect(two.json).toMatchObject({ ids: ['t-3', 't-4'], eta: { finishAt } })
+  expect(two.json['eta']).not.toHaveProperty('startAt')
+  expect((await call('POST', '/v1/tasks?eta=perhaps', { command: 'x' })).json).toMatchObject({ field: 'eta' })
+})
+
+test('a submission is acknowledged whatever becomes of its eta, and tasks are shown without it', async () => {
+  const { optimizer } = server.node
+  optimizer.failNext = new Error('no forecast')
+  const { status, json } = await call('POST', '/v1/tasks?eta=true', { command: 'x' })
+  expect([status, json['id'], json['eta']]).toEqual([202, 't-1', undefined])
+  for (const url of ['/v1/tasks', '/v1/tasks/t-1/status']) {
+    optimizer.failNext = new Error('no forecast')
+    const reply = await call('GET', url)
+    expect(reply.status).toBe(200)
+    expect(JSON.stringify(reply.json)).not.toContain('eta')
+  }
+})
+
+test('the status and the list of tasks say when those that live are expected to be done', async () => {
+  await submit([{ command: 'x' }, { command: 'y' }, { command: 'z' }])
+  server.node.end(taskId(2), { status: 'succeeded' })
+  expect((await call('GET', '/v1/tasks/t-1/status')).json).toHaveProperty('eta.finishAt.p90At')
+  expect((await call('GET', '/v1/tasks/t-2/status')).json).not.toHaveProperty('eta')
+  const { tasks } = (await call('GET', '/v1/tasks')).json as { tasks: Json[] }
+  expect(tasks.map(({ id, eta }) => [id, eta !== undefined])).toEqual([
+    ['t-3', true],
+    ['t-2', false],
+    ['t-1', true]
+  ])
 })

@@ -8,6 +8,7 @@ import type {
   TaskOutlook
 } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
+import type { TaskId } from '../../base/ids.ts'
 import { formatTaskId, nodeId } from '../../base/ids.ts'
 import type { Alarm, Eta, Suggestion } from '../../base/wire/forecast.ts'
 import type {
@@ -31,6 +32,7 @@ export class FakeOptimizer implements OptimizerPort {
   current = 'least-loaded'
   mode: ModelMode = 'auto'
   serving: number | undefined = 2
+  readonly rolledBack = new Set<number>()
   readonly comparisons: ComparisonRequest[] = []
   /** Thrown by the next outlook. */
   failNext: Error | undefined
@@ -81,7 +83,7 @@ export class FakeOptimizer implements OptimizerPort {
   models = (): ModelView[] =>
     [3, 2, 1].map((version) => ({
       version,
-      state: version === this.serving ? 'serving' : version === 3 ? 'shadow' : 'retired',
+      state: this.#stateOf(version),
       publishedAt: AT,
       changedAt: AT,
       trainedOn: 100 * version,
@@ -126,15 +128,26 @@ export class FakeOptimizer implements OptimizerPort {
     ]
   })
 
+  #stateOf(version: number): ModelView['state'] {
+    if (version === this.serving) return 'serving'
+    if (this.rolledBack.has(version)) return 'rolled-back'
+    return version === 3 ? 'shadow' : 'retired'
+  }
+
   promote = (version: number): Promise<void> => {
     if (version > 3) return Promise.reject(new AppError('MODEL_NOT_FOUND', `there is no model ${version}`))
+    if (version === this.serving)
+      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it serves already'))
     this.serving = version
     return Promise.resolve()
   }
 
-  rollBack = (): Promise<void> => {
-    if (this.serving === undefined)
-      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'no model serves'))
+  rollBack = (version: number | undefined): Promise<void> => {
+    const meant = version ?? this.serving
+    if (meant === undefined) return Promise.reject(new AppError('MODEL_NOT_FOUND', 'no model serves'))
+    if (meant !== this.serving)
+      return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it does not serve'))
+    this.rolledBack.add(meant)
     this.serving = undefined
     return Promise.resolve()
   }
@@ -160,6 +173,17 @@ export class FakeOptimizer implements OptimizerPort {
       eta: ETA,
       alarms: task.spec.deadlineAt > 0 ? [this.#deadlineAlarm(task)] : []
     })
+  }
+
+  etas = (tasks: readonly Task[]): Promise<readonly Eta[]> => this.#unlessFailing(tasks.map(() => ETA))
+
+  submissionEta = (_first: TaskId, count: number): Promise<Eta | undefined> =>
+    this.#unlessFailing(count > 1 ? { finishAt: ETA.finishAt, forecastAt: AT } : ETA)
+
+  #unlessFailing<T>(value: T): Promise<T> {
+    const error = this.failNext
+    this.failNext = undefined
+    return error === undefined ? Promise.resolve(value) : Promise.reject(error)
   }
 
   groupOutlook = (): Promise<GroupOutlook> =>

@@ -6,7 +6,7 @@ import { connect, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
 import { UsageError, print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
-import { formatAge, formatDuration, formatTable } from '../format.ts'
+import { formatAge, formatDuration, formatExpected, formatTable } from '../format.ts'
 
 interface ListOptions extends ConnectionOptions {
   readonly status?: string
@@ -25,11 +25,11 @@ export function define(command: Command, context: CliContext): void {
         printJson(context, { ok: true, tasks })
         return
       }
-      const rows = tasks.map((task) => rowOf(task, context.now()))
-      for (const line of formatTable(
-        ['ID', 'NAME', 'STATUS', 'NODE', 'ATTEMPTS', 'SUBMITTED', 'TOOK'],
-        rows
-      )) {
+      const headings = ['ID', 'NAME', 'STATUS', 'NODE', 'ATTEMPTS', 'SUBMITTED', 'TOOK']
+      // A column for those that are still to finish, where there are any.
+      const expected = tasks.some(({ eta }) => eta !== undefined)
+      const rows = tasks.map((task) => rowOf(task, context.now(), expected))
+      for (const line of formatTable(expected ? [...headings, 'FINISHES'] : headings, rows)) {
         print(context, line)
       }
     })
@@ -55,7 +55,7 @@ async function collect(context: CliContext, options: ListOptions): Promise<TaskS
   return found
 }
 
-function rowOf(task: TaskSummary, now: number): string[] {
+function rowOf(task: TaskSummary, now: number, expected: boolean): string[] {
   return [
     task.id,
     task.name,
@@ -63,6 +63,7 @@ function rowOf(task: TaskSummary, now: number): string[] {
     task.node === undefined ? '-' : String(task.node),
     String(task.attempts),
     formatAge(task.submittedAt, now),
-    task.runMs === undefined ? '-' : formatDuration(task.runMs)
+    task.runMs === undefined ? '-' : formatDuration(task.runMs),
+    ...(expected ? [task.eta === undefined ? '-' : formatExpected(task.eta.finishAt, now)] : [])
   ]
 }

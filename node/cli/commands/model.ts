@@ -13,9 +13,7 @@ export function define(command: Command, context: CliContext): void {
     connectionOptions(command.command(name).description(summary))
   const change = (name: string, summary: string, make: (client: Client) => Promise<ModelStatus>): void => {
     verb(name, summary).action(async (options: ConnectionOptions) => {
-      const status = await make(connect(context, options))
-      if (options.json === true) printJson(context, { ok: true, status })
-      else print(context, `mode ${status.mode}, ${servingOf(status)}`)
+      showMode(context, await make(connect(context, options)), options)
     })
   }
   verb('status', 'what learns and what predicts').action(async (options: ConnectionOptions) => {
@@ -57,9 +55,20 @@ export function define(command: Command, context: CliContext): void {
   change('unfreeze', 'models are trained, promoted and rolled back by themselves', (client) =>
     client.setModelMode('auto', { signal })
   )
-  change('rollback', 'the model before the serving one serves again, or none', (client) =>
-    client.rollBackModel({ signal })
-  )
+  verb('rollback', 'the model before the serving one serves again, or none')
+    .argument('[version]', 'the number of the one that shall go (default: the one that serves)')
+    .action(async (text: string | undefined, options: ConnectionOptions) => {
+      const status = await connect(context, options).rollBackModel({
+        signal,
+        ...(text === undefined ? {} : { version: versionOf(text) })
+      })
+      showMode(context, status, options)
+    })
+}
+
+function showMode(context: CliContext, status: ModelStatus, options: ConnectionOptions): void {
+  if (options.json === true) printJson(context, { ok: true, status })
+  else print(context, `mode ${status.mode}, ${servingOf(status)}`)
 }
 
 function versionOf(text: string): number {

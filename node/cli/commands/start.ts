@@ -34,6 +34,7 @@ interface Options {
   readonly train: boolean
   readonly trainAfter?: number
   readonly trainCpu?: number
+  readonly builtInPolicies?: boolean
   readonly allowHost: readonly string[]
   readonly logLevel: string
   readonly json?: boolean
@@ -68,6 +69,10 @@ export function define(command: Command, context: CliContext): void {
     .option('--no-train', 'never train a model here, also while leading')
     .option('--train-after <n>', 'ended attempts before a leader begins to train (default: 256)', parseCount)
     .option('--train-cpu <share>', 'share of a core that training may use (default: 0.1)', parseShare)
+    .option(
+      '--built-in-policies',
+      'place by built-in policies only while leading: the way out when one that predicts hangs'
+    )
     .option('--allow-host <name>', 'further name that the HTTP API answers to (repeatable)', collect, [])
     .option('--log-level <level>', 'debug | info | warn | error | silent', 'info')
     .option('--json', 'print one JSON object when the node is up')
@@ -104,6 +109,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
       ...(options.trainAfter === undefined ? {} : { trainAfter: options.trainAfter }),
       ...(options.trainCpu === undefined ? {} : { cpuShare: options.trainCpu })
     },
+    builtInPolicies: options.builtInPolicies === true,
     version: packageVersion(),
     logger: createLogger({ level: levelOf(options.logLevel), fields: { data: options.data } }),
     onFatal: (error) => {

@@ -1,12 +1,12 @@
 /** `dtss submit`: tasks from a file or standard input, or one task from options; then, if asked, their logs and results. */
 import type { Command } from 'commander'
 import { isTerminal } from '../../../base/wire/common.ts'
-import type { Client, TaskView } from '../../../client/index.ts'
+import type { Client, SubmittedMany, TaskView } from '../../../client/index.ts'
 import { connect, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
 import { EXIT, UsageError, print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
-import { formatDuration, formatTable } from '../format.ts'
+import { formatDuration, formatExpected, formatTable } from '../format.ts'
 import { taskOfOptions, tasksOfFile } from '../task-options.ts'
 import type { TaskOptions } from '../task-options.ts'
 import { copyLogs } from './logs.ts'
@@ -16,6 +16,9 @@ interface SubmitOptions extends ConnectionOptions, TaskOptions {
   readonly follow?: boolean
   readonly key?: string
 }
+
+/** What is said of the submission in JSON. */
+type Submission = Omit<SubmittedMany, 'ids'> & { readonly ids: readonly string[] }
 
 /** Tasks that are waited for at once. */
 const CONCURRENT_WAITS = 16
@@ -62,18 +65,24 @@ async function submit(context: CliContext, file: string | undefined, options: Su
   const client = connect(context, options)
   const asked = {
     signal: context.signal,
+    eta: true,
     ...(options.key === undefined ? {} : { idempotencyKey: options.key })
   }
-  const { ids, replayed } = Array.isArray(body)
+  const { ids, replayed, eta } = Array.isArray(body)
     ? await client.submitMany(body, asked)
-    : await client.submit(body, asked).then(({ id, replayed: again }) => ({ ids: [id], replayed: again }))
+    : await client.submit(body, asked).then(({ id, ...receipt }) => ({ ids: [id], ...receipt }))
+  const receipt = { ids, replayed, ...(eta === undefined ? {} : { eta }) }
   if (options.json !== true && options.follow !== true) for (const id of ids) print(context, id)
+  if (options.follow === true) context.stderr.write(`${ids[0] ?? ''}\n`)
+  // Ids alone are on standard output, where programs read them.
+  if (options.json !== true && eta !== undefined)
+    context.stderr.write(`finishes ${formatExpected(eta.finishAt, context.now())}\n`)
   if (options.follow === true) await follow(context, client, ids[0] ?? '', options)
   if (options.wait !== true && options.follow !== true) {
-    if (options.json === true) printJson(context, { ok: true, ids, replayed })
+    if (options.json === true) printJson(context, { ok: true, ...receipt })
     return
   }
-  report(context, await waitForAll(context, client, ids), { ids, replayed }, options)
+  report(context, await waitForAll(context, client, ids), receipt, options)
 }
 
 /** With `--json` standard output is for the one object, so all output goes to standard error. */
@@ -83,7 +92,6 @@ async function follow(
   id: string,
   options: SubmitOptions
 ): Promise<void> {
-  context.stderr.write(`${id}\n`)
   const target = options.json === true ? { ...context, stdout: context.stderr } : context
   await copyLogs(target, client, id, { follow: true })
 }
@@ -100,7 +108,7 @@ async function waitForAll(context: CliContext, client: Client, ids: readonly str
 function report(
   context: CliContext,
   tasks: readonly TaskView[],
-  receipt: { readonly ids: readonly string[]; readonly replayed: boolean },
+  receipt: Submission,
   options: SubmitOptions
 ): void {
   const ok = tasks.every((task) => task.status === 'succeeded')

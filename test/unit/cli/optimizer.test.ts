@@ -129,3 +129,16 @@ test('alarms make the exit code 1; suggestions are a table', async () => {
   expect((await run('suggest')).out).toMatch(/^resize +default +100 +- +12 MiB +- +12\.0s$/m)
   expect((await run('suggest', '--name', 'rare')).out).toContain('nothing to suggest yet')
 })
+
+test('who submits is told when it is expected to be done, beside the ids that programs read', async () => {
+  const one = await run('submit', '--shell', 'x')
+  expect([one.out, one.err]).toEqual(['t-1\n', 'finishes in 3.0s (p50), in 9.0s (p90)\n'])
+  const json = await run('submit', '--shell', 'x', '--json')
+  expect([json.json()['eta'], json.err]).toMatchObject([{ finishAt: { p50At: 1_700_000_003_000 } }, ''])
+  server.node.end(taskId(1), { status: 'succeeded' })
+  const { out } = await run('list')
+  expect(out).toMatch(/FINISHES$/m)
+  expect(out).toMatch(/^t-2 .* in 3\.0s \(p50\), in 9\.0s \(p90\)$/m)
+  server.node.end(taskId(2), { status: 'succeeded' })
+  expect((await run('list')).out).not.toContain('FINISHES')
+})

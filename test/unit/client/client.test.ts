@@ -112,6 +112,60 @@ test('no node at all is UNREACHABLE', async () => {
   })
 })
 
+/** What `fetch` of Node throws when nothing listens at any of a name's addresses. */
+const noConnection = (code = 'ECONNREFUSED') => {
+  const each = (): Error => Object.assign(new Error(`connect ${code}`), { code })
+  throw new TypeError('fetch failed', { cause: new AggregateError([each(), each()]) })
+}
+
+test('what must not be sent twice goes to the next node when there was no connection, and else to none', async () => {
+  const { fake, requests } = scripted(noConnection, noConnection, accepted)
+  const urls = ['http://a', 'http://b', 'http://c']
+  const client = createClient({ urls, fetch: fake, baseDelayMs: 1 })
+  const once = { idempotencyKey: false as const }
+  expect(await client.submit({ command: 'true' }, once)).toMatchObject({ id: 't-1' })
+  expect(requests.map(({ url }) => new URL(url).host)).toEqual(['a', 'b', 'c'])
+  for (const failure of [refused, () => noConnection('ECONNRESET'), problem('NO_LEADER', 503)]) {
+    const after = scripted(failure, accepted)
+    const other = createClient({ urls, fetch: after.fake, baseDelayMs: 1 })
+    await expect(other.submit({ command: 'true' }, once)).rejects.toBeInstanceOf(DtssError)
+    expect(after.requests).toHaveLength(1)
+  }
+})
+
+test('optimizer calls pass over a node that is gone, and what is repeated takes effect once', async () => {
+  const live = await setUp()
+  const dead = await deadUrl()
+  const urls = [dead, live.url, dead]
+  const { optimizer } = live.node
+  /** Lets the node act and loses its first reply. */
+  const losingReplies = (): Client => {
+    let lost = false
+    return createClient({
+      urls: [live.url, dead],
+      baseDelayMs: 1,
+      fetch: async (input, init) => {
+        const response = await fetch(input, init)
+        if (init?.method !== 'POST' || lost) return response
+        lost = true
+        throw new TypeError('fetch failed', { cause: new Error('socket hang up') })
+      }
+    })
+  }
+  expect(await createClient({ urls }).promoteModel(3)).toMatchObject({ version: 3, state: 'serving' })
+  expect(await losingReplies().promoteModel(1)).toMatchObject({ version: 1, state: 'serving' })
+  expect(await losingReplies().rollBackModel()).toMatchObject({ mode: 'auto' })
+  expect([optimizer.serving, [...optimizer.rolledBack]]).toEqual([undefined, [1]])
+  await createClient({ urls }).promoteModel(2)
+  await createClient({ urls }).rollBackModel({ version: 2 })
+  expect([...optimizer.rolledBack]).toEqual([1, 2])
+  expect(await createClient({ urls }).comparePolicies({ policies: ['fifo'] })).toMatchObject({ tasks: 2000 })
+  await expect(createClient({ urls }).rollBackModel()).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
+  await expect(createClient({ urls }).rollBackModel({ version: 3 })).rejects.toMatchObject({
+    code: 'MODEL_STATE_INVALID'
+  })
+})
+
 test('a submission is repeated under one key, so that it takes effect once', async () => {
   const { fake, requests } = scripted(refused, problem('TIMEOUT', 503), accepted)
   const client = createClient({ fetch: fake, baseDelayMs: 1 })
@@ -293,16 +347,17 @@ test('the optimizer is asked and told', async () => {
 })
 
 test('what may not happen twice is sent once', async () => {
-  for (const call of [
-    (client: Client) => client.promoteModel(1),
-    (client: Client) => client.rollBackModel(),
-    (client: Client) => client.comparePolicies()
-  ]) {
-    const { fake, requests } = scripted(problem('NO_LEADER', 503))
+  const noModel = (): Response => Response.json({ mode: 'auto' })
+  for (const [call, replies] of [
+    [(client: Client) => client.comparePolicies(), []],
+    // There is no version to name: what serves by the second time is another.
+    [(client: Client) => client.rollBackModel(), [noModel]]
+  ] as const) {
+    const { fake, requests } = scripted(...replies, problem('NO_LEADER', 503))
     await expect(call(createClient({ fetch: fake, baseDelayMs: 1 }))).rejects.toMatchObject({
       code: 'NO_LEADER'
     })
-    expect(requests.length).toBe(1)
+    expect(requests.length).toBe(replies.length + 1)
   }
 })
 

@@ -1,51 +1,113 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import { createCpuBudget } from '../../../../node/optimizer/cpu-budget.ts'
+import { createCpuBudget, threadCpuMs } from '../../../../node/optimizer/cpu-budget.ts'
+
+/** Runs steps of these lengths one after another, each as soon as the budget lets it, and returns when each ended. */
+function run(share: number, costs: readonly number[]) {
+  let now = 0
+  const budget = createCpuBudget(share, () => now)
+  const ends = costs.map((cost) => {
+    now += budget.waitMs
+    budget.spend(() => {
+      now += cost
+    })
+    return now
+  })
+  now += budget.waitMs
+  return { budget, ends, now }
+}
+
+const shares = fc.double({ min: 0.02, max: 1, noNaN: true })
 
 test('whatever steps cost, work stays within its share', () => {
   fc.assert(
     fc.property(
-      fc.double({ min: 0.01, max: 1, noNaN: true }),
+      shares,
       fc.array(fc.integer({ min: 0, max: 90 }), { minLength: 1, maxLength: 200 }),
       (share, costs) => {
-        let now = 0
-        let worked = 0
-        const budget = createCpuBudget(share, () => now)
-        for (const cost of costs) {
-          const waitMs = budget.spend(() => {
-            now += cost
-            worked += cost
-          })
-          now += waitMs
-        }
+        const { budget, now } = run(share, costs)
+        const worked = costs.reduce((sum, cost) => sum + cost, 0)
         expect(worked).toBeLessThanOrEqual(share * now + 1e-6)
-        if (now > 0 && now < 60_000) expect(budget.share).toBeCloseTo(worked / now, 6)
+        if (now > 10_000 && now < 60_000) expect(budget.share).toBeCloseTo(worked / now, 6)
       }
     )
   )
 })
 
-test('what is spent is forgotten after a minute, and one slow step does not stop work for longer than seconds', () => {
+test('the share holds over any ten seconds, from the first on, and the largest is known', () => {
+  fc.assert(
+    fc.property(
+      fc.double({ min: 0.05, max: 0.5, noNaN: true }),
+      // Steps of one length: what a step costs is foreseen by the last one.
+      fc.integer({ min: 1, max: 400 }),
+      (share, cost) => {
+        const costs = new Array<number>(80).fill(cost)
+        const { budget, ends } = run(share, costs)
+        let most = 0
+        for (const end of ends) {
+          const used = ends.reduce(
+            (sum, at) => sum + Math.max(0, Math.min(cost, at - (end - 10_000))) * (at <= end ? 1 : 0),
+            0
+          )
+          most = Math.max(most, used)
+        }
+        expect(budget.peakShare).toBeCloseTo(most / 10_000, 6)
+        expect(most).toBeLessThanOrEqual(Math.max(cost, share * 10_000) + 1e-6)
+      }
+    )
+  )
+})
+
+test('loading is paid for before the first step', () => {
+  let now = 400
+  const budget = createCpuBudget(0.1, () => now)
+  budget.charge(400)
+  expect(budget.waitMs).toBe(3600)
+  now += 3600
+  expect(budget.waitMs).toBe(0)
+  expect(budget.peakShare).toBe(0.04)
+})
+
+test('what other threads do because of a step is paid for as well', () => {
+  let now = 0
+  const budget = createCpuBudget(0.5, () => now)
+  budget.spend(() => {
+    now += 100
+  }, 2)
+  expect(budget.waitMs).toBe(200)
+})
+
+test('what is spent is forgotten after a minute, and one slow step does not stop work for longer than that', () => {
   let now = 0
   const budget = createCpuBudget(0.1, () => now)
-  const waitMs = budget.spend(() => {
+  budget.spend(() => {
     now += 30_000
   })
-  expect(waitMs).toBe(10_000)
+  expect(budget.waitMs).toBe(60_000)
   expect(budget.share).toBe(1)
   now += 60_001
   expect(budget.share).toBe(0)
+  expect(budget.peakShare).toBe(1)
+})
+
+test('the CPU time of a thread is measured where the system tells it', () => {
+  const cpuMs = threadCpuMs()
+  if (cpuMs === undefined) return
+  const before = cpuMs()
+  let sum = 0
+  while (cpuMs() - before < 20) for (let at = 0; at < 10_000; at++) sum += Math.sqrt(at)
+  expect(sum).toBeGreaterThan(0)
+  expect(cpuMs() - before).toBeLessThan(2_000)
 })
 
 test('a step that throws is paid for, and its error is seen', () => {
   let now = 0
   const budget = createCpuBudget(0.5, () => now)
-  expect(() =>
+  expect(() => {
     budget.spend(() => {
       now += 10
       throw new Error('broken')
     })
-  ).toThrow('broken')
-  now += 10
-  expect(budget.share).toBe(0.5)
+  }).toThrow('broken')
+  expect(budget.waitMs).toBe(10)
 })

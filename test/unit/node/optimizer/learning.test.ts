@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
+import { BEAT_MS } from '../../../../node/optimizer/bounds.ts'
 import { Learning, type LearningOptions } from '../../../../node/optimizer/learning.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
@@ -35,7 +36,8 @@ async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
       return Promise.resolve({ type: 'none' } as const)
     }
   }
-  await learning.attach(runtime as unknown as NodeRuntime)
+  learning.attach(runtime as unknown as NodeRuntime)
+  await learning.warmUp()
 }
 
 let rows: () => AsyncGenerator<never> = noRows
@@ -67,6 +69,66 @@ test('history that cannot be read does not keep a node from starting', async () 
   rows = noRows
   machine.submit([spec({ name: 'a' })])
   expect(learning.predictedBy).toBe('statistics')
+})
+
+test('a beat that keeps failing is logged once, counted, and an alarm until it works', async () => {
+  const logged: string[] = []
+  const note = (_: unknown, message: string): number => logged.push(message)
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    await learning.close()
+    await attach({ logger: { ...QUIET, error: note, info: note } })
+    logged.length = 0
+    const beat = vi.spyOn(learning, 'beat').mockImplementation(() => {
+      throw new Error('no beat')
+    })
+    vi.advanceTimersByTime(20 * BEAT_MS)
+    expect(logged).toEqual(['a beat of learning failed'])
+    expect(learning.faults.beats).toBe(20)
+    expect(learning.alarms()).toEqual([{ kind: 'model', message: 'looking after models fails: no beat' }])
+    beat.mockRestore()
+    vi.advanceTimersByTime(BEAT_MS)
+    expect(logged.slice(1)).toEqual(['over: a beat of learning failed'])
+    expect(learning.alarms()).toEqual([])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('frozen models leave the choice of the policy to the leader', async () => {
+  apply({ type: 'set-settings', settings: { modelMode: 'frozen', policyMode: 'auto' } })
+  learning.hooks().onReign?.(true)
+  const observed = vi.spyOn(learning.policyWatch, 'observe')
+  machine.submit([spec({ name: 'a' })])
+  machine.place(1, 2)
+  learning.hooks().beforeEvents?.(machine.complete(1, machine.task(1)!.lastToken), 2)
+  learning.beat()
+  learning.beat()
+  expect(observed.mock.calls).toEqual([
+    [1, 'least-loaded', 'auto'],
+    [0, 'least-loaded', 'auto']
+  ])
+  await learning.close()
+})
+
+test('a new leader hears from the log what earlier ones chose, and how much has ended since', () => {
+  const reign = vi.spyOn(learning.policyWatch, 'reign')
+  apply({ type: 'set-settings', settings: { policyMode: 'auto', policy: 'learned' } })
+  const back: Command = {
+    type: 'set-settings',
+    settings: { policy: 'least-loaded' },
+    expectedPolicyMode: 'auto',
+    returns: 3
+  }
+  apply(back)
+  machine.now += 10
+  machine.submit([spec({ name: 'a' })])
+  machine.place(1, 2)
+  learning.hooks().beforeEvents?.(machine.complete(1, machine.task(1)!.lastToken), 2)
+  learning.hooks().onReign?.(true)
+  expect(reign).toHaveBeenLastCalledWith({ policy: 'least-loaded', mode: 'auto', returns: 3, ended: 1 })
+  learning.hooks().onReign?.(false)
+  expect(reign).toHaveBeenLastCalledWith(undefined)
 })
 
 test('attempts of the log are learned from, on any node', () => {
@@ -145,7 +207,7 @@ test('a state that was replaced brings its own models', async () => {
   const other = new Machine().withNodes(1)
   machine = other
   learning.hooks().onReplaced?.()
-  await new Promise((resolve) => setImmediate(resolve))
+  await learning.warmUp()
   expect(learning.predictedBy).toBe('statistics')
   expect(learning.estimator.status().model).toBe(false)
 })

@@ -66,7 +66,14 @@ test('ending a thread is no failure, and leaves nobody waiting', async () => {
 })
 
 test('what the thread says without being asked is passed on', async () => {
-  const message: FromThread = { type: 'progress', backend: 'wasm', steps: 1, rows: 2, cpuShare: 0.1 }
+  const message: FromThread = {
+    type: 'progress',
+    backend: 'wasm',
+    steps: 1,
+    rows: 2,
+    cpuShare: 0.1,
+    peakCpuShare: 0.1
+  }
   const source = `import { parentPort as port } from 'node:worker_threads'; port.on('message', () => {}); port.postMessage(${JSON.stringify(message)})`
   const heard = new Promise<FromThread>((resolve) => {
     const entry = new URL(`data:text/javascript,${encodeURIComponent(source)}`)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { PolicyWatch } from '../../../../node/optimizer/policy-watch.ts'
-import { REPLAY_EVERY, type PolicySwitch } from '../../../../optimizer/guard/policy-choice.ts'
+import { PolicyWatch, type LoggedSwitch } from '../../../../node/optimizer/policy-watch.ts'
+import { REPLAY_EVERY } from '../../../../optimizer/guard/policy-choice.ts'
 import type { ReplayAnswer } from '../../../../node/optimizer/protocol.ts'
 
 /** A replay in which the other policy changes completion times by so much, give or take 1 %. */
@@ -78,7 +78,7 @@ class Bench {
   policy = 'least-loaded'
   relative = 0
   readonly asked: string[] = []
-  readonly changes: PolicySwitch[] = []
+  readonly changes: LoggedSwitch[] = []
   readonly watch = new PolicyWatch({
     replay: ([base, other]) => {
       this.asked.push(`${base} ${other}`)
@@ -125,7 +125,7 @@ test('in mode auto a policy that fails is taken out of the log; elsewhere that i
   bench.watch.failed('it threw', 'easy', 'auto')
   expect(bench.changes).toEqual([])
   bench.watch.failed('it threw', 'learned', 'auto')
-  expect(bench.changes).toEqual([{ to: 'least-loaded', reason: 'it threw', gain: undefined }])
+  expect(bench.changes).toEqual([{ to: 'least-loaded', reason: 'it threw', gain: undefined, returns: 1 }])
 })
 
 test('a replay that a change of mode has overtaken changes nothing', async () => {
@@ -136,4 +136,45 @@ test('a replay that a change of mode has overtaken changes nothing', async () =>
   await settled()
   expect(bench.asked).toHaveLength(1)
   expect(bench.changes).toEqual([])
+})
+
+test('a new leader keeps the rest that the last one took after a return', async () => {
+  /** Stretches until a new leader looks, when the challenger was given up so often, with so many tasks ended since. */
+  const stretchesAfter = async (returns: number, ended: number): Promise<number> => {
+    const bench = new Bench()
+    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns, ended })
+    let stretches = 0
+    while (bench.asked.length === 0 && stretches < 50) {
+      await bench.end(1, 0)
+      stretches++
+    }
+    return stretches
+  }
+  expect(await stretchesAfter(0, 0)).toBe(1)
+  expect(await stretchesAfter(1, 0)).toBe(2)
+  expect(await stretchesAfter(1, REPLAY_EVERY)).toBe(1)
+  expect(await stretchesAfter(3, 0)).toBe(8)
+  expect(await stretchesAfter(3, 5 * REPLAY_EVERY)).toBe(3)
+})
+
+test('returns are counted across leaders, and an operator makes it forget them', async () => {
+  const bench = new Bench()
+  bench.policy = 'learned'
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 2, ended: 0 })
+  await bench.end(1, 0.5)
+  expect(bench.changes.map(({ to, returns }) => [to, returns])).toEqual([['least-loaded', 3]])
+  bench.watch.reign({ policy: 'learned', mode: 'fixed', returns: 0, ended: 0 })
+  bench.policy = 'learned'
+  await bench.end(1, 0.5)
+  expect(bench.changes.at(-1)?.returns).toBe(1)
+})
+
+test('a new leader looks soon at a challenger that it finds in use', async () => {
+  const bench = new Bench()
+  bench.policy = 'learned'
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
+  bench.relative = 0.5
+  for (let left = 32; left > 0; left--) bench.watch.observe(1, bench.policy, 'auto')
+  await settled()
+  expect(bench.policy).toBe('least-loaded')
 })

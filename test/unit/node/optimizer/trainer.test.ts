@@ -103,8 +103,8 @@ test('with the reign the thread ends, and nothing is told to nobody', async () =
 test('models and progress reach the owner', () => {
   trainer.begin(undefined, [], [])
   const { onMessage } = threads[0]!.options
-  onMessage?.({ type: 'progress', backend: 'wasm', steps: 3, rows: 200, cpuShare: 0.05 })
-  expect(trainer.progress).toMatchObject({ backend: 'wasm', steps: 3, cpuShare: 0.05 })
+  onMessage?.({ type: 'progress', backend: 'wasm', steps: 3, rows: 200, cpuShare: 0.05, peakCpuShare: 0.05 })
+  expect(trainer.progress).toMatchObject({ backend: 'wasm', steps: 3, cpuShare: 0.05, peakCpuShare: 0.05 })
   onMessage?.({ type: 'model', weights: new Uint8Array(2), trainedOn: 200, evaluation: {} })
   expect(models).toMatchObject([{ trainedOn: 200 }])
 })

@@ -5,8 +5,15 @@ import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import { History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { EstimatorFeed } from '../../../../node/optimizer/estimator-feed.ts'
 import { warmUp, type WarmUpOptions } from '../../../../node/optimizer/warm-up.ts'
-import { nodeFacts, tellEvents, tellRunning, type Watchers } from '../../../../node/optimizer/watching.ts'
+import {
+  happeningOf,
+  nodeFacts,
+  runningAttempts,
+  tellHappening,
+  type Watchers
+} from '../../../../node/optimizer/watching.ts'
 import type { SchedulerEvent } from '../../../../scheduler/events.ts'
+import type { SchedulerState } from '../../../../scheduler/state.ts'
 import { drainChanges } from '../../../../scheduler/records.ts'
 import { Machine, spec } from '../../../helpers/scheduler.ts'
 
@@ -36,6 +43,13 @@ function watchers(estimator: Estimator, finished: FinishedTask[] = []): Watchers
   }
 }
 
+function tellEvents(watching: Watchers, events: readonly SchedulerEvent[], state: SchedulerState): void {
+  for (const event of events) {
+    const happening = happeningOf(event, state, false)
+    if (happening !== undefined) tellHappening(watching, happening, false)
+  }
+}
+
 const encoder = new TextEncoder()
 
 /** A store with the history rows of these tasks, newest first when asked backwards. */
@@ -57,7 +71,9 @@ const options = (machine: Machine, changes: Partial<WarmUpOptions> = {}): WarmUp
   after: 0,
   now: () => 0,
   readMs: 1_000,
+  pause: () => Promise.resolve(),
   stopped: () => false,
+  except: () => new Set(),
   ...changes
 })
 
@@ -77,7 +93,7 @@ function ended(): Machine {
 async function told(machine: Machine, changes: Partial<WarmUpOptions> = {}): Promise<number[]> {
   const ids: number[] = []
   const begun = new Set<number>()
-  const count = await warmUp(options(machine, changes), ({ task, ended }) => {
+  const { told: count } = await warmUp(options(machine, changes), ({ task, ended }) => {
     if (!ended) begun.add(task.id)
     else if (begun.has(task.id)) ids.push(task.id)
   })
@@ -102,6 +118,60 @@ test('reading ends with its time, telling with the node', async () => {
   let now = 0
   expect(await told(ended(), { now: () => (now += 300) })).toEqual([5])
   expect(await told(ended(), { stopped: () => true })).toEqual([])
+})
+
+test('rows that do not hold are skipped and counted, wherever they stand', async () => {
+  const machine = ended()
+  const good = storeOf(machine)
+  const store: WarmUpOptions['store'] = {
+    iterate: async function* (range) {
+      yield [encoder.encode('ch'), new Uint8Array([9, 9, 9])] as const
+      let index = 0
+      for await (const [key, value] of good.iterate(range)) {
+        const damaged = value.slice()
+        damaged[damaged.length >> 1]! ^= 0xff
+        yield [key, index++ === 2 ? damaged : value] as const
+      }
+    }
+  }
+  const ids: number[] = []
+  const result = await warmUp({ ...options(machine), store }, ({ task, ended: over }) => {
+    if (task.id === 5) throw new Error('no use of it')
+    if (over) ids.push(task.id)
+  })
+  expect(ids).toEqual([1, 2, 3])
+  expect(result).toEqual({ told: 3, skipped: 3, problem: expect.stringMatching(/history row/) as string })
+})
+
+test('what was read of a history that cannot be read to its end is told', async () => {
+  const machine = ended()
+  const good = storeOf(machine)
+  const store: WarmUpOptions['store'] = {
+    iterate: async function* (range) {
+      let left = 3
+      for await (const row of good.iterate(range)) {
+        if (left-- === 0) throw new Error('the disk is gone')
+        yield row
+      }
+    }
+  }
+  const ids = await told(machine, { store })
+  expect(ids).toEqual([4, 5])
+  const { problem, skipped } = await warmUp({ ...options(machine), store }, () => undefined)
+  expect({ problem, skipped }).toEqual({ problem: 'the disk is gone', skipped: 0 })
+})
+
+test('a pause comes between slices, while reading and while telling', async () => {
+  let now = 0
+  let pauses = 0
+  await told(ended(), {
+    now: () => (now += 3),
+    pause: () => {
+      pauses++
+      return Promise.resolve()
+    }
+  })
+  expect(pauses).toBeGreaterThanOrEqual(5)
 })
 
 test('events reach the estimator and the history as they happen', () => {
@@ -130,7 +200,9 @@ test('an estimator that did not see attempts begin hears of those that run', () 
   machine.submit([spec(), spec(), spec()])
   machine.place(1, 2)
   machine.place(3, 1)
-  tellRunning(new EstimatorFeed(estimator, () => 0), machine.state)
+  const feed = new EstimatorFeed(estimator, () => 0)
+  const running = runningAttempts(machine.state)
+  for (const { task, node, at } of [...running, ...running]) feed.runs(task, node, at)
   expect(heard.sort()).toEqual(['t-1 placed on 2', 't-3 placed on 1'])
 })
 

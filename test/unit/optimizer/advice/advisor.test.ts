@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { taskId } from '../../../../base/ids.ts'
+import { nodeId, taskId } from '../../../../base/ids.ts'
 import { durationMs, timestampMs } from '../../../../base/units.ts'
 import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
 import { knowing, logNormal } from '../../../helpers/forecasts.ts'
 import { Machine, START, needs, report, spec } from '../../../helpers/scheduler.ts'
 import type { TaskSpec } from '../../../../scheduler/types.ts'
@@ -16,6 +17,12 @@ function setUp(tasks: readonly Partial<TaskSpec>[], { nodes = 1, slots = 1 } = {
     while (steps.next().done !== true);
   }
   return { machine, advisor, refresh }
+}
+
+/** Something has run. */
+function learn(machine: Machine, advisor: Advisor): void {
+  const task = viewOfTask([...machine.state.tasks.values()][0]!)
+  advisor.attemptEnded({ task, node: nodeId(1), end: 'succeeded', runMs: 1, peakMemoryBytes: 0 })
 }
 
 const near = (value: number | undefined, expected: number): void => {
@@ -71,6 +78,9 @@ test('a deadline rings before it is missed, once by its first time, and falls si
   ])
   expect(advisor.alarms(START)).toEqual([])
   refresh(START)
+  // Before anything has been learned, a forecast is no reason to ring.
+  expect(advisor.alarms(START)).toEqual([])
+  learn(machine, advisor)
   const [alarm, ...others] = advisor.alarms(START)
   expect(others).toEqual([])
   expect(alarm).toMatchObject({ kind: 'deadline', id: 't-2', since: START, deadlineAt: START + 50_000 })
@@ -106,4 +116,27 @@ test('what ended is forgotten: a task of the same advisor starts afresh', () => 
 test('a prediction says who made it', () => {
   const { machine, advisor } = setUp([{}])
   expect(advisor.predicted(machine.task(1)!)).toMatchObject({ medianMs: 1000, by: 'statistics' })
+})
+
+test('no forecast says that a delayed task is done before its delay is over, however early others were', () => {
+  const hour = 3_600_000
+  const { machine, advisor, refresh } = setUp(
+    Array.from({ length: 60 }, (_, index) => (index === 59 ? { notBefore: timestampMs(START + hour) } : {})),
+    { slots: 60 }
+  )
+  refresh(START)
+  // All that was forecast took a tenth of what was thought, so forecasts are drawn in.
+  for (let id = 1; id <= 59; id++) machine.place(id, 1)
+  for (let id = 1; id <= 59; id++) {
+    const [row] = machine
+      .complete(id, machine.task(id)!.lastToken)
+      .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
+    advisor.taskEnded({ ...row!, finishedAt: timestampMs(START + 100) })
+  }
+  refresh(START)
+  const eta = advisor.eta(machine.task(60)!)
+  expect(eta?.startAt?.p50At).toBeGreaterThanOrEqual(START + hour)
+  expect(eta?.finishAt.p50At).toBeGreaterThan(START + hour)
+  expect(eta?.finishAt.p50At).toBeLessThan(START + hour + 1000)
+  expect(advisor.groupEta(taskId(1))?.finishAt).toEqual(eta?.finishAt)
 })

@@ -54,3 +54,12 @@ test('quantiles that cross or are not numbers do not spoil a table', () => {
   expect([...table]).toEqual([...table].sort((a, b) => a - b))
   expect(table.every((value) => value > 0 && value < Infinity)).toBe(true)
 })
+
+test('the tail is drawn too, up to the longest of a thousand', () => {
+  const prediction = logNormal(1000, 1)
+  const table = durationTable(prediction)
+  expect(drawMs(table, 0.9999)).toBeGreaterThan(prediction.quantileMs(0.998))
+  expect(drawMs(table, 1 - 2 ** -32)).toBeLessThanOrEqual(prediction.quantileMs(0.999))
+  const rising = Array.from({ length: 200 }, (_, at) => drawMs(table, 0.98 + at / 10_000))
+  expect(rising).toEqual([...rising].sort((a, b) => a - b))
+})

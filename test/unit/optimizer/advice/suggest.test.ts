@@ -58,3 +58,18 @@ test('what is long past is forgotten: a class that became fast gets a shorter ti
     timeout: { suggestedMs: 3000, samples: 256 }
   })
 })
+
+test('a class whose timeout cuts attempts off is not told to keep it short', () => {
+  const book = new SuggestionBook()
+  const cutOff = (limit: number): void => {
+    const task = new LiveTask(taskOf({ work: 1, limit }, 0), [])
+    book.observe({ task, node: nodeId(1), end: 'failed', runMs: limit + 3, peakMemoryBytes: 0 })
+  }
+  for (let round = 0; round < 40; round++) observe(book, { limit: 5000 }, 20)
+  expect(book.suggestions('task')[0]?.timeout?.suggestedMs).toBe(1000)
+  for (let round = 0; round < 4; round++) cutOff(5000)
+  expect(book.suggestions('task')[0]?.timeout).toMatchObject({ p99Ms: 5000, suggestedMs: 15_000 })
+  // With a longer one they get through, and what was cut off is forgotten.
+  for (let round = 0; round < 800; round++) observe(book, { limit: 15_000 }, round % 50 === 0 ? 8000 : 20)
+  expect(book.suggestions('task')[0]?.timeout).toMatchObject({ currentMs: 15_000, p99Ms: 8000 })
+})

@@ -11,12 +11,15 @@ test('a change of policy is remembered with its reason; a change of anything els
     type: 'set-settings',
     settings: { policy: 'learned' },
     expectedPolicyMode: 'auto',
-    reason: 'faster'
+    reason: 'faster',
+    returns: 2
   })
-  const change = { at: machine.state.time, from: 'least-loaded', to: 'learned', reason: 'faster' }
+  const change = { at: machine.state.time, from: 'least-loaded', to: 'learned', reason: 'faster', returns: 2 }
   expect(machine.state.settings.policyChange).toEqual(change)
   machine.apply({ type: 'set-settings', settings: { modelMode: 'frozen', policy: 'learned' } })
   expect(machine.state.settings).toMatchObject({ modelMode: 'frozen', policyChange: change })
+  machine.apply({ type: 'set-settings', settings: { policy: 'fifo' } })
+  expect(machine.state.settings.policyChange?.returns).toBe(0)
 })
 
 test('a change that expects another mode, or says too much, changes nothing', () => {

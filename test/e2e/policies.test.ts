@@ -1,0 +1,199 @@
+/** The learned policy in a cluster of processes: a copy of an attempt that hangs wins, and `auto` goes over and comes back. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createClient, type Client, type PolicyView } from '../../client/index.ts'
+import { LocalCluster } from '../../node/dev/local-cluster.ts'
+import { startNode } from '../../node/wiring/start-node.ts'
+import { LAN_TIMING } from '../../runtime/config.ts'
+import { until } from './support.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'dtss-policies-'))
+const handlers = join(folder, 'handlers')
+const noise: string[] = []
+let cluster: LocalCluster
+
+const client = (): Client =>
+  createClient({ urls: cluster.nodes.map(({ url }) => url), retries: 20, timeoutMs: 20_000 })
+
+/** On a busy machine a thousand tasks take most of a minute. */
+const PATIENCE_MS = 120_000
+
+/** Waits; with `hang` the first attempt hangs until it is stopped, and others go on when they may, and say that they got through. */
+const PATIENT = `
+import { appendFileSync, existsSync, openSync, writeFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+export default async ({ ms, hang, marker }, { signal, fencingToken }) => {
+  if (hang) {
+    let isFirst = true
+    try {
+      openSync(marker, 'wx')
+    } catch {
+      isFirst = false
+    }
+    if (isFirst) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      writeFileSync(marker + '.stopped', String(fencingToken))
+      throw new Error('stopped')
+    }
+    while (!existsSync(marker + '.go')) await setTimeout(10)
+    appendFileSync(marker + '.done', fencingToken + '\\n')
+  }
+  await setTimeout(ms)
+  return 'done'
+}
+`
+
+beforeAll(async () => {
+  mkdirSync(handlers)
+  writeFileSync(join(handlers, 'patient.mjs'), PATIENT)
+  cluster = await LocalCluster.start({
+    nodes: 3,
+    timing: 'lan',
+    slots: 8,
+    dataFolder: join(folder, 'cluster'),
+    handlersFolder: handlers,
+    logLevel: 'error',
+    onLog: (node, line) => noise.push(`node ${node}: ${line}`)
+  })
+  await until('three voters are open', async () => {
+    const nodes = await client().nodes()
+    return nodes.filter(({ open, role }) => open && /voter|leader/.test(role)).length === 3
+  })
+})
+afterAll(async () => {
+  await cluster.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test(
+  'a copy of an attempt that hangs succeeds on another node, counts once, and the loser is stopped',
+  async () => {
+    await client().setPolicy('learned')
+    const usual = Array.from({ length: 40 }, () => ({ name: 'lame', handler: 'patient', input: { ms: 1 } }))
+    const { ids } = await client().submitMany(usual)
+    await Promise.all(ids.map((id) => client().wait(id)))
+
+    const marker = join(folder, 'marker')
+    const input = { ms: 1, hang: true, marker }
+    const { id } = await client().submit({ name: 'lame', handler: 'patient', idempotent: true, input })
+    const [first, copy] = await until('there is a copy', async () => {
+      const task = await client().get(id)
+      return task.placement === undefined || task.copy === undefined
+        ? undefined
+        : ([task.placement, task.copy] as const)
+    })
+    expect(existsSync(marker)).toBe(true)
+    expect(copy.node).not.toBe(first.node)
+    writeFileSync(`${marker}.go`, '')
+    const ended = await client().wait(id, { timeoutMs: PATIENCE_MS })
+    expect(ended).toMatchObject({ status: 'succeeded', result: 'done', node: copy.node })
+    await until('the loser is stopped', () => existsSync(`${marker}.stopped`))
+    expect(readFileSync(`${marker}.stopped`, 'utf8')).toBe(String(first.fencingToken))
+    expect(readFileSync(`${marker}.done`, 'utf8')).toBe(`${copy.fencingToken}\n`)
+    await until('its slot is free', async () => {
+      const nodes = await client().nodes()
+      return nodes.every(({ usedSlots }) => usedSlots === 0)
+    })
+    // What the loser reported when it was stopped changed nothing.
+    expect(await client().get(id)).toMatchObject({ status: 'succeeded', result: 'done', node: copy.node })
+    expect(noise).toEqual([])
+  },
+  PATIENCE_MS
+)
+
+test('a node that knows built-in policies alone places all the same, and says what it does not use', async () => {
+  const node = await startNode({
+    dataFolder: join(folder, 'careful'),
+    join: [],
+    ...{ httpHost: '127.0.0.1', httpPort: 0, peerHost: '127.0.0.1', peerPort: 0 },
+    ...{ slots: 1, executors: ['shell'], zone: '', labels: {}, resources: {} },
+    timing: LAN_TIMING,
+    learning: { trains: false },
+    builtInPolicies: true,
+    version: 'test',
+    logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+    onFatal: (error) => noise.push(error.message)
+  })
+  try {
+    const alone = createClient({ url: node.url, retries: 20 })
+    await until('it takes tasks', () => node.runtime.open)
+    expect(await alone.setPolicy('learned')).toMatchObject({ current: 'learned' })
+    const { id } = await alone.submit({ command: 'true' })
+    expect(await alone.wait(id)).toMatchObject({ status: 'succeeded' })
+    expect(await alone.policy()).toMatchObject({ current: 'learned', running: 'least-loaded' })
+    expect(await alone.alarms()).toMatchObject([
+      { kind: 'policy', message: expect.stringMatching(/learned unknown/) as string }
+    ])
+  } finally {
+    await node.stop()
+  }
+})
+
+/** Classes of tasks, half of them short; so many that to find out about one takes as long as to run it. */
+const CLASSES = 275
+const ROUNDS = 6
+/** An answer comes from a replay in a thread of its own, some seconds after its task has ended. */
+const ANSWER_MS = 10_000
+
+/** Runs more tasks than there are between two looks at the policy, in a queue. `flipped`: what was short is long. */
+async function work(flipped: boolean): Promise<void> {
+  const tasks = Array.from({ length: 2 * CLASSES }, (_, index) => {
+    const isShort = ((index % CLASSES) % 2 === 0) !== flipped
+    return { name: `class-${index % CLASSES}`, handler: 'patient', input: { ms: isShort ? 5 : 150 } }
+  })
+  await client().submitMany(tasks)
+  await client().submitMany(tasks)
+  await until(
+    'all have ended',
+    async () => {
+      const { tasks: counts } = await client().cluster()
+      return counts.pending + counts.ready + counts.placed + counts.running === 0
+    },
+    PATIENCE_MS
+  )
+}
+
+/** Works until this policy places, `misleading`: each time every class takes what the others took. Returns the change. */
+async function workUntil(
+  policy: string,
+  misleading: boolean
+): Promise<NonNullable<PolicyView['lastSwitch']>> {
+  for (let round = 1; round <= ROUNDS; round++) {
+    await work(misleading && round % 2 === 1)
+    try {
+      return await until(
+        `${policy} places`,
+        async () => {
+          const { current, lastSwitch } = await client().policy()
+          return current === policy ? lastSwitch : undefined
+        },
+        ANSWER_MS
+      )
+    } catch (error) {
+      if (round === ROUNDS) throw error
+    }
+  }
+  throw new Error('not reached')
+}
+
+test(
+  'in mode auto the leader goes over to the learned policy where that is far better, and back when it misleads, models frozen or not',
+  async () => {
+    await client().setModelMode('frozen')
+    await client().setPolicy('least-loaded')
+    await client().setPolicy('auto')
+    const over = await workUntil('learned', false)
+    expect(over).toMatchObject({ from: 'least-loaded', returns: 0 })
+    expect(over.reason).toMatch(/would have taken .* less than under least-loaded/)
+
+    // Each class is met too seldom to find out in time that it changed.
+    const back = await workUntil('least-loaded', true)
+    expect(back).toMatchObject({ from: 'learned', returns: 1 })
+    expect(back.reason).toMatch(/would have taken .* less than under learned/)
+    expect((await client().policy()).mode).toBe('auto')
+    expect(noise).toEqual([])
+  },
+  5 * PATIENCE_MS
+)
