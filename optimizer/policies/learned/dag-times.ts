@@ -8,7 +8,11 @@
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
+import { levelOf } from './speculation.ts'
 
+/** Of attempts that have run as long, the share that ends before one that "turns out long". */
+const LATE = 0.96
+/** How many of the ended attempts are news of how nodes differ, and at most. */
 const NEWS_OF_NODES = 1 / 4
 const MOST_NEWS_OF_NODES = 256
 
@@ -25,6 +29,8 @@ export interface Running {
   readonly node: NodeId
   readonly at: number
   endsAt: number
+  /** When it ends if it turns out long; 0 when that is to be worked out. */
+  lateAt: number
   /** When to predict its end again. */
   lookAt: number
 }
@@ -81,17 +87,28 @@ export class DagTimes {
   /** An attempt that began at `at`. */
   begin(task: TaskView, node: NodeView | undefined, id: NodeId, at: number): Running {
     const ms = node === undefined ? this.typical(task) : this.onNode(task, node)
-    return { node: id, at, endsAt: at + ms, lookAt: at + ms / 2 }
+    return { node: id, at, endsAt: at + ms, lateAt: 0, lookAt: at + ms / 2 }
   }
 
   /** When the attempt is expected to end. One that outlives its prediction may end at any moment, but not now. */
   endOf(task: TaskView, running: Running, view: ClusterView): number {
     if (view.now < running.lookAt) return running.endsAt
-    const host = view.node(running.node)
-    const leftMs = Math.max(1, this.#estimator.predict(task, host).remainingMs(view.now - running.at))
+    const ageMs = view.now - running.at
+    const leftMs = Math.max(1, this.#estimator.predict(task, view.node(running.node)).remainingMs(ageMs))
     running.endsAt = view.now + leftMs
-    running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, view.now - running.at) / 2)
+    running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, ageMs) / 2)
+    running.lateAt = 0
     return running.endsAt
+  }
+
+  /** When the attempt ends if it turns out long: `LATE` of those that have run as long end sooner. */
+  lateEndOf(task: TaskView, running: Running, view: ClusterView): number {
+    const endsAt = this.endOf(task, running, view)
+    if (running.lateAt > 0) return running.lateAt
+    const prediction = this.#estimator.predict(task, view.node(running.node))
+    const level = levelOf(prediction, view.now - running.at)
+    running.lateAt = Math.max(endsAt, running.at + prediction.quantileMs(level + (1 - level) * LATE))
+    return running.lateAt
   }
 
   #typicalOf(times: Times, task: TaskView): number {
