@@ -148,6 +148,7 @@ export class FinishFirst implements GroupQueue {
 
   peek(view: ClusterView): Candidate | undefined {
     if (this.#quiet || this.#waiting.length === 0) return undefined
+    this.#times.decide()
     if (this.#strangers.size > 0) this.#plan(view)
     if (this.#stale) this.#rank(view)
     const candidate = this.#choose(view)
@@ -255,7 +256,9 @@ export class FinishFirst implements GroupQueue {
       const lanes = freeAt[index]
       if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
       if (node.id === task.lastFailedOn && nodes.length > 1) continue
-      const endsAt = Math.max(lanes[0], view.now) + this.#times.onNode(task, node)
+      const startsAt = Math.max(lanes[0], view.now)
+      if (best !== undefined && startsAt >= best.endsAt) continue
+      const endsAt = startsAt + this.#times.onNode(task, node)
       if (best === undefined || endsAt < best.endsAt) best = { node, lanes, endsAt }
     }
     return best
