@@ -12,6 +12,7 @@ import { unit } from '../../../../optimizer/policies/predictors.ts'
 
 const COUNT = 12
 const NODES = 4
+const SEEDS = 4
 
 /** Two short tasks and a long one, which had better not get a slow node, before a last one. */
 function workflow(number: number): Workflow {
@@ -45,14 +46,21 @@ function runsOf(
 }
 
 test('what was learned from one workflow is known in the next, unless the policy is to forget it', () => {
-  const { runs } = runsOf(['learned', 'learned-isolated'])
-  const endsOf = (name: string): number[] =>
-    runs.filter(({ policy }) => policy === name).map(({ result }) => result.endedAt)
-  const [remembering, forgetting] = [endsOf('learned'), endsOf('learned-isolated')]
-  expect(remembering[0]).toBe(forgetting[0])
-  // All workflows are alike, so who forgets does the same each time.
-  expect(new Set(forgetting).size).toBe(1)
-  expect(remembering.at(-1)).toBeLessThan(forgetting[0]!)
+  const { runs } = runsOf(['learned', 'learned-isolated'], SEEDS)
+  const endsOf = (name: string, seed: number): number[] =>
+    runs.filter((run) => run.policy === name && run.seed === seed).map(({ result }) => result.endedAt)
+  let remembered = 0
+  let forgotten = 0
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const [remembering, forgetting] = [endsOf('learned', seed), endsOf('learned-isolated', seed)]
+    expect(remembering[0]).toBe(forgetting[0])
+    // All workflows are alike, so who forgets does the same each time.
+    expect(new Set(forgetting).size).toBe(1)
+    remembered += remembering.at(-1)!
+    forgotten += forgetting.at(-1)!
+  }
+  // With some speeds the first guess is right by luck.
+  expect(remembered).toBeLessThan(0.97 * forgotten)
 })
 
 test('each seed starts from nothing', () => {
@@ -68,7 +76,7 @@ test('each seed starts from nothing', () => {
 })
 
 test('the first tenth of a sequence is its cold start, and the headline is over all', () => {
-  const { report } = runsOf(['learned'])
+  const { report } = runsOf(['learned'], SEEDS)
   const { makespanRatio, coldStart, warm } = report.policies[0]!
   const cold = Math.ceil(COUNT / 10)
   expect(coldStart.makespanRatio).toBeGreaterThan(warm.makespanRatio!)
