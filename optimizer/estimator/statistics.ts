@@ -57,8 +57,8 @@ const KEPT_SHARE = 0.01
 const LONGEST_KEPT_MS = 1000
 /** All running siblings together count for so many completions at most: they began together and know the same. */
 const SIBLINGS_WEIGHT = 4
-/** Below so many observations a class's mean says nothing about a node. */
-const LEAST_FOR_FACTORS = 3
+/** Below so many runs a class's mean says nothing about a node. */
+const LEAST_FOR_FACTORS = 1
 
 const NONE: readonly number[] = []
 
@@ -247,7 +247,8 @@ export class Statistics implements Estimator {
     const ln = Math.log(Math.max(1, runMs))
     const own = taskClass.cells.at(-1)?.value.durations
     if (own !== undefined && own.count >= LEAST_FOR_FACTORS) {
-      this.factors.observe(taskClass.nameKey, this.profileOf(node), node, ln - own.meanLn, own.varianceLn)
+      const spread = { varianceLn: own.varianceLn, runs: Math.min(own.count, own.weight) }
+      this.factors.observe(taskClass.nameKey, this.profileOf(node), node, ln - own.meanLn, spread)
     }
     const typicalMs = Math.exp(ln - lnFactor)
     const anew = this.#decayOf?.(taskClass.key) ?? this.#decay

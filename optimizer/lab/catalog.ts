@@ -34,8 +34,10 @@ export interface PolicyEntry {
   readonly families: readonly Family[]
   /** The entry of the same policy with the truth; absent when no prediction is involved. */
   readonly clairvoyant?: string
-  /** A fresh policy for one run. `rng` is its only source of chance. */
-  make(instance: Instance, rng: Rng): Policy
+  /** What outlives a run where runs follow each other on one cluster, having seen nothing; absent when nothing does. */
+  readonly remembers?: (rng: Rng) => Estimator
+  /** A fresh policy for one run, with what it remembers of the runs before, if any. `rng` is its only source of chance. */
+  make(instance: Instance, rng: Rng, memory?: Estimator): Policy
 }
 
 /** What a task costs when all are taken to be alike. */
@@ -191,7 +193,13 @@ const PACKERS: readonly PolicyEntry[] = [
 
 /** The learned policy by what it knows: nothing, class means and node speeds, the truth. */
 const LEARNED: readonly PolicyEntry[] = [
-  learned('learned', 'the learned policy; it starts empty and learns from completions', () =>
+  {
+    ...learned('learned', 'the learned policy; it starts empty and learns from completions', () =>
+      createLearnedEstimator()
+    ),
+    remembers: () => createLearnedEstimator()
+  },
+  learned('learned-isolated', 'the same, forgetting all after each single DAG', () =>
     createLearnedEstimator()
   ),
   learned('learned-class', 'the same, told class means and node speeds in advance', classOf),
@@ -246,13 +254,17 @@ export function defaultPolicies(family: Family, among: readonly PolicyEntry[] = 
 
 function learned(name: string, about: string, estimatorOf: (instance: Instance) => Estimator): PolicyEntry {
   const families: readonly Family[] =
-    name === 'learned-class' ? ['dags', 'one-dag'] : ['independent', 'dags', 'one-dag', 'packing']
+    name === 'learned-class'
+      ? ['dags', 'one-dag']
+      : name === 'learned-isolated'
+        ? ['one-dag']
+        : ['independent', 'dags', 'one-dag', 'packing']
   return {
     name,
     about,
     families,
     clairvoyant: 'learned-oracle',
-    make: (instance, rng) => learnedPolicy(estimatorOf(instance), { name })(rng)
+    make: (instance, rng, memory) => learnedPolicy(memory ?? estimatorOf(instance), { name })(rng)
   }
 }
 

@@ -1,8 +1,10 @@
 /**
  * The measuring protocol: which runs are made, and what is said of them.
  *
- * 1. Every policy runs on the same instances with the same luck; learners start empty in each run.
- * 2. Units (tasks, or groups for DAGs) in the first 10 % of arrivals are the cold start and are reported apart.
+ * 1. Every policy runs on the same instances with the same luck. Learners start empty in each run; where the instances of a seed follow
+ *    each other on one cluster (`Trace.sequential`), entries with `remembers` start empty in the first and keep what they learned.
+ * 2. Units (tasks, or groups for DAGs) in the first 10 % of arrivals are the cold start and are reported apart; in a sequence, the first
+ *    10 % of the instances. Headline figures are over all, the cold start included.
  * 3. Headline: the gap closed, (base − X) ÷ (base − clairvoyant run of X), by mean JCT (by makespan for single DAGs);
  *    base is `fifo-fit`.
  * 4. Intervals: see `statistics.ts`; with fewer than five measurements (seeds × instances) neighbouring units are
@@ -13,6 +15,7 @@ import type { Rng } from '../../base/prng.ts'
 import { simulate } from '../sim/engine.ts'
 import type { SimResult } from '../sim/types.ts'
 import type { PolicyEntry } from './catalog.ts'
+import { Memory } from './memory.ts'
 import { mean, metricsOf, outcomes, quantileSorted } from './metrics.ts'
 import type { Outcomes, RunMetrics } from './metrics.ts'
 import { blockLength, bootstrap, holm, pairedDifference } from './statistics.ts'
@@ -66,12 +69,20 @@ export interface PolicyReport extends RunMetrics {
   readonly againstBase: PairedTest | undefined
   /** The p-value of `againstBase`, adjusted for all policies of the report; undefined for the base itself. */
   readonly holmP: number | undefined
-  readonly coldStart: { readonly meanJctS: number; readonly boundedSlowdown: number }
+  readonly coldStart: Phase
   /** The figures without the cold start. */
-  readonly warm: { readonly meanJctS: number; readonly boundedSlowdown: number }
+  readonly warm: Phase
   readonly decisionP50Us: number
   readonly decisionP99Us: number
   readonly tasksFinished: number
+}
+
+/** What is said of the cold start, and of the rest. */
+export interface Phase {
+  readonly meanJctS: number
+  readonly boundedSlowdown: number
+  /** Absent where a part of each run is cold: a makespan is of a whole run. */
+  readonly makespanRatio?: number
 }
 
 export interface TraceReport {
@@ -92,6 +103,8 @@ interface Series {
   readonly metrics: RunMetrics[]
   readonly cold: RunMetrics[]
   readonly warm: RunMetrics[]
+  /** Whether `cold` and `warm` are of whole runs. */
+  readonly phasesAreRuns: boolean
   readonly decisionUs: number[]
   /** The units of all runs, one after another, as long as there are few: what is resampled then. */
   jctS: number[]
@@ -106,13 +119,22 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
   const loads: number[] = []
   let run = 0
   for (const seed of seeds) {
-    for (const instance of trace.instances(seed, options.load ?? trace.defaultLoad)) {
+    const all = trace.instances(seed, options.load ?? trace.defaultLoad)
+    // How many there are says which are cold. Only sequences are made in advance: logs are large.
+    const sequence = trace.sequential === true ? [...all] : undefined
+    const cold = sequence === undefined ? undefined : Math.ceil(sequence.length * COLD_START)
+    const memories = sequence === undefined ? undefined : memoriesOf(options.policies, seed)
+    let index = 0
+    for (const instance of sequence ?? all) {
       loads.push(instance.load)
       for (const entry of options.policies) {
-        const made = runOnce(trace, instance, entry, seed, run++, options)
+        const memory = memories?.get(entry)
+        const made = runOnce({ trace, instance, entry, seed, run: run++, memory }, options)
+        memory?.runEnded(made.result.endedAt)
         options.onResult?.(made)
-        keep(series, made)
+        keep(series, made, cold === undefined ? undefined : index < cold)
       }
+      index++
     }
   }
   return {
@@ -132,26 +154,41 @@ function adjusted(reports: readonly Omit<PolicyReport, 'holmP'>[]): PolicyReport
   return reports.map((report) => ({ ...report, holmP: byPolicy.get(report.policy) }))
 }
 
-function runOnce(
-  trace: Trace,
-  instance: Instance,
-  entry: PolicyEntry,
-  seed: number,
-  run: number,
-  options: ProtocolOptions
-): Run {
+function memoriesOf(entries: readonly PolicyEntry[], seed: number): Map<PolicyEntry, Memory> {
+  const memories = new Map<PolicyEntry, Memory>()
+  for (const entry of entries) {
+    if (entry.remembers !== undefined) memories.set(entry, new Memory(entry.remembers(policyRng(seed))))
+  }
+  return memories
+}
+
+interface RunInput {
+  readonly trace: Trace
+  readonly instance: Instance
+  readonly entry: PolicyEntry
+  readonly seed: number
+  readonly run: number
+  readonly memory: Memory | undefined
+}
+
+function runOnce({ trace, instance, entry, seed, run, memory }: RunInput, options: ProtocolOptions): Run {
   const total = instance.workload.tasks.length
   const tell = (finishedTasks: number): void => {
     options.onProgress?.({ policy: entry.name, run, finishedTasks, totalTasks: total })
   }
   tell(0)
-  const result = simulate(instance.workload, instance.cluster, entry.make(instance, policyRng(seed)), {
-    model: instance.model(),
-    outages: instance.outages,
-    record: options.record ?? false,
-    onProgress: tell,
-    ...(options.clockUs !== undefined && { clockUs: options.clockUs })
-  })
+  const result = simulate(
+    instance.workload,
+    instance.cluster,
+    entry.make(instance, policyRng(seed), memory?.estimator),
+    {
+      model: instance.model(),
+      outages: instance.outages,
+      record: options.record ?? false,
+      onProgress: tell,
+      ...(options.clockUs !== undefined && { clockUs: options.clockUs })
+    }
+  )
   const unit = trace.family === 'dags' || trace.family === 'one-dag' ? 'group' : 'task'
   const judged = outcomes(result, unit, trace.slowdownBoundMs, instance.idealMs)
   return { policy: entry.name, seed, instance, result, judged }
@@ -162,21 +199,27 @@ function policyRng(seed: number): Rng {
   return createRng(0x5eed ^ Math.imul(seed + 1, 0x9e3779b1))
 }
 
-function keep(series: Map<string, Series>, run: Run): void {
+/** `isCold`: whether the whole run belongs to the cold start; undefined when its first units do. */
+function keep(series: Map<string, Series>, run: Run, isCold: boolean | undefined): void {
   const { result, instance, judged } = run
   const cold = Math.floor(judged.jctMs.length * COLD_START)
   const own = series.get(run.policy) ?? {
     metrics: [],
     cold: [],
     warm: [],
+    phasesAreRuns: isCold !== undefined,
     decisionUs: [],
     jctS: [],
     slowdown: [],
     tasksFinished: 0
   }
-  own.metrics.push(metricsOf(result, instance, judged))
-  own.cold.push(metricsOf(result, instance, judged, 0, cold))
-  own.warm.push(metricsOf(result, instance, judged, cold))
+  const whole = metricsOf(result, instance, judged)
+  own.metrics.push(whole)
+  if (isCold !== undefined) (isCold ? own.cold : own.warm).push(whole)
+  else {
+    own.cold.push(metricsOf(result, instance, judged, 0, cold))
+    own.warm.push(metricsOf(result, instance, judged, cold))
+  }
   for (const us of result.decisionUs) own.decisionUs.push(us)
   if (own.metrics.length < FEWEST_FOR_RESAMPLING_RUNS) {
     for (const ms of judged.jctMs) own.jctS.push(ms / 1000)
@@ -231,18 +274,19 @@ function reportOf(
       base === undefined
         ? undefined
         : pairedDifference(measure(base), measure(own), resampling(measure(own).length, own)),
-    coldStart: phase(own.cold),
-    warm: phase(own.warm),
+    coldStart: phase(own.cold, own.phasesAreRuns),
+    warm: phase(own.warm, own.phasesAreRuns),
     decisionP50Us: quantileSorted(decisions, 0.5),
     decisionP99Us: quantileSorted(decisions, 0.99),
     tasksFinished: own.tasksFinished
   }
 }
 
-function phase(metrics: readonly RunMetrics[]): { meanJctS: number; boundedSlowdown: number } {
+function phase(metrics: readonly RunMetrics[], ofRuns: boolean): Phase {
   return {
     meanJctS: mean(metrics.map((m) => m.meanJctS)),
-    boundedSlowdown: mean(metrics.map((m) => m.boundedSlowdown))
+    boundedSlowdown: mean(metrics.map((m) => m.boundedSlowdown)),
+    ...(ofRuns && { makespanRatio: mean(metrics.map((m) => m.makespanRatio)) })
   }
 }
 

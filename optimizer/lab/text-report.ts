@@ -1,6 +1,6 @@
 /** A report as lines of text and as the JSON object that other tools read. */
 import type { Calibration } from './calibration.ts'
-import type { PolicyReport, TraceReport } from './protocol.ts'
+import type { Phase, PolicyReport, TraceReport } from './protocol.ts'
 import type { Interval } from './statistics.ts'
 
 /** Where and on what a result was measured. */
@@ -20,8 +20,8 @@ const HEADERS = [
   'gap closed',
   'vs base',
   'p (Holm)',
-  'cold JCT',
-  'warm JCT',
+  'cold',
+  'warm',
   'util',
   'p50/p99 µs'
 ]
@@ -40,7 +40,7 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
       .join('  ')
   return [
     `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
-    'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals; vs base = paired change of mean JCT (single DAGs: makespan) against ' +
+    'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
       report.base +
       ', p adjusted for the number of policies',
     '',
@@ -64,11 +64,16 @@ function rowOf(policy: PolicyReport): string[] {
       ? '–'
       : `${percent(against.relative)} [${percent(against.relativeInterval.low)}, ${percent(against.relativeInterval.high)}]`,
     policy.holmP === undefined ? '–' : policy.holmP < 0.005 ? '<.005' : policy.holmP.toFixed(3),
-    policy.coldStart.meanJctS === 0 ? '–' : figure(policy.coldStart.meanJctS),
-    figure(policy.warm.meanJctS),
+    phase(policy.coldStart),
+    phase(policy.warm),
     policy.utilisation.toFixed(2),
     `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`
   ]
+}
+
+function phase({ makespanRatio, meanJctS }: Phase): string {
+  if (meanJctS === 0) return '–'
+  return makespanRatio === undefined ? figure(meanJctS) : makespanRatio.toFixed(3)
 }
 
 /** One line for each predictor. */

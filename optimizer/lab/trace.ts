@@ -40,6 +40,11 @@ export interface Trace {
   /** Whether a load can be asked for. */
   readonly loadIsUsed: boolean
   readonly defaultSeeds: number
+  /**
+   * Whether the instances of a seed follow each other on one cluster, so that what was learned in one is known in the next. The first
+   * tenth of them is the cold start.
+   */
+  readonly sequential?: boolean
   /** The instances of this seed (0, 1, …), mostly one; `load` sets the capacity (or the arrival rate) if given. */
   instances(seed: number, load: number | undefined): Iterable<Instance>
 }

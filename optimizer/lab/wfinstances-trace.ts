@@ -1,10 +1,14 @@
 /**
- * Workflow executions as a trace: each workflow alone on K nodes of one slot whose speeds are drawn uniformly from
- * [0.5, 1.5]. A seed is a draw of speeds; it makes one instance per workflow. Moving data costs nothing unless asked
- * for: with the recorded bytes and a gigabit it is below 1 % of the run time of most of these workflows.
+ * Workflow executions as a trace: one cluster of K nodes of one slot, whose speeds are drawn uniformly from [0.5, 1.5], runs one
+ * workflow after another, each submitted when the one before is done. A seed is a draw of speeds and of the order; it makes one
+ * instance per workflow, which is judged by itself. The order is drawn, since files are sorted by application.
+ *
+ * Moving data costs nothing unless asked for: with the recorded bytes and a gigabit it is below 1 % of the run time of most of
+ * these workflows.
  */
 import { nodeId, taskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
+import type { Rng } from '../../base/prng.ts'
 import { criticalPaths } from '../sim/critical-path.ts'
 import { fixedRunTimes } from '../sim/run-models.ts'
 import { compileWorkload } from '../sim/workload.ts'
@@ -18,6 +22,8 @@ const SLOWEST = 0.5
 const FASTEST = 1.5
 /** What the few tasks take that were recorded with 0 s. */
 const SHORTEST_MS = 1
+/** Keeps the order apart from the speeds. */
+const ORDER_SALT = 0x0bde
 
 /** The trace of these workflows on `nodes` nodes. */
 export function workflowTrace(name: string, workflows: readonly Workflow[], nodes = 8): Trace {
@@ -28,10 +34,27 @@ export function workflowTrace(name: string, workflows: readonly Workflow[], node
     defaultLoad: undefined,
     loadIsUsed: false,
     defaultSeeds: 3,
+    sequential: true,
     *instances(seed) {
-      for (const workflow of workflows) yield instanceOf(workflow, drawSpeeds(seed, nodes))
+      const speeds = drawSpeeds(seed, nodes)
+      for (const workflow of shuffled(workflows, createRng(seed ^ ORDER_SALT)))
+        yield instanceOf(workflow, speeds)
     }
   }
+}
+
+/** Fisher and Yates. */
+function shuffled<T>(items: readonly T[], rng: Rng): T[] {
+  const order = [...items]
+  for (let left = order.length; left > 1; left--) {
+    const at = rng.nextInt(left)
+    const chosen = order[at]
+    const last = order[left - 1]
+    if (chosen === undefined || last === undefined) continue
+    order[at] = last
+    order[left - 1] = chosen
+  }
+  return order
 }
 
 function drawSpeeds(seed: number, nodes: number): number[] {

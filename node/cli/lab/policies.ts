@@ -3,6 +3,7 @@
  * TensorFlow.js is loaded only when that one is asked for.
  */
 import { InvariantError } from '../../../base/invariant.ts'
+import type { Estimator } from '../../../optimizer/estimate.ts'
 import type { SelfTrainingEstimator } from '../../../optimizer/estimator/self-training.ts'
 import { BASELINES } from '../../../optimizer/lab/catalog.ts'
 import type { PolicyEntry } from '../../../optimizer/lab/catalog.ts'
@@ -19,15 +20,17 @@ export async function labPolicies(names: readonly string[] | undefined): Promise
 }
 
 function networkEntry(create: CreateEstimator | undefined): PolicyEntry {
+  const estimator = (rng: Rng): Estimator => {
+    if (create === undefined) throw new InvariantError(`${NETWORK} runs without its network`)
+    return create({ rng: rng.fork() })
+  }
   return {
     name: NETWORK,
     about: 'the learned policy with a network that trains during the run, as a leader trains one',
     families: [],
     clairvoyant: 'learned-oracle',
-    make: (_, rng) => {
-      if (create === undefined) throw new InvariantError(`${NETWORK} runs without its network`)
-      return learnedPolicy(create({ rng: rng.fork() }), { name: NETWORK })(rng)
-    }
+    remembers: estimator,
+    make: (_, rng, memory) => learnedPolicy(memory ?? estimator(rng), { name: NETWORK })(rng)
   }
 }
 

@@ -8,8 +8,9 @@
  * 2. What is left of a running attempt is predicted from how long it has run, so one that outlives its prediction does not keep
  *    others waiting for a node that will be free any moment now, for ever.
  * 3. A group's ranks are worked out again as completions move predictions: after an eighth of its tasks, at least five.
- * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when it is predicted to be through
- *    sooner; the task that its DAG waits for longest comes first.
+ * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when that would be through much sooner
+ *    if the task turned out long (`DagTimes.LATE`): whether it does is not known, and the node has nothing better to do. Copies go
+ *    where they end first, busy nodes included, since a task has one only; the task whose DAG would wait longest comes first.
  *
  * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are.
  */
@@ -34,8 +35,8 @@ const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
 /** A group that has been there so many times what it would take alone on all slots is owed its turn. */
 const PATIENCE = 30
-/** A copy must save so much of what is left of the attempt. */
-const LEAST_SAVED = 0.1
+/** A copy must save so much of what is left of an attempt that turns out long. */
+const LEAST_SAVED = 0.3
 
 interface Waiting {
   readonly id: TaskId
@@ -147,6 +148,7 @@ export class FinishFirst implements GroupQueue {
 
   peek(view: ClusterView): Candidate | undefined {
     if (this.#quiet || this.#waiting.length === 0) return undefined
+    this.#times.decide()
     if (this.#strangers.size > 0) this.#plan(view)
     if (this.#stale) this.#rank(view)
     const candidate = this.#choose(view)
@@ -156,46 +158,64 @@ export class FinishFirst implements GroupQueue {
 
   /** Rule 4. To be asked only when nothing can be placed. */
   copy(view: ClusterView): PlacementChoice | undefined {
-    const open = view.nodes().filter((node) => node.freeSlots > 0)
-    if (open.length === 0) return undefined
-    let best: { readonly task: TaskView; readonly node: NodeView } | undefined
-    let latest = -Infinity
+    const nodes = view.nodes()
+    let open = 0
+    for (const node of nodes) if (node.freeSlots > 0) open++
+    if (open === 0) return undefined
+    const freeAt = this.#freeAt(nodes, view)
+    for (const { task, running } of this.#latest(view)) {
+      if (open === 0) return undefined
+      const choice = this.#sooner(task, running, nodes, freeAt, view)
+      if (choice === undefined) continue
+      const { node, lanes, endsAt } = choice
+      const opens = (lanes[0] ?? Infinity) <= view.now
+      if (opens && takes(task, node, view)) {
+        this.#copies.set(task.id, this.#times.begin(task, node, node.id, view.now))
+        return { taskId: task.id, node: node.id }
+      }
+      insert(lanes, endsAt)
+      if (opens && (lanes[0] ?? Infinity) > view.now) open--
+    }
+    return undefined
+  }
+
+  /** Attempts that may be copied; the one whose DAG may have to wait longest for it comes first. */
+  #latest(view: ClusterView): { readonly task: TaskView; readonly running: Running }[] {
+    const late: { readonly task: TaskView; readonly running: Running; readonly doneAt: number }[] = []
     for (const [id, running] of this.#running) {
       const task = this.#copies.has(id) ? undefined : view.task(id)
       if (task?.idempotent !== true) continue
-      const node = this.#sooner(task, running, open, view)
-      const endsAt = running.endsAt + (this.#plans.get(task.group)?.belowOf(id) ?? 0)
-      if (node === undefined || endsAt <= latest) continue
-      best = { task, node }
-      latest = endsAt
+      const lateAt = this.#times.lateEndOf(task, running, view)
+      late.push({ task, running, doneAt: lateAt + (this.#plans.get(task.group)?.belowOf(id) ?? 0) })
     }
-    if (best === undefined) return undefined
-    const { task, node } = best
-    this.#copies.set(task.id, this.#times.begin(task, node, node.id, view.now))
-    return { taskId: task.id, node: node.id }
+    return late.sort((a, b) => b.doneAt - a.doneAt)
   }
 
-  /** The open node that would be through with the task first, if that is sooner than where it runs. */
+  /** Where a copy would end first, if that is soon enough. */
   #sooner(
     task: TaskView,
     running: Running,
-    open: readonly NodeView[],
+    nodes: readonly NodeView[],
+    freeAt: readonly number[][],
     view: ClusterView
-  ): NodeView | undefined {
+  ): Choice | undefined {
     const host = view.node(running.node)
     if (host === undefined) return undefined
-    const leftMs = this.#times.endOf(task, running, view) - view.now
+    const leftMs = running.lateAt - view.now
     // It is the same work on both nodes: how long it has run for says as much of one as of the other.
     const wholeMs = view.now - running.at + leftMs
     const perMs = wholeMs / this.#times.onNode(task, host)
-    let best: NodeView | undefined
-    let bestMs = leftMs * (1 - LEAST_SAVED)
-    for (const node of open) {
-      if (node.id === running.node || node.id === task.lastFailedOn || !takes(task, node, view)) continue
-      const ms = perMs * this.#times.onNode(task, node)
-      if (ms >= bestMs) continue
-      best = node
-      bestMs = ms
+    let best: Choice | undefined
+    let bestAt = view.now + leftMs * (1 - LEAST_SAVED)
+    for (let index = 0; index < nodes.length; index++) {
+      const node = nodes[index]
+      const lanes = freeAt[index]
+      if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
+      if (node.id === running.node || node.id === task.lastFailedOn) continue
+      const endsAt = Math.max(lanes[0], view.now) + perMs * this.#times.onNode(task, node)
+      if (endsAt >= bestAt) continue
+      best = { node, lanes, endsAt }
+      bestAt = endsAt
     }
     return best
   }
@@ -236,7 +256,9 @@ export class FinishFirst implements GroupQueue {
       const lanes = freeAt[index]
       if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
       if (node.id === task.lastFailedOn && nodes.length > 1) continue
-      const endsAt = Math.max(lanes[0], view.now) + this.#times.onNode(task, node)
+      const startsAt = Math.max(lanes[0], view.now)
+      if (best !== undefined && startsAt >= best.endsAt) continue
+      const endsAt = startsAt + this.#times.onNode(task, node)
       if (best === undefined || endsAt < best.endsAt) best = { node, lanes, endsAt }
     }
     return best

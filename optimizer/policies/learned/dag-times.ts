@@ -1,22 +1,40 @@
 /**
  * Predicted run times by class and node, kept until completions move them, so that a decision asks the estimator for little.
  *
- * 1. A class is asked about again when one of its attempts ended, and all are when `forget` is called; how nodes differ, when a
- *    quarter more attempts have ended, at most 256.
- * 2. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
+ * 1. A class is asked about again when one of its attempts ended, and when a quarter more attempts of any class have ended; how nodes
+ *    differ for it, only in the latter case, or when 256 more have.
+ * 2. One decision asks again about `MOST_ASKED` classes and `MOST_COMPARED` nodes at most; the others keep what they have until later. A
+ *    class that is new is asked about at once, but nodes differ for it as they do for others until its turn comes.
+ * 3. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
+import { levelOf } from './speculation.ts'
 
-const NEWS_OF_NODES = 1 / 4
+/** Of attempts that have run as long, the share that ends before one that "turns out long". */
+const LATE = 0.96
+/** The share of attempts that must have ended since an answer to ask again, and their number that is enough to compare nodes. */
+const NEWS = 1 / 4
 const MOST_NEWS_OF_NODES = 256
+/** An answer takes the estimator 20 µs or so, one for a further node 3 µs. */
+const MOST_ASKED = 6
+const MOST_COMPARED = 24
+/** Classes that are kept. */
+const MOST_CLASSES = 4096
+
+/** What a class takes on a node, in relation to a typical one, and ended attempts when that was asked for. */
+interface Factor {
+  readonly value: number
+  readonly at: number
+}
 
 /** Predictions of one class. */
 interface Times {
-  /** What the class takes on a node, in relation to a typical one. */
-  readonly factors: Map<NodeId, number>
-  /** 0 when it is to be asked for. */
+  readonly factors: Map<NodeId, Factor>
+  /** Ended attempts when it was asked for; −1 when it is to be asked for again. */
+  askedAt: number
+  /** 0 before it was asked for. */
   typicalMs: number
 }
 
@@ -25,6 +43,8 @@ export interface Running {
   readonly node: NodeId
   readonly at: number
   endsAt: number
+  /** When it ends if it turns out long; 0 when that is to be worked out. */
+  lateAt: number
   /** When to predict its end again. */
   lookAt: number
 }
@@ -34,43 +54,60 @@ export class DagTimes {
   readonly #times = new Map<ClassKey, Times>()
   /** The same by task, as far as it was asked for since `forget`. */
   readonly #byTask = new Map<TaskId, Times>()
+  /** The latest factors of any class. */
+  readonly #usual = new Map<NodeId, number>()
   #ended = 0
-  /** Ended attempts at which nodes are compared anew. */
-  #compareAt = 0
+  /** Rule 2: what is left for this decision. */
+  #asks = MOST_ASKED
+  #comparisons = MOST_COMPARED
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
   }
 
+  /** A decision begins. */
+  decide(): void {
+    this.#asks = MOST_ASKED
+    this.#comparisons = MOST_COMPARED
+  }
+
+  /** Classes may be other ones now: what was remembered by task is not. */
   forget(): void {
     this.#byTask.clear()
-    if (this.#ended >= this.#compareAt) {
-      this.#compareAt = this.#ended + Math.min(MOST_NEWS_OF_NODES, this.#ended * NEWS_OF_NODES)
-      this.#times.clear()
-    } else for (const times of this.#times.values()) times.typicalMs = 0
+    if (this.#times.size > MOST_CLASSES) this.#times.clear()
   }
 
   nodesChanged(): void {
     this.#byTask.clear()
     this.#times.clear()
+    this.#usual.clear()
   }
 
   ended(task: TaskView): void {
     this.#ended++
     const times = this.#times.get(this.#estimator.classOf(task))
-    if (times !== undefined) times.typicalMs = 0
+    if (times !== undefined) times.askedAt = -1
   }
 
   /** The mean run time on the node, in milliseconds. */
   onNode(task: TaskView, node: NodeView): number {
     const times = this.#of(task)
     const typicalMs = this.#typicalOf(times, task)
-    let factor = times.factors.get(node.id)
-    if (factor === undefined) {
-      factor = this.#estimator.predict(task, node).meanMs / typicalMs
-      times.factors.set(node.id, factor)
-    }
-    return typicalMs * factor
+    const known = times.factors.get(node.id)
+    if (known !== undefined && (this.#comparisons === 0 || !this.#isOld(known.at, MOST_NEWS_OF_NODES)))
+      return typicalMs * known.value
+    const usual = this.#comparisons > 0 ? undefined : this.#usual.get(node.id)
+    if (usual !== undefined) return typicalMs * usual
+    return typicalMs * this.#compare(task, node, times)
+  }
+
+  #compare(task: TaskView, node: NodeView, times: Times): number {
+    if (this.#comparisons > 0) this.#comparisons--
+    const ms = this.#estimator.predict(task).meanMs
+    const value = this.#estimator.predict(task, node).meanMs / ms
+    times.factors.set(node.id, { value, at: this.#ended })
+    this.#usual.set(node.id, value)
+    return value
   }
 
   /** The mean run time on a typical node, in milliseconds. */
@@ -81,22 +118,42 @@ export class DagTimes {
   /** An attempt that began at `at`. */
   begin(task: TaskView, node: NodeView | undefined, id: NodeId, at: number): Running {
     const ms = node === undefined ? this.typical(task) : this.onNode(task, node)
-    return { node: id, at, endsAt: at + ms, lookAt: at + ms / 2 }
+    return { node: id, at, endsAt: at + ms, lateAt: 0, lookAt: at + ms / 2 }
   }
 
   /** When the attempt is expected to end. One that outlives its prediction may end at any moment, but not now. */
   endOf(task: TaskView, running: Running, view: ClusterView): number {
     if (view.now < running.lookAt) return running.endsAt
-    const host = view.node(running.node)
-    const leftMs = Math.max(1, this.#estimator.predict(task, host).remainingMs(view.now - running.at))
+    const ageMs = view.now - running.at
+    const leftMs = Math.max(1, this.#estimator.predict(task, view.node(running.node)).remainingMs(ageMs))
     running.endsAt = view.now + leftMs
-    running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, view.now - running.at) / 2)
+    running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, ageMs) / 2)
+    running.lateAt = 0
     return running.endsAt
   }
 
+  /** When the attempt ends if it turns out long: `LATE` of those that have run as long end sooner. */
+  lateEndOf(task: TaskView, running: Running, view: ClusterView): number {
+    const endsAt = this.endOf(task, running, view)
+    if (running.lateAt > 0) return running.lateAt
+    const prediction = this.#estimator.predict(task, view.node(running.node))
+    const level = levelOf(prediction, view.now - running.at)
+    running.lateAt = Math.max(endsAt, running.at + prediction.quantileMs(level + (1 - level) * LATE))
+    return running.lateAt
+  }
+
   #typicalOf(times: Times, task: TaskView): number {
-    if (times.typicalMs === 0) times.typicalMs = this.#estimator.predict(task).meanMs
+    const isNew = times.typicalMs === 0
+    if (!isNew && (this.#asks === 0 || !this.#isOld(times.askedAt, Infinity))) return times.typicalMs
+    if (!isNew) this.#asks--
+    times.askedAt = this.#ended
+    times.typicalMs = this.#estimator.predict(task).meanMs
     return times.typicalMs
+  }
+
+  /** Rule 1. */
+  #isOld(since: number, most: number): boolean {
+    return since < 0 || this.#ended > since + Math.min(most, since * NEWS)
   }
 
   #of(task: TaskView): Times {
@@ -105,7 +162,7 @@ export class DagTimes {
     const key = this.#estimator.classOf(task)
     let times = this.#times.get(key)
     if (times === undefined) {
-      times = { factors: new Map(), typicalMs: 0 }
+      times = { factors: new Map(), askedAt: -1, typicalMs: 0 }
       this.#times.set(key, times)
     }
     this.#byTask.set(task.id, times)

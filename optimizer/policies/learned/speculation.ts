@@ -127,7 +127,7 @@ export function isSlower(prediction: Prediction, elapsedMs: number, freshMs: num
 }
 
 /** The largest q with quantile(q) ≤ ms, by bisection. */
-function levelOf(prediction: Prediction, ms: number): number {
+export function levelOf(prediction: Prediction, ms: number): number {
   let low = 0
   let high = 1
   for (let step = 0; step < STEPS; step++) {

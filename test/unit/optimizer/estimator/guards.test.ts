@@ -9,6 +9,9 @@ import { COMPONENTS, Hedge, OF_COMPONENTS } from '../../../../optimizer/estimato
 import { MEDIANS, MedianTrust } from '../../../../optimizer/estimator/medians.ts'
 import { NodeFactors } from '../../../../optimizer/estimator/node-factors.ts'
 
+/** A class of which a few steady runs are known. */
+const STEADY = { varianceLn: 0.05, runs: 8 }
+
 /** Runs uniform in [0, 1000] ms against a prediction that believes they end by `believedMs`; returns the late coverage of p90 and p99. */
 function cover(believedMs: number): [number, number] {
   const rng = createRng(3)
@@ -101,15 +104,48 @@ test('a profile on which tasks take longer is told from one on which they do not
   const factors = new NodeFactors()
   const alone = new NodeFactors()
   for (let index = 0; index < 60; index++) {
-    factors.observe('a', 'slow', nodeId(1), Math.log(2), 0.05)
-    factors.observe('a', 'fast', nodeId(2), -Math.log(2), 0.05)
-    alone.observe('a', 'slow', nodeId(1), Math.log(2), 0.05)
+    factors.observe('a', 'slow', nodeId(1), Math.log(2), STEADY)
+    factors.observe('a', 'fast', nodeId(2), -Math.log(2), STEADY)
+    alone.observe('a', 'slow', nodeId(1), Math.log(2), STEADY)
   }
   expect(Math.exp(factors.lnFactor('a', 'slow', nodeId(1)))).toBeGreaterThan(1.6)
   expect(Math.exp(factors.lnFactor('a', 'fast', nodeId(2)))).toBeLessThan(0.65)
   expect(Math.exp(factors.lnFactor('other', 'fast', nodeId(3)))).toBeLessThan(0.8)
   expect(alone.lnFactor('a', 'slow', nodeId(1))).toBe(0)
 })
+
+test('a run that failed to do its work does not make its node fast', () => {
+  const factors = new NodeFactors()
+  for (let index = 0; index < 20; index++) {
+    factors.observe('a', 'left', nodeId(1), 0, STEADY)
+    factors.observe('a', 'right', nodeId(2), index === 10 ? -6 : 0, STEADY)
+  }
+  expect(Math.abs(factors.lnFactor('a', 'right', nodeId(2)))).toBeLessThan(0.02)
+})
+
+test('what a profile does to a name is believed where names differ in that, and taken for noise where they do not', () => {
+  expect(factorOfOddName(0)).toBeLessThan(0.03)
+  expect(factorOfOddName(0.5)).toBeGreaterThan(0.2)
+})
+
+/**
+ * How much slower a profile is for a name of which two slow runs are known there than for one that never ran, when all others
+ * of twenty names are off by ± `spread` on it.
+ */
+function factorOfOddName(spread: number): number {
+  const factors = new NodeFactors()
+  const rng = createRng(7)
+  for (let round = 0; round < 50; round++) {
+    for (let name = 0; name < 20; name++) {
+      const off = name % 2 === 0 ? spread : -spread
+      const noise = 0.4 * (rng.nextFloat() - 0.5)
+      factors.observe(`n${name}`, 'left', nodeId(1), off + noise, STEADY)
+      factors.observe(`n${name}`, 'right', nodeId(2), -off - noise, STEADY)
+    }
+  }
+  for (let run = 0; run < 2; run++) factors.observe('odd', 'left', nodeId(1), 0.5, STEADY)
+  return factors.lnFactor('odd', 'left', nodeId(1)) - factors.lnFactor('other', 'left', nodeId(1))
+}
 
 test('a node where more fails than expected is avoided; failures that were expected blame nobody', () => {
   const places = new FailurePlaces()

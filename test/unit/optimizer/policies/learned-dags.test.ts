@@ -6,6 +6,7 @@ import { dagFrom, upwardRanks } from '../../../../optimizer/policies/dag.ts'
 import { DagPlan } from '../../../../optimizer/policies/learned/dag-plan.ts'
 import { Newcomers } from '../../../../optimizer/policies/learned/groups-newcomers.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { known } from '../../../../optimizer/policies/predictors.ts'
 import type { SimNode } from '../../../../optimizer/sim/types.ts'
 import { LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
@@ -94,6 +95,79 @@ test('a task that got a slow node because the fast one was busy is copied when t
   expect(run(true).finishedAt[1]).toBe(1025)
   expect(run(true).attemptCount).toBe(4)
   expect(run(false).finishedAt[1]).toBe(4000)
+})
+
+/** Run times are exponential around a mean by name, on nodes of these speeds. */
+function exponential(meanMs: (name: string) => number, speeds: readonly number[]): Estimator {
+  return {
+    name: 'exponential',
+    classOf: (task) => task.name,
+    predict: (task, node) => {
+      const mean = meanMs(task.name) / (node === undefined ? 1 : speeds[node.id - 1]!)
+      return {
+        meanMs: mean,
+        medianMs: mean * Math.LN2,
+        quantileMs: (q) => -Math.log(1 - Math.min(q, 1 - 1e-9)) * mean,
+        remainingMs: () => mean,
+        failureProbability: 0,
+        memoryBytes: () => 0
+      }
+    },
+    observe: () => undefined
+  }
+}
+
+test('an idle node runs again what might take long on a slower one, and what ends soon is let be', () => {
+  const attemptsOf = (spread: boolean): number => {
+    const speeds = [1.9, 1]
+    const meanMs = (name: string): number => (name === 'unsure' ? 1000 : 10)
+    const estimator = spread
+      ? exponential(meanMs, speeds)
+      : known(
+          'known',
+          ({ name }) => meanMs(name),
+          (node) => speeds[node - 1]!
+        )
+    const tasks: TaskSketch[] = [
+      { work: 1600, group: 1, name: 'unsure', idempotent: true },
+      { work: 1900, group: 1, name: 'unsure', idempotent: true },
+      { work: 10, group: 1, name: 'end', needs: [1, 2], idempotent: true }
+    ]
+    return runPolicy(tasks, mixed(speeds), learnedPolicy(estimator)(createRng(1))).attemptCount
+  }
+  // After 842 ms the fast node is idle. By the mean 158 ms are left on the slow one, less than a copy takes; it may be more.
+  expect(attemptsOf(true)).toBe(4)
+  expect(attemptsOf(false)).toBe(3)
+})
+
+test('a copy waits for a fast node that is free soon rather than take a mediocre one', () => {
+  const speeds = [4, 2.2, 1]
+  const meanMs = (name: string): number => ({ busy: 2000, brief: 900, unsure: 600 })[name] ?? 10
+  const sure = known(
+    'known',
+    ({ name }) => meanMs(name),
+    (node) => speeds[node - 1]!
+  )
+  const unsure = exponential(meanMs, speeds)
+  const estimator: Estimator = {
+    ...sure,
+    predict: (task, node) => (task.name === 'unsure' ? unsure : sure).predict(task, node)
+  }
+  const tasks: TaskSketch[] = [
+    { work: 2400, group: 1, name: 'busy', idempotent: true },
+    { work: 1000, group: 1, name: 'brief', idempotent: true },
+    { work: 9000, group: 1, name: 'unsure', idempotent: true },
+    { work: 10, group: 1, name: 'end', needs: [1, 2, 3], idempotent: true }
+  ]
+  const { node, finishedAt, attemptCount } = runPolicy(
+    tasks,
+    mixed(speeds),
+    learnedPolicy(estimator)(createRng(1))
+  )
+  // The second node is idle from 455 ms on, the fastest from 600 ms.
+  expect(attemptCount).toBe(5)
+  expect(node[2]).toBe(1)
+  expect(finishedAt[2]).toBe(600 + 9000 / 4)
 })
 
 test('a class that was never seen is expected to take what new classes took, unless the estimator knew those', () => {

@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest'
+import { DagTimes } from '../../../../optimizer/policies/learned/dag-times.ts'
+import { known } from '../../../../optimizer/policies/predictors.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
+import { LiveNode, LiveTask } from '../../../../optimizer/sim/view.ts'
+import { nodesOf, taskOf } from '../../../helpers/workloads.ts'
+
+const CLASSES = 30
+const nodes = nodesOf(Array.from({ length: 40 }, (_, index) => 1 + index / 40)).map(
+  (node) => new LiveNode(node)
+)
+const tasks = Array.from(
+  { length: CLASSES },
+  (_, index) => new LiveTask(taskOf({ work: 1, name: `n${index}` }, index), [])
+)
+
+/** An estimator whose answers are `scale` seconds, that counts questions about classes and about nodes. */
+function counting(): { estimator: Estimator; scale: number; asked: number; compared: number } {
+  const counter = { scale: 1, asked: 0, compared: 0, estimator: known('', () => 0) }
+  const inner = known(
+    'known',
+    () => counter.scale * 1000,
+    (node) => nodes[node - 1]!.spec.speeds['cpu']!
+  )
+  counter.estimator = {
+    ...inner,
+    predict: (task, node) => {
+      if (node === undefined) counter.asked++
+      else counter.compared++
+      return inner.predict(task, node)
+    }
+  }
+  return counter
+}
+
+test('after completions a decision asks again about a few classes, and the others have their turn in the next ones', () => {
+  const counter = counting()
+  const times = new DagTimes(counter.estimator)
+  for (const task of tasks) expect(times.typical(task)).toBe(1000)
+  for (const task of tasks) times.ended(task)
+  counter.scale = 2
+  counter.asked = 0
+  times.decide()
+  for (const task of tasks) times.typical(task)
+  const first = counter.asked
+  expect(first).toBeGreaterThan(0)
+  expect(first).toBeLessThanOrEqual(CLASSES / 3)
+  for (let decision = 0; decision < CLASSES; decision++) {
+    times.decide()
+    for (const task of tasks) times.typical(task)
+  }
+  expect(counter.asked).toBe(CLASSES)
+  for (const task of tasks) expect(times.typical(task)).toBe(2000)
+})
+
+test('nodes differ for a new class as for another until it is its turn, and each is asked about in the end', () => {
+  const counter = counting()
+  const times = new DagTimes(counter.estimator)
+  const [first, second] = tasks
+  const speedOf = (index: number): number => nodes[index]!.spec.speeds['cpu']!
+  nodes.forEach((node, index) => {
+    expect(times.onNode(first!, node)).toBeCloseTo(1000 / speedOf(index), 6)
+  })
+  const before = counter.compared
+  expect(before).toBe(nodes.length)
+  nodes.forEach((node, index) => {
+    expect(times.onNode(second!, node)).toBeCloseTo(1000 / speedOf(index), 6)
+  })
+  expect(counter.compared).toBe(before)
+  for (let decision = 0; decision < 3; decision++) {
+    times.decide()
+    for (const node of nodes) times.onNode(second!, node)
+  }
+  expect(counter.compared).toBe(before + nodes.length)
+})
+
+test('without spread an attempt that turns out long ends when it is expected to, in time or overdue', () => {
+  const times = new DagTimes(known('known', () => 1000))
+  const [task] = tasks
+  const [node] = nodes
+  const running = times.begin(task!, node, node!.id, 0)
+  const view = { now: 100, node: () => node } as unknown as Parameters<DagTimes['lateEndOf']>[2]
+  expect(times.lateEndOf(task!, running, view)).toBe(1000)
+  const late = { ...view, now: 3000 } as typeof view
+  expect(times.lateEndOf(task!, running, late)).toBe(times.endOf(task!, running, late))
+  expect(running.endsAt).toBe(5000)
+})
