@@ -5,7 +5,9 @@
  *    for sure.
  * 2. In mode `auto` it has the policy changed by the guard's rule (`optimizer/guard/policy-choice.ts`): between `learned`
  *    and what is in use, and from `learned` back to the default.
- * 3. One replay or change is under way at a time, and none outlives its reign.
+ * 3. Predictions that are found to mislead (`optimizer/guard/prediction-watch.ts`) end `learned` in mode `auto` without a replay, and are an alarm
+ *    where operators alone choose.
+ * 4. One replay or change is under way at a time, and none outlives its reign.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { PolicyMode } from '../../scheduler/types.ts'
@@ -79,6 +81,18 @@ export class PolicyWatch {
     if (mode !== 'auto' || policy !== CHALLENGER) return
     this.#changes++
     void this.#options.change(this.#choice.failed(message))
+  }
+
+  /** Predictions are worse than plain statistics; `policy` and `mode` are what the log says. */
+  misled(reason: string, policy: string, mode: PolicyMode): void {
+    if (mode === 'fixed') {
+      if (policy !== DEFAULT_POLICY) this.#alarm = reason
+      return
+    }
+    const wanted = this.#choice.misled(policy, reason)
+    if (wanted === undefined) return
+    this.#changes++
+    void this.#options.change(wanted)
   }
 
   async #look(policy: string, mode: PolicyMode): Promise<void> {
