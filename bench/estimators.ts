@@ -26,6 +26,7 @@ npm run bench -- estimators --trace PATH [options]
 
   --trace PATH   .swf, .jsonl, openb_pods.csv (all also .gz), or "synthetic"
   --limit N      only the first N jobs, workflows or tasks
+  --from N       of an SWF log, leave out the first N jobs: what was tuned on one part is tested on others
   --load X       target load in (0, 2]
   --seed K       of the trace and of the network (default 0)
   --json         print one JSON object last
@@ -54,7 +55,7 @@ async function measure(options: Options): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const trace = loadTrace(options.trace, { limit: options.limit })
+  const trace = loadTrace(options.trace, { limit: options.limit, from: options.from })
   if (options.load !== undefined && !trace.loadIsUsed) {
     throw wrongOption('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
   }
@@ -137,6 +138,7 @@ function residentMb(): number {
 interface Options {
   readonly trace: string
   readonly limit: number | undefined
+  readonly from: number | undefined
   readonly load: number | undefined
   readonly seed: number
   readonly json: boolean
@@ -146,6 +148,7 @@ interface Options {
 const OPTIONS = {
   trace: { type: 'string' },
   limit: { type: 'string' },
+  from: { type: 'string' },
   load: { type: 'string' },
   seed: { type: 'string' },
   json: { type: 'boolean' },
@@ -159,6 +162,7 @@ function optionsOf(argv: readonly string[]): Options {
   return {
     trace: values.trace ?? '',
     limit: wholeOption('limit', values.limit, 1),
+    from: wholeOption('from', values.from, 0),
     load: loadOption(values.load),
     seed: wholeOption('seed', values.seed, 0) ?? 0,
     json: values.json ?? false,

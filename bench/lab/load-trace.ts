@@ -19,6 +19,8 @@ import { workflowTrace } from '../../optimizer/lab/wfinstances-trace.ts'
 export interface LoadOptions {
   /** Jobs, workflows or tasks taken from the beginning. */
   readonly limit?: number | undefined
+  /** SWF: jobs that are skipped before those. */
+  readonly from?: number | undefined
   /** SWF: overlapping parts of the log, of `limit` jobs each, instead of its beginning. */
   readonly windows?: number | undefined
   /** Nodes of the simulated cluster, where the format leaves that open. */
@@ -40,6 +42,7 @@ export function loadTrace(path: string, options: LoadOptions): Trace {
     return swf(path, name.replace(/\.swf$/, ''), options)
   }
   if (options.windows !== undefined) throw unreadable(path, '--windows', 'an SWF log (.swf) for it')
+  if (options.from !== undefined) throw unreadable(path, '--from', 'an SWF log (.swf) for it')
   if (name.endsWith('.csv')) return openb(path, options)
   if (name.endsWith('.ndjson')) return recorded(path, name.replace(/\.ndjson$/, ''), options)
   if (name.endsWith('.jsonl')) return jsonl(path, name.replace(/\.jsonl$/, ''), options)
@@ -50,8 +53,11 @@ export function loadTrace(path: string, options: LoadOptions): Trace {
   )
 }
 
-function swf(path: string, name: string, { limit, windows }: LoadOptions): Trace {
-  if (windows === undefined) return swfTrace(name, parseSwf(lines(path), path, limit))
+function swf(path: string, name: string, { limit, from = 0, windows }: LoadOptions): Trace {
+  if (windows === undefined) {
+    const log = parseSwf(lines(path), path, limit === undefined ? undefined : from + limit)
+    return swfTrace(name, { ...log, jobs: log.jobs.slice(from) })
+  }
   return swfTrace(name, parseSwf(lines(path), path), { count: windows, jobs: limit })
 }
 

@@ -6,26 +6,37 @@
  *    what was predicted is judged. Beginnings over the budget are not told.
  * 2. The end of an attempt whose beginning was told is always told, or it would seem to run for ever. Other ends, some
  *    5 µs each, have a budget of their own.
+ * 3. The watch over predictions sees what the estimator is told, before it is told.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
+import type { PredictionWatch } from '../../optimizer/guard/prediction-watch.ts'
 import { TimeBudget } from './time-budget.ts'
 
 /** Shares of the time, and how much of it is saved up. */
 const BEGINNINGS = { share: 0.01, burstMs: 50 }
 const ENDS = { share: 0.03, burstMs: 200 }
 
+/** A watch over what the estimator predicts. */
+export interface Watched {
+  readonly watch: PredictionWatch
+  /** Predictions have been found to mislead. */
+  readonly onMisled: (reason: string) => void
+}
+
 export class EstimatorFeed {
   readonly #estimator: Estimator
+  readonly #watched: Watched | undefined
   readonly #beginnings: TimeBudget
   readonly #ends: TimeBudget
   /** Attempts that were told of, by task and node: a task and its copy never share one. */
   readonly #begun = new Set<string>()
 
   /** `now` is a monotonic clock in milliseconds. */
-  constructor(estimator: Estimator, now: () => number) {
+  constructor(estimator: Estimator, now: () => number, watched?: Watched) {
     this.#estimator = estimator
+    this.#watched = watched
     this.#beginnings = new TimeBudget(BEGINNINGS.share, BEGINNINGS.burstMs, now)
     this.#ends = new TimeBudget(ENDS.share, ENDS.burstMs, now)
   }
@@ -34,15 +45,16 @@ export class EstimatorFeed {
   began(task: TaskView, node: NodeView, at: number): void {
     this.#beginnings.run(() => {
       this.#begun.add(keyOf(task.id, node.id))
+      this.#watched?.watch.began(task, node)
       this.#estimator.placed?.(task, node, at)
     })
   }
 
   ended(feedback: AttemptFeedback): void {
-    if (this.#begun.delete(keyOf(feedback.task.id, feedback.node))) this.#estimator.observe(feedback)
+    if (this.#begun.delete(keyOf(feedback.task.id, feedback.node))) this.#observe(feedback)
     else
       this.#ends.run(() => {
-        this.#estimator.observe(feedback)
+        this.#observe(feedback)
       })
   }
 
@@ -52,6 +64,12 @@ export class EstimatorFeed {
     if (this.#begun.has(key)) return
     this.#begun.add(key)
     this.#estimator.placed?.(task, node, at)
+  }
+
+  #observe(feedback: AttemptFeedback): void {
+    const misled = this.#watched?.watch.ended(feedback)
+    this.#estimator.observe(feedback)
+    if (misled !== undefined) this.#watched?.onMisled(misled)
   }
 }
 

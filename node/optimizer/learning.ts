@@ -14,6 +14,7 @@ import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
+import { PredictionWatch } from '../../optimizer/guard/prediction-watch.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import type { Coverage } from '../../optimizer/guard/watch.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
@@ -103,7 +104,12 @@ export class Learning {
       lastFinishedAt: () => this.#lastFinishedAt
     })
     this.estimator = createLearnedEstimator()
-    this.#feed = new EstimatorFeed(this.estimator, now)
+    this.#feed = new EstimatorFeed(this.estimator, now, {
+      watch: new PredictionWatch(this.estimator),
+      onMisled: (reason) => {
+        this.#misled(reason)
+      }
+    })
     this.policies = policiesOn(this.estimator)
     this.book = new ModelBook(logger, (model) => {
       this.estimator.useModel(model)
@@ -307,6 +313,14 @@ export class Learning {
     this.#rows.push(...rows)
     // In one step now and then, since shifting costs as much as the array is long.
     if (this.#rows.length > KEPT_ROWS * 1.25) this.#rows.splice(0, this.#rows.length - KEPT_ROWS)
+  }
+
+  /** The leader acts on what all nodes see. */
+  #misled(reason: string): void {
+    const settings = this.#runtime?.state.settings
+    this.#options.logger.warn({ reason }, 'predictions mislead')
+    if (this.#reigns && settings !== undefined)
+      this.policyWatch.misled(reason, settings.policy, settings.policyMode)
   }
 
   #watchers(): Watchers {

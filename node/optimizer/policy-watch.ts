@@ -5,8 +5,10 @@
  *    for sure.
  * 2. In mode `auto` it has the policy changed by the guard's rule (`optimizer/guard/policy-choice.ts`): between `learned`
  *    and what is in use, and from `learned` back to the default.
- * 3. One replay or change is under way at a time, and none outlives its reign.
- * 4. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, and the
+ * 3. Predictions that are found to mislead (`optimizer/guard/prediction-watch.ts`) end `learned` in mode `auto` without a replay, and
+ *    are an alarm where operators alone choose.
+ * 4. One replay or change is under way at a time, and none outlives its reign.
+ * 5. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, and the
  *    history how many tasks have ended since. A challenger that it finds in use it looks at soon.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
@@ -112,6 +114,16 @@ export class PolicyWatch {
   failed(message: string, policy: string, mode: PolicyMode): void {
     if (mode !== 'auto' || policy !== CHALLENGER) return
     void this.#change(this.#choice.failed(message))
+  }
+
+  /** Predictions are worse than plain statistics; `policy` and `mode` are what the log says. */
+  misled(reason: string, policy: string, mode: PolicyMode): void {
+    if (mode === 'fixed') {
+      if (policy !== DEFAULT_POLICY) this.#alarm = reason
+      return
+    }
+    const wanted = this.#choice.misled(policy, reason)
+    if (wanted !== undefined) void this.#change(wanted)
   }
 
   async #look(policy: string, mode: PolicyMode): Promise<void> {

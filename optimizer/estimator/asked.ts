@@ -1,17 +1,15 @@
 /**
- * What was predicted for tasks while they waited, until their attempts are over: the first answer counts, as it is the one that was planned with.
+ * Which medians were predicted for tasks while they waited, until their attempts are over: the first answer counts, as it is the one that was planned with.
  */
 import type { TaskId } from '../../base/ids.ts'
 import { MEDIANS } from './medians.ts'
 
 /** Tasks that are followed at once; the oldest go first. */
-const MOST = 4096
+const MOST = 16_384
 
 export interface Answer {
   /** In the order of `MEDIANS`, on a typical node. */
   readonly medians: Float64Array
-  p90Ms: number
-  p99Ms: number
 }
 
 export class Asked {
@@ -23,7 +21,7 @@ export class Asked {
 
   /** Keeps the task's first answer; the caller fills it in. */
   add(task: TaskId): Answer {
-    const answer: Answer = { medians: new Float64Array(MEDIANS.length), p90Ms: 0, p99Ms: 0 }
+    const answer: Answer = { medians: new Float64Array(MEDIANS.length) }
     if (this.#byTask.size >= MOST) {
       for (const oldest of this.#byTask.keys()) {
         this.#byTask.delete(oldest)

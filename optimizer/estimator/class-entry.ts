@@ -4,6 +4,7 @@ import { BinnedPrediction } from './bins.ts'
 import type { SideKnowledge } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
+import { familiarityOf } from './conformal.ts'
 import type { Conformal } from './conformal.ts'
 import type { FailurePlaces } from './failures.ts'
 import { MEDIANS } from './medians.ts'
@@ -11,6 +12,9 @@ import { Mixture } from './mixture.ts'
 import { MEMORY_QUANTILES } from './rows.ts'
 import type { Snapshot } from './snapshots.ts'
 import type { Entry, Statistics } from './statistics.ts'
+
+/** Of `class-tree.ts`. */
+export const TENANT_LEVEL = 2
 
 /** What an entry asks of its estimator. */
 export interface Surroundings {
@@ -77,10 +81,19 @@ export class ClassEntry implements SideKnowledge {
     return bytes * Math.exp(between(corrections, q))
   }
 
+  /** How well the class is known by now. */
+  get familiarity(): number {
+    const { cells } = this.#class
+    return familiarityOf(
+      cells[TENANT_LEVEL]?.value.durations.count ?? 0,
+      cells.at(-1)?.value.durations.count ?? 0
+    )
+  }
+
   level(q: number): number {
     const { waiting, beginning } = this.#around
     const conformal = this.#node === undefined ? waiting : beginning
-    return conformal.level(this.#class.tenant, q, this.centre)
+    return conformal.level(this.#class.tenant, this.familiarity, q, this.centre)
   }
 }
 

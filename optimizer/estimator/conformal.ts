@@ -3,10 +3,14 @@
  * of the distribution moves a little after each outcome, up when the outcome was above, down when below, so that in the long run the
  * share of outcomes above is what was promised, whatever the outcomes are.
  *
- * 1. One track per tenant; a tenant with few outcomes uses the track of all.
+ * 1. A level is the sum of three corrections, on its logit, that learn side by side: of all, of classes that are known as well
+ *    (`FAMILIARITIES`), and of the tenant. What is new is missed most, and a tenant about which little is known has the first two.
  * 2. An attempt counts as above as soon as it has outlived its quantile, not only when it ends: otherwise long runs would be heard of last, and
  *    the levels would follow the short ones.
- * 3. Levels are kept as logits: steps matter alike at .9 and .99.
+ * 3. A promise that is made while many others are open is made blindly: its outcome moves a level in inverse proportion to their number
+ *    (Zhang, Gupta, Lian & Liu, "Staleness-aware Async-SGD", 2016). So a burst of n tasks that all come out alike moves it by the
+ *    order of ln n steps, and levels do not swing where outcomes come late. The weight is fixed as the promise is made: afterwards,
+ *    open promises would depend on how long runs take.
  */
 import type { TaskId } from '../../base/ids.ts'
 import { EventHeap } from '../sim/event-heap.ts'
@@ -14,85 +18,119 @@ import { EventHeap } from '../sim/event-heap.ts'
 /** The quantiles that are kept honest. Those between and beyond are read off them; below the median nothing changes. */
 const PROMISED = [0.9, 0.99] as const
 const MEDIAN = 0.5
-/** Outcomes before a tenant has a track of its own that counts. */
-const OWN_AFTER = 100
-const LARGEST_LOGIT = 9
+/** Per outcome, on the logit of the level. */
+const STEP = 0.01
+/** So many open promises halve what an outcome counts for. */
+const HALVED_BY = 30
+/** Where corrections begin: mixtures are too sure of what they have not seen. Of all, of a tenant. */
+const START_OF_ALL: readonly number[] = [0, 0]
+const START_OF_TENANT: readonly number[] = [0.1, 1]
+/** How far a correction goes either way, and a level: one in 22,000 is above. */
+const LARGEST_CORRECTION = 9
+const LARGEST_LOGIT = 10
 const MOST_TENANTS = 4096
+/** Promises that are followed at once; the oldest go first. Tasks that were withdrawn before they ran are among them. */
+const MOST_PROMISES = 16_384
 /** Outcomes over which coverage is averaged. */
 const COVERAGE_MEMORY = 2000
+/**
+ * Least completions of a class at each familiarity, the first for tenants of whom nothing has ended, and where its correction begins: rounded
+ * from what it came to on four logs of the Parallel Workloads Archive.
+ */
+const FAMILIARITIES = [
+  { least: -1, start: [0.5, 3] },
+  { least: 0, start: [0.5, 2.5] },
+  { least: 1, start: [0.3, 1.5] },
+  { least: 3, start: [0.2, 1] },
+  { least: 16, start: [0, 0.5] }
+] as const
 
+/** A correction that learns. */
 interface Track {
-  readonly logits: number[]
-  outcomes: number
+  /** What is added to the logit of each promise. */
+  readonly offsets: number[]
+  /** Promises whose outcome is not known. */
+  open: number
 }
 
-interface Attempt {
-  readonly tenant: string
-  readonly since: number
-  /** The promised quantiles when it began, in milliseconds. */
+interface Promised {
+  readonly tracks: readonly Track[]
+  /** What its outcome counts for on each of them. */
+  readonly weights: readonly number[]
+  /** In milliseconds. */
   readonly quantilesMs: readonly number[]
+  /** When the attempt began; undefined while the task waits. */
+  since: number | undefined
   /** The first promise that is still open. */
   open: number
 }
 
 export class Conformal {
-  readonly #all = fresh()
+  readonly #all = fresh(START_OF_ALL)
+  readonly #familiar = FAMILIARITIES.map(({ start }) => fresh(start))
   readonly #tenants = new Map<string, Track>()
-  readonly #attempts = new Map<TaskId, Attempt>()
-  readonly #due = new EventHeap<Attempt>()
+  readonly #promises = new Map<TaskId, Promised>()
+  readonly #due = new EventHeap<Promised>()
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
-  readonly #step: number
-
-  /** `step` per outcome, on the logit of the level: small enough for bursts of like outcomes. */
-  constructor(step: number = 0.01) {
-    this.#step = step
-  }
 
   /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
-  level(tenant: string, q: number, centre: number = MEDIAN): number {
+  level(tenant: string, familiarity: number, q: number, centre: number = MEDIAN): number {
     if (q <= MEDIAN) return (q / MEDIAN) * centre
-    const own = this.#tenants.get(tenant)
-    const { logits } = own !== undefined && own.outcomes >= OWN_AFTER ? own : this.#all
-    const least = logit(centre)
-    const low = Math.max(least, logits[0] ?? 0)
-    const high = Math.max(low, logits[1] ?? 0)
-    const wanted = logit(q)
+    const own = this.#tenants.get(tenant)?.offsets ?? START_OF_TENANT
+    const familiar = this.#familiar[familiarity]?.offsets ?? START_OF_ALL
+    const all = this.#all.offsets
     const [at90, at99] = PROMISED_LOGITS
+    const corrected90 = at90 + (all[0] ?? 0) + (familiar[0] ?? 0) + (own[0] ?? 0)
+    const corrected99 = at99 + (all[1] ?? 0) + (familiar[1] ?? 0) + (own[1] ?? 0)
+    const least = logit(centre)
+    const low = Math.max(least, Math.min(LARGEST_LOGIT, corrected90))
+    const high = Math.max(low, Math.min(LARGEST_LOGIT, corrected99))
+    const wanted = logit(q)
     if (wanted <= at90) return Math.max(centre, levelOf(least + (wanted / at90) * (low - least)))
     if (wanted <= at99) return levelOf(low + ((wanted - at90) / (at99 - at90)) * (high - low))
     return levelOf(high + (wanted - at99))
   }
 
-  /** An attempt began, of which these quantiles were promised. */
-  begin(task: TaskId, tenant: string, now: number, p90Ms: number, p99Ms: number): void {
-    if (this.#attempts.has(task)) return
-    const quantilesMs = [p90Ms, p99Ms]
-    const attempt: Attempt = { tenant, since: now, quantilesMs, open: 0 }
-    this.#attempts.set(task, attempt)
-    this.#due.push(now + (quantilesMs[0] ?? 0), attempt)
+  /** These quantiles are promised for the task's next attempt; the first promise counts. */
+  promise(task: TaskId, tenant: string, familiarity: number, p90Ms: number, p99Ms: number): void {
+    if (this.#promises.has(task)) return
+    const tracks = [this.#all, this.#familiar[familiarity] ?? this.#all, this.#trackOf(tenant)]
+    const weights = tracks.map(({ open }) => 1 / (1 + open / HALVED_BY))
+    for (const track of tracks) track.open++
+    this.#promises.set(task, { tracks, weights, quantilesMs: [p90Ms, p99Ms], since: undefined, open: 0 })
+    if (this.#promises.size <= MOST_PROMISES) return
+    for (const [oldest, promised] of this.#promises) {
+      this.#close(oldest, promised)
+      break
+    }
+  }
+
+  /** The task's attempt began. */
+  begin(task: TaskId, now: number): void {
+    const promised = this.#promises.get(task)
+    if (promised === undefined || promised.since !== undefined) return
+    promised.since = now
+    this.#due.push(now + (promised.quantilesMs[0] ?? 0), promised)
   }
 
   /** It is `now`: attempts that have outlived a quantile count as above it. */
   advance(now: number): void {
     while (this.#due.nextTime < now) {
-      const attempt = this.#due.pop()
-      if (attempt === undefined || attempt.open >= PROMISED.length) continue
-      this.#learn(attempt.tenant, attempt.open, true)
-      const next = attempt.quantilesMs[++attempt.open]
-      if (next !== undefined) this.#due.push(attempt.since + next, attempt)
+      const promised = this.#due.pop()
+      if (promised === undefined || promised.open >= PROMISED.length) continue
+      this.#learn(promised, true)
+      const next = promised.quantilesMs[promised.open]
+      if (next !== undefined) this.#due.push((promised.since ?? now) + next, promised)
     }
   }
 
   /** The task's attempt has ended after `runMs`. A censored one leaves its open promises undecided. */
   end(task: TaskId, runMs: number, censored: boolean): void {
-    const attempt = this.#attempts.get(task)
-    if (attempt === undefined) return
-    this.#attempts.delete(task)
-    while (!censored && attempt.open < PROMISED.length) {
-      this.#learn(attempt.tenant, attempt.open, runMs > (attempt.quantilesMs[attempt.open] ?? 0))
-      attempt.open++
-    }
-    attempt.open = PROMISED.length
+    const promised = this.#promises.get(task)
+    if (promised === undefined) return
+    while (!censored && promised.open < PROMISED.length)
+      this.#learn(promised, runMs > (promised.quantilesMs[promised.open] ?? 0))
+    this.#close(task, promised)
   }
 
   /** The share of late outcomes at or below the promised p90 (0) or p99 (1). */
@@ -100,40 +138,51 @@ export class Conformal {
     return this.#coverage[promise]?.share ?? 0
   }
 
-  #learn(tenant: string, promise: number, above: boolean): void {
+  #trackOf(tenant: string): Track {
+    const known = this.#tenants.get(tenant)
+    if (known !== undefined) return known
+    const track = fresh(START_OF_TENANT)
+    this.#tenants.set(tenant, track)
+    if (this.#tenants.size > MOST_TENANTS) {
+      for (const oldest of this.#tenants.keys()) {
+        this.#tenants.delete(oldest)
+        break
+      }
+    }
+    return track
+  }
+
+  #close(task: TaskId, promised: Promised): void {
+    this.#promises.delete(task)
+    promised.open = PROMISED.length
+    for (const track of promised.tracks) track.open--
+  }
+
+  /** The first open promise is decided. */
+  #learn(promised: Promised, above: boolean): void {
+    const promise = promised.open++
     const coverage = this.#coverage[promise]
     if (coverage !== undefined) {
       coverage.outcomes++
       coverage.share += ((above ? 0 : 1) - coverage.share) / Math.min(coverage.outcomes, COVERAGE_MEMORY)
     }
-    let own = this.#tenants.get(tenant)
-    if (own === undefined) {
-      // A new tenant starts where all are.
-      own = { logits: [...this.#all.logits], outcomes: 0 }
-      this.#tenants.set(tenant, own)
-      if (this.#tenants.size > MOST_TENANTS) {
-        for (const oldest of this.#tenants.keys()) {
-          this.#tenants.delete(oldest)
-          break
-        }
-      }
-    }
-    learn(this.#all, promise, above, this.#step)
-    learn(own, promise, above, this.#step)
+    const q = PROMISED[promise] ?? MEDIAN
+    const step = (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
+    promised.tracks.forEach(({ offsets }, index) => {
+      const moved = (offsets[promise] ?? 0) + step * (promised.weights[index] ?? 0)
+      offsets[promise] = Math.max(-LARGEST_CORRECTION, Math.min(LARGEST_CORRECTION, moved))
+    })
   }
 }
 
-function learn(track: Track, promise: number, above: boolean, size: number): void {
-  track.outcomes++
-  const promised = PROMISED[promise] ?? 0.9
-  const step = (size * ((above ? 1 : 0) - (1 - promised))) / Math.sqrt(promised * (1 - promised))
-  track.logits[promise] = Math.max(0, Math.min(LARGEST_LOGIT, (track.logits[promise] ?? 0) + step))
-  // The higher promise never asks for less.
-  track.logits[1] = Math.max(track.logits[0] ?? 0, track.logits[1] ?? 0)
+/** How well a class is known, for `Conformal`: by what has ended of its tenant and of itself. */
+export function familiarityOf(ofTenant: number, ofClass: number): number {
+  if (ofTenant === 0) return 0
+  return FAMILIARITIES.findLastIndex(({ least }) => ofClass >= least)
 }
 
-function fresh(): Track {
-  return { logits: [...PROMISED_LOGITS], outcomes: 0 }
+function fresh(start: readonly number[]): Track {
+  return { offsets: [...start], open: 0 }
 }
 
 function logit(q: number): number {

@@ -14,7 +14,7 @@ import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { Asked } from './asked.ts'
 import { quantileLn, shareBelowLn } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
-import { ClassEntry } from './class-entry.ts'
+import { ClassEntry, TENANT_LEVEL } from './class-entry.ts'
 import type { Surroundings } from './class-entry.ts'
 import type { TaskClass } from './class-tree.ts'
 import { Conformal } from './conformal.ts'
@@ -45,7 +45,6 @@ const CHAIN = EXPERTS.indexOf('chain')
 const NETWORK = COMPONENTS.indexOf('network')
 /** Levels of `class-tree.ts`, and its second side. */
 const LIMIT_LEVEL = 1
-const TENANT_LEVEL = 2
 const NAME_LIMIT_LEVEL = 4
 const TENANT_LIMIT_SIDE = 1
 /** Memory of what a tenant's jobs of one limit took. */
@@ -53,8 +52,6 @@ const SIDE_DECAY = 0.9
 /** A narrower prediction than this, as a standard deviation of ln t, is not held to its word by the test for drift. */
 const LEAST_SPREAD = 0.2
 const LEAST_LIKELIHOOD = 1e-9
-/** Outcomes of what waited come late and in bursts. */
-const WAITING_STEP = 0.001
 /** The mixture's level that stands for the median is never further out than this. */
 const LEAST_CENTRE = 0.1
 
@@ -98,7 +95,7 @@ class Learned implements LearnedEstimator {
   readonly #asked = new Asked()
   readonly #drift = new DriftWatch()
   /** What was asked while tasks waited, and as they began. */
-  readonly #waiting = new Conformal(WAITING_STEP)
+  readonly #waiting = new Conformal()
   readonly #beginning = new Conformal()
   readonly #places = new FailurePlaces()
   readonly #scores = new Scorekeeper()
@@ -150,8 +147,7 @@ class Learned implements LearnedEstimator {
     if (node === undefined && !this.#asked.has(task.id) && !this.#base.running.has(task.id)) {
       const answer = this.#asked.add(task.id)
       answer.medians.set(entry.medians)
-      answer.p90Ms = prediction.quantileMs(0.9)
-      answer.p99Ms = prediction.quantileMs(0.99)
+      promise(this.#waiting, task, entry, prediction)
     }
     return prediction
   }
@@ -160,10 +156,9 @@ class Learned implements LearnedEstimator {
     const taskClass = this.#base.tree.of(task)
     this.#base.placedIn(taskClass, task, node, now)
     const entry = this.#entryOf(taskClass, task)
-    const prediction = entry.on(node)
-    this.#beginning.begin(task.id, task.tenant, now, prediction.quantileMs(0.9), prediction.quantileMs(0.99))
-    const answer = this.#asked.of(task.id)
-    if (answer !== undefined) this.#waiting.begin(task.id, task.tenant, now, answer.p90Ms, answer.p99Ms)
+    promise(this.#beginning, task, entry, entry.on(node))
+    this.#beginning.begin(task.id, now)
+    this.#waiting.begin(task.id, now)
     if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
     entry.snapshot ??= this.#snapshotOf(taskClass, task, entry)
     this.#snapshots.keep(task.id, entry.snapshot)
@@ -392,6 +387,11 @@ class Learned implements LearnedEstimator {
     })
     return this.#row
   }
+}
+
+/** Holds the levels to what they make of the prediction. */
+function promise(levels: Conformal, task: TaskView, { familiarity }: ClassEntry, to: Prediction): void {
+  levels.promise(task.id, task.tenant, familiarity, to.quantileMs(0.9), to.quantileMs(0.99))
 }
 
 /** How well each expert did lately for the class's tenant. */

@@ -27,9 +27,9 @@ const NEGLIGIBLE = 1e-4
 /** Share of the within-octave shape that is flat. */
 const FLAT = 0.2
 /** How strongly records (mean log likelihoods) move the prior weights. */
-const RECORD_RATE = 2
+const RECORD_RATE = 1
 /** What a sibling that still runs counts, against 1 for independent evidence: siblings are alike. */
-const SIBLING_RATE = 0.3
+const SIBLING_RATE = 0.6
 const LEAST_SURVIVAL = 0.01
 
 /** What moves the experts' weights before any network. */

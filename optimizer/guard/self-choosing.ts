@@ -22,6 +22,7 @@ import type {
 import type { Estimator } from '../estimate.ts'
 import { finishedView, History } from './history.ts'
 import { PolicyChoice, type PolicySwitch } from './policy-choice.ts'
+import { PredictionWatch } from './prediction-watch.ts'
 import { compareOnRecent, FEWEST_REPLAYED } from './recent.ts'
 import type { NodeFacts } from './replay.ts'
 
@@ -53,6 +54,7 @@ class SelfChoosing implements Policy {
   readonly #options: SelfChoosingOptions
   readonly #choice: PolicyChoice
   readonly #estimator: Estimator
+  readonly #watch: PredictionWatch
   readonly #history = new History(HISTORY_TASKS)
   /** How the last attempt of a task that has not finished ended. */
   readonly #last = new Map<TaskId, AttemptFeedback & { readonly at: TimestampMs }>()
@@ -67,6 +69,7 @@ class SelfChoosing implements Policy {
     this.#options = options
     this.#choice = new PolicyChoice(safe.name, challenger.name)
     this.#estimator = estimator()
+    this.#watch = new PredictionWatch(this.#estimator)
     this.#inner = safe.factory(rng)
     this.#current = safe.name
   }
@@ -87,7 +90,10 @@ class SelfChoosing implements Policy {
     const { node, taskId: offered } = this.#offered ?? {}
     const task = view.task(taskId)
     const host = node === undefined || offered !== taskId ? undefined : view.node(node)
-    if (task !== undefined && host !== undefined) this.#estimator.placed?.(task, host, view.now)
+    if (task !== undefined && host !== undefined) {
+      this.#watch.began(task, host)
+      this.#estimator.placed?.(task, host, view.now)
+    }
     this.#offered = undefined
     this.#try(view, (policy) => {
       policy.onGone(taskId, view)
@@ -96,8 +102,10 @@ class SelfChoosing implements Policy {
 
   onEnded(feedback: AttemptFeedback, view: ClusterView): void {
     this.#estimator.observe(feedback)
+    const misled = this.#watch.ended(feedback)
     this.#last.set(feedback.task.id, { ...feedback, at: view.now })
     this.#try(view, (policy) => policy.onEnded?.(feedback, view))
+    if (misled !== undefined) this.#change(this.#choice.misled(this.#current, misled), view)
   }
 
   onFinished(taskId: TaskId, view: ClusterView): void {

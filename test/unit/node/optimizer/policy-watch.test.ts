@@ -178,3 +178,35 @@ test('a new leader looks soon at a challenger that it finds in use', async () =>
   await settled()
   expect(bench.policy).toBe('least-loaded')
 })
+
+test('predictions that mislead end the learned policy in mode auto, without a replay, and keep it away for a rest', async () => {
+  const bench = new Bench()
+  await bench.end(1, -0.2)
+  expect(bench.policy).toBe('learned')
+  const asked = bench.asked.length
+  bench.watch.misled('worse than plain means', bench.policy, 'auto')
+  expect(bench.changes[1]).toEqual({
+    to: 'least-loaded',
+    reason: 'worse than plain means',
+    gain: undefined,
+    returns: 1
+  })
+  await bench.end(1, -0.2)
+  expect([bench.policy, bench.asked.length]).toEqual(['least-loaded', asked])
+  // While the safe policy is in use, they put off the next trial.
+  bench.watch.misled('worse than plain means', bench.policy, 'auto')
+  await bench.end(1, -0.2)
+  expect(bench.changes.filter(({ to }) => to === 'learned')).toHaveLength(1)
+  await bench.end(1, -0.2)
+  expect(bench.policy).toBe('learned')
+})
+
+test('predictions that mislead are an alarm where operators alone choose', () => {
+  const bench = new Bench()
+  bench.watch.observe(1, 'learned', 'fixed')
+  bench.watch.misled('worse than plain means', 'learned', 'fixed')
+  expect([bench.watch.alarm, bench.changes.length]).toEqual(['worse than plain means', 0])
+  bench.watch.observe(1, 'least-loaded', 'fixed')
+  bench.watch.misled('worse than plain means', 'least-loaded', 'fixed')
+  expect(bench.watch.alarm).toBeUndefined()
+})
