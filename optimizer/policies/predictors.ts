@@ -95,7 +95,8 @@ export function known(
   const prediction = new PointPrediction()
   return {
     name,
-    classOf: (task) => task.name,
+    // What is known may differ within a name.
+    classOf: (task) => `${task.name}\n${meanMs(task)}`,
     predict: (task, node): Prediction =>
       prediction.of(Math.max(SHORTEST_MS, meanMs(task) / (node === undefined ? 1 : speedOf(node.id, task)))),
     observe: () => undefined

@@ -1,74 +1,123 @@
 /**
- * What to expect of classes that were never seen to end: an estimator's word for them is often its guess before all evidence.
+ * What to expect of stages that were never seen to end: an estimator's word for them is often its guess before all evidence.
  *
- * 1. The alternative is what classes took when they were first seen, in ln, each class one vote however many tasks it has; the
- *    group's own classes first, shrunk to those of all groups.
- * 2. Whoever foresaw first completions better so far is believed: an estimator that was told of classes in advance stays.
+ * 1. The alternative is what other stages take, in ln, each class of stages one vote however many tasks it has. Votes are nested: all
+ *    stages > those that read what was submitted, or what others made > the group's own > stages of the same name (of the same tenant, on
+ *    input of another size). Each level is shrunk to the one above.
+ * 2. A vote follows what is learned of its class later.
+ * 3. Whoever foresaw first completions better so far is believed: an estimator that was told of classes in advance stays.
  */
 import type { TaskId } from '../../../base/ids.ts'
 
 /** First completions before the estimator may be doubted. */
 const LEAST_SEEN = 5
-/** What all groups say counts as so many classes of the group's own. */
-const PRIOR_WEIGHT = 1
-/** Memory of errors and of what all groups say: the last fifty classes or so. */
+/** What each level counts for below, in classes. Stages of one name differ less than those of one group. */
+const ALL_WEIGHT = 1
+const KIND_WEIGHT = 2
+const NAME_WEIGHT = 0.3
+/** Votes that a level remembers. */
+const MEMORY = 100
+/** Memory of errors: the last fifty classes or so. */
 const DECAY = 0.98
-/** Groups that are remembered; the oldest goes. */
+/** Groups and names that are remembered; the oldest goes. */
 const GROUPS = 4096
+const NAMES = 8192
+
+/** What is known of a stage before it runs. */
+export interface Unseen {
+  /** Tenant and name. */
+  readonly nameKey: string
+  /** Whether it depends on nothing: what it reads was there before its group. */
+  readonly source: boolean
+}
 
 interface Votes {
   count: number
-  sumLn: number
+  mean: number
 }
 
 export class Newcomers {
-  readonly #all: Votes = { count: 0, sumLn: 0 }
+  readonly #all = votes()
+  readonly #sources = votes()
+  readonly #inner = votes()
+  /** Of what a group's stages took in relation to what their kind does. */
   readonly #groups = new Map<TaskId, Votes>()
+  readonly #names = new Map<string, Votes>()
   #seen = 0
   /** Decayed sums of squared errors in ln: of the estimator, and of rule 1. */
   #estimatorError = 0
   #ownError = 0
 
   /** What an attempt of a class that was never seen is expected to take, given what the estimator says; in milliseconds. */
-  expectedMs(group: TaskId, estimatorMs: number): number {
+  expectedMs(stage: Unseen, group: TaskId, estimatorMs: number): number {
     return this.#seen >= LEAST_SEEN && this.#ownError < this.#estimatorError
-      ? Math.exp(this.#expectedLn(group))
+      ? Math.exp(this.#expectedLn(stage, group))
       : estimatorMs
   }
 
-  /** The first attempt of a class took so long; the estimator had said `estimatorMs` when it began. */
-  firstEnded(group: TaskId, estimatorMs: number, tookMs: number): void {
-    const ln = Math.log(tookMs)
+  /** The first attempt of a class ended after e^`ln` ms; the estimator had said `estimatorMs` when it began. */
+  firstEnded(stage: Unseen, group: TaskId, estimatorMs: number, ln: number): void {
     if (this.#all.count > 0) {
       this.#seen++
       this.#estimatorError = DECAY * this.#estimatorError + (ln - Math.log(estimatorMs)) ** 2
-      this.#ownError = DECAY * this.#ownError + (ln - this.#expectedLn(group)) ** 2
+      this.#ownError = DECAY * this.#ownError + (ln - this.#expectedLn(stage, group)) ** 2
     }
-    this.#all.count = DECAY * this.#all.count + 1
-    this.#all.sumLn = DECAY * this.#all.sumLn + ln
-    const votes = this.#votesOf(group)
-    votes.count++
-    votes.sumLn += ln
+    vote(of(this.#groups, group, GROUPS), ln - this.#kindLn(stage, ln))
+    vote(this.#all, ln)
+    vote(stage.source ? this.#sources : this.#inner, ln)
+    vote(of(this.#names, stage.nameKey, NAMES), ln)
   }
 
-  #expectedLn(group: TaskId): number {
-    const common = this.#all.sumLn / this.#all.count
-    const votes = this.#groups.get(group)
-    if (votes === undefined) return common
-    return (votes.sumLn + PRIOR_WEIGHT * common) / (votes.count + PRIOR_WEIGHT)
+  /** More is known of a class that has voted: its ln moved by so much. */
+  moved(stage: Unseen, group: TaskId, byLn: number): void {
+    for (const level of [
+      this.#all,
+      stage.source ? this.#sources : this.#inner,
+      this.#groups.get(group),
+      this.#names.get(stage.nameKey)
+    ]) {
+      if (level !== undefined && level.count > 0) level.mean += byLn / level.count
+    }
   }
 
-  #votesOf(group: TaskId): Votes {
-    let votes = this.#groups.get(group)
-    if (votes !== undefined) return votes
-    if (this.#groups.size >= GROUPS) {
-      for (const oldest of this.#groups.keys()) {
-        this.#groups.delete(oldest)
-        break
-      }
-    }
-    votes = { count: 0, sumLn: 0 }
-    this.#groups.set(group, votes)
-    return votes
+  #expectedLn(stage: Unseen, group: TaskId): number {
+    const kindLn = this.#kindLn(stage, 0)
+    const own = this.#groups.get(group)
+    const groupLn = own === undefined ? kindLn : kindLn + (own.mean * own.count) / (own.count + KIND_WEIGHT)
+    return shrunk(this.#names.get(stage.nameKey), groupLn, NAME_WEIGHT)
   }
+
+  /** `guess` where nothing was ever seen. */
+  #kindLn(stage: Unseen, guess: number): number {
+    const all = this.#all.count === 0 ? guess : this.#all.mean
+    return shrunk(stage.source ? this.#sources : this.#inner, all, ALL_WEIGHT)
+  }
+}
+
+function votes(): Votes {
+  return { count: 0, mean: 0 }
+}
+
+function vote(level: Votes, ln: number): void {
+  level.count = Math.min(MEMORY, level.count + 1)
+  level.mean += (ln - level.mean) / level.count
+}
+
+function shrunk(level: Votes | undefined, above: number, weight: number): number {
+  return level === undefined ? above : (level.mean * level.count + weight * above) / (level.count + weight)
+}
+
+/** The votes of this key, made if new; the oldest of more than `most` go. */
+function of<K>(levels: Map<K, Votes>, key: K, most: number): Votes {
+  let level = levels.get(key)
+  if (level !== undefined) return level
+  if (levels.size >= most) {
+    for (const oldest of levels.keys()) {
+      levels.delete(oldest)
+      break
+    }
+  }
+  level = votes()
+  levels.set(key, level)
+  return level
 }

@@ -36,8 +36,8 @@ const OWED_SHARE = 0.1
 const PRIOR_MS = 1
 
 export class SharedGroups implements GroupQueue {
-  readonly #table = new GroupTable()
   readonly #warmth: Warmth
+  readonly #table: GroupTable
   readonly #endsAt = new Map<TaskId, number>()
   /** Groups by rising work left, as of the last count. */
   #order: Group[] = []
@@ -51,6 +51,7 @@ export class SharedGroups implements GroupQueue {
 
   constructor(estimator: Estimator) {
     this.#warmth = new Warmth(estimator)
+    this.#table = new GroupTable((task) => this.#warmth.classOf(task))
   }
 
   get waiting(): number {
@@ -135,7 +136,7 @@ export class SharedGroups implements GroupQueue {
   #started(task: TaskView, node: NodeId, at: number): void {
     const home = this.#table.homeOf(task.id)
     if (home === undefined) return
-    const endsAt = at + this.#warmth.started(task, node, at)
+    const endsAt = at + this.#warmth.started(task, home.stage.known, node, at)
     this.#endsAt.set(task.id, endsAt)
     home.group.running++
     home.stage.running++
@@ -167,8 +168,8 @@ export class SharedGroups implements GroupQueue {
     for (const stage of group.stages) {
       const task = stage.left > 0 ? view.task(stage.sample) : undefined
       if (task === undefined) continue
-      const factor = this.#warmth.knows(stage.name) ? 1 : unlike
-      total += stage.left * this.#warmth.typicalMs(task) * factor
+      const factor = stage.known.ended > 0 ? 1 : unlike
+      total += stage.left * this.#warmth.typicalMs(task, stage.known) * factor
     }
     return total
   }
@@ -311,8 +312,8 @@ export class SharedGroups implements GroupQueue {
   #isWorth(stage: Stage, task: TaskView, kind: Kind, view: ClusterView): boolean {
     if (kind !== COLD || stage.running === 0 || !this.#warmth.matters()) return true
     const untilFreeMs = Math.max(0, stage.endsAt / stage.running - view.now)
-    const queuedMs = (stage.waiting.size / stage.running) * this.#warmth.expectedMs(task, WARM)
-    return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, kind)
+    const queuedMs = (stage.waiting.size / stage.running) * this.#warmth.expectedMs(task, stage.known, WARM)
+    return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, stage.known, kind)
   }
 }
 
