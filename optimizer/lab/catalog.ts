@@ -15,7 +15,7 @@ import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../policies/fifo.ts'
 import { dynamicHeft, staticDag } from '../policies/heft.ts'
 import { late } from '../policies/late.ts'
 import { learnedPolicy } from '../policies/learned/index.ts'
-import { known, lastTwo, oracle, runningMean, userLimit } from '../policies/predictors.ts'
+import { known, lastTwo, oracle, runningMean, runningMeanByInput, userLimit } from '../policies/predictors.ts'
 import { random } from '../policies/random.ts'
 import { shortestFirst } from '../policies/shortest-first.ts'
 import { srpt } from '../policies/srpt.ts'
@@ -147,7 +147,7 @@ const GROUPS: readonly PolicyEntry[] = [
     about: 'the same, with class means learned from completions only',
     families: ['dags'],
     clairvoyant: 'srpt-cap15',
-    make: () => srpt({ name: 'srpt-mean-cap15', estimator: runningMean(), cap: 15 })
+    make: () => srpt({ name: 'srpt-mean-cap15', estimator: runningMeanByInput(), cap: 15 })
   }
 ]
 

@@ -78,7 +78,9 @@ function queryOf(query: unknown, id: string): string {
 /** Bytes of a size like `2g`. */
 function bytesOf(size: unknown): number {
   const [, amount, unit] = typeof size === 'string' ? (/^(\d+(?:\.\d+)?)([mgt])b?$/i.exec(size) ?? []) : []
-  return amount === undefined || unit === undefined ? 0 : Number(amount) * (UNIT_BYTES[unit.toLowerCase()] ?? 0)
+  return amount === undefined || unit === undefined
+    ? 0
+    : Number(amount) * (UNIT_BYTES[unit.toLowerCase()] ?? 0)
 }
 
 /** The JSON object that a line of a JSONL trace holds. */

@@ -5,7 +5,8 @@
  *    stages > those that read what was submitted, or what others made > the group's own > stages of the same name (of the same tenant, on
  *    input of another size). Each level is shrunk to the one above.
  * 2. A vote follows what is learned of its class later.
- * 3. Whoever foresaw first completions better so far is believed: an estimator that was told of classes in advance stays.
+ * 3. What is expected is a mean, since work is a sum: e to the ln plus half its variance, which is what rule 1 was wrong by so far.
+ * 4. Whoever foresaw first completions better so far is believed: an estimator that was told of classes in advance stays.
  */
 import type { TaskId } from '../../../base/ids.ts'
 
@@ -19,6 +20,9 @@ const NAME_WEIGHT = 0.3
 const MEMORY = 100
 /** Memory of errors: the last fifty classes or so. */
 const DECAY = 0.98
+/** How many right predictions count beside the errors, and the largest variance ÷ 2 that is believed. */
+const ERRORS_WEIGHT = 2
+const MOST_HALF_VARIANCE = 1.5
 /** Groups and names that are remembered; the oldest goes. */
 const GROUPS = 4096
 const NAMES = 8192
@@ -36,6 +40,12 @@ interface Votes {
   mean: number
 }
 
+/** Decayed sum of squared errors in ln. */
+interface Errors {
+  weight: number
+  squares: number
+}
+
 export class Newcomers {
   readonly #all = votes()
   readonly #sources = votes()
@@ -44,38 +54,40 @@ export class Newcomers {
   readonly #groups = new Map<TaskId, Votes>()
   readonly #names = new Map<string, Votes>()
   #seen = 0
-  /** Decayed sums of squared errors in ln: of the estimator, and of rule 1. */
-  #estimatorError = 0
-  #ownError = 0
+  /** Of the estimator, and of rule 1: in all, and by what was known of a stage. */
+  readonly #ofEstimator = errors()
+  readonly #ofOwn = errors()
+  readonly #ofNamed = errors()
+  readonly #ofSources = errors()
+  readonly #ofInner = errors()
 
   /** What an attempt of a class that was never seen is expected to take, given what the estimator says; in milliseconds. */
   expectedMs(stage: Unseen, group: TaskId, estimatorMs: number): number {
-    return this.#seen >= LEAST_SEEN && this.#ownError < this.#estimatorError
-      ? Math.exp(this.#expectedLn(stage, group))
-      : estimatorMs
+    if (this.#seen < LEAST_SEEN || this.#ofOwn.squares >= this.#ofEstimator.squares) return estimatorMs
+    const { weight, squares } = this.#errorsOf(stage)
+    const halfVariance = Math.min(MOST_HALF_VARIANCE, squares / (weight + ERRORS_WEIGHT) / 2)
+    return Math.exp(this.#expectedLn(stage, group) + halfVariance)
   }
 
   /** The first attempt of a class ended after e^`ln` ms; the estimator had said `estimatorMs` when it began. */
   firstEnded(stage: Unseen, group: TaskId, estimatorMs: number, ln: number): void {
     if (this.#all.count > 0) {
       this.#seen++
-      this.#estimatorError = DECAY * this.#estimatorError + (ln - Math.log(estimatorMs)) ** 2
-      this.#ownError = DECAY * this.#ownError + (ln - this.#expectedLn(stage, group)) ** 2
+      const error = ln - this.#expectedLn(stage, group)
+      err(this.#ofEstimator, ln - Math.log(estimatorMs))
+      err(this.#ofOwn, error)
+      err(this.#errorsOf(stage), error)
     }
     vote(of(this.#groups, group, GROUPS), ln - this.#kindLn(stage, ln))
     vote(this.#all, ln)
-    vote(stage.source ? this.#sources : this.#inner, ln)
+    vote(this.#kindOf(stage), ln)
     vote(of(this.#names, stage.nameKey, NAMES), ln)
   }
 
   /** More is known of a class that has voted: its ln moved by so much. */
   moved(stage: Unseen, group: TaskId, byLn: number): void {
-    for (const level of [
-      this.#all,
-      stage.source ? this.#sources : this.#inner,
-      this.#groups.get(group),
-      this.#names.get(stage.nameKey)
-    ]) {
+    const levels = [this.#all, this.#kindOf(stage), this.#groups.get(group), this.#names.get(stage.nameKey)]
+    for (const level of levels) {
       if (level !== undefined && level.count > 0) level.mean += byLn / level.count
     }
   }
@@ -90,12 +102,30 @@ export class Newcomers {
   /** `guess` where nothing was ever seen. */
   #kindLn(stage: Unseen, guess: number): number {
     const all = this.#all.count === 0 ? guess : this.#all.mean
-    return shrunk(stage.source ? this.#sources : this.#inner, all, ALL_WEIGHT)
+    return shrunk(this.#kindOf(stage), all, ALL_WEIGHT)
+  }
+
+  #kindOf(stage: Unseen): Votes {
+    return stage.source ? this.#sources : this.#inner
+  }
+
+  #errorsOf(stage: Unseen): Errors {
+    if (this.#names.has(stage.nameKey)) return this.#ofNamed
+    return stage.source ? this.#ofSources : this.#ofInner
   }
 }
 
 function votes(): Votes {
   return { count: 0, mean: 0 }
+}
+
+function errors(): Errors {
+  return { weight: 0, squares: 0 }
+}
+
+function err(errors: Errors, error: number): void {
+  errors.weight = errors.weight * DECAY + 1
+  errors.squares = errors.squares * DECAY + error * error
 }
 
 function vote(level: Votes, ln: number): void {

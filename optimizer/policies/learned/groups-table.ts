@@ -35,10 +35,11 @@ export interface Group {
   left: number
   running: number
   waiting: number
-  /** Predicted work left and average parallelism; as of when `countedLeft` tasks were left. */
+  /** Predicted work left and average parallelism; as of when `countedLeft` tasks were left and so much was heard. */
   remainingMs: number
   parallelism: number
   countedLeft: number
+  countedNews: number
   /** Sums over its attempts that are over: how many, what they took, what was expected. */
   ended: number
   tookMs: number
@@ -153,6 +154,7 @@ export class GroupTable {
         remainingMs: 0,
         parallelism: 1,
         countedLeft: 0,
+        countedNews: 0,
         ended: 0,
         tookMs: 0,
         expectedMs: 0,

@@ -45,8 +45,9 @@ export interface KnownClass {
   readonly source: boolean
   /** Count and sum of times by kind. */
   readonly times: Float64Array
-  /** Attempts that ended by themselves. */
+  /** Attempts that ended by themselves, and what they ran. */
   ended: number
+  ranMs: number
   /** The ln that it has voted for among newcomers. */
   votedLn: number
   /** The estimator's word in milliseconds, and how often it may be used before it is asked again. */
@@ -70,6 +71,8 @@ export class Warmth {
   readonly #running = new Map<TaskId, Attempt>()
   readonly #classes = new Map<ClassKey, KnownClass>()
   readonly #newcomers = new Newcomers()
+  /** Grows when what is known of a class changed enough to matter to others. */
+  news = 0
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
 
@@ -99,6 +102,7 @@ export class Warmth {
       source: task.needs.length === 0,
       times: new Float64Array(2 * KINDS),
       ended: 0,
+      ranMs: 0,
       votedLn: 0,
       typicalMs: 0,
       uses: 0
@@ -133,11 +137,14 @@ export class Warmth {
     return expectedMs
   }
 
-  /** Learns from an attempt that ended by itself (`ran`), and forgets it. Returns what it took and what was expected. */
-  ended(task: TaskView, ran: boolean, now: number): Surprise | undefined {
+  /**
+   * Learns from an attempt that ended by itself after a run of `runMs` (undefined: something else ended it), and forgets it. Returns what it
+   * took and what was expected.
+   */
+  ended(task: TaskView, runMs: number | undefined, now: number): Surprise | undefined {
     const attempt = this.#running.get(task.id)
     this.#running.delete(task.id)
-    if (attempt === undefined || !ran) return undefined
+    if (attempt === undefined || runMs === undefined) return undefined
     const heldMs = Math.max(1, now - attempt.at)
     const { kind, of: known } = attempt
     known.uses = 0
@@ -145,6 +152,7 @@ export class Warmth {
     times[2 * kind] = (times[2 * kind] ?? 0) + 1
     times[2 * kind + 1] = (times[2 * kind + 1] ?? 0) + heldMs
     known.ended++
+    known.ranMs += runMs
     const ratio = heldMs / this.typicalMs(task, known)
     const lnRatio = Math.log(Math.min(LARGEST_RATIO, Math.max(1 / LARGEST_RATIO, ratio)))
     const count = (this.#counts[kind] ?? 0) + 1
@@ -161,9 +169,7 @@ export class Warmth {
       known.typicalMs = this.#estimator.predict(task).medianMs
       known.uses = USES
     }
-    return known.ended > 0
-      ? known.typicalMs
-      : this.#newcomers.expectedMs(known, task.group, known.typicalMs)
+    return known.ended > 0 ? known.typicalMs : this.#newcomers.expectedMs(known, task.group, known.typicalMs)
   }
 
   /** How long an attempt of this kind is expected to hold its slot, in milliseconds. */
@@ -183,22 +189,11 @@ export class Warmth {
 
   /** Tells newcomers what this class takes, as far as that is known now. */
   #vote(task: TaskView, known: KnownClass, { guessMs }: Attempt): void {
-    const ln = this.#ownLn(known)
+    const ln = Math.log(Math.max(1, known.ranMs / known.ended))
     if (known.ended > 1) this.#newcomers.moved(known, task.group, ln - known.votedLn)
     else this.#newcomers.firstEnded(known, task.group, guessMs ?? known.typicalMs, ln)
     known.votedLn = ln
-  }
-
-  /** ln of the class's mean time, whatever its kinds were. */
-  #ownLn({ times }: KnownClass): number {
-    let sum = 0
-    let count = 0
-    for (let kind = 0; kind < KINDS; kind++) {
-      const seen = times[2 * kind] ?? 0
-      sum += (times[2 * kind + 1] ?? 0) / Math.exp(this.#lnRatio[kind] ?? 0)
-      count += seen
-    }
-    return Math.log(Math.max(1, sum / count))
+    this.news++
   }
 }
 
