@@ -61,9 +61,9 @@ export class Newcomers {
   readonly #ofSources = errors()
   readonly #ofInner = errors()
 
-  /** What an attempt of a class that was never seen is expected to take, given what the estimator says; in milliseconds. */
-  expectedMs(stage: Unseen, group: TaskId, estimatorMs: number): number {
-    if (this.#seen < LEAST_SEEN || this.#ofOwn.squares >= this.#ofEstimator.squares) return estimatorMs
+  /** What an attempt of a class that was never seen is expected to take, in milliseconds; undefined to ask the estimator. */
+  expectedMs(stage: Unseen, group: TaskId): number | undefined {
+    if (this.#seen < LEAST_SEEN || this.#ofOwn.squares >= this.#ofEstimator.squares) return undefined
     const { weight, squares } = this.#errorsOf(stage)
     const halfVariance = Math.min(MOST_HALF_VARIANCE, squares / (weight + ERRORS_WEIGHT) / 2)
     return Math.exp(this.#expectedLn(stage, group) + halfVariance)

@@ -50,9 +50,10 @@ export interface KnownClass {
   ranMs: number
   /** The ln that it has voted for among newcomers. */
   votedLn: number
-  /** The estimator's word in milliseconds, and how often it may be used before it is asked again. */
+  /** The estimator's word in milliseconds, how often it may be used before it is asked again, and after what news it was. */
   typicalMs: number
   uses: number
+  askedAt: number
 }
 
 interface Attempt {
@@ -105,7 +106,8 @@ export class Warmth {
       ranMs: 0,
       votedLn: 0,
       typicalMs: 0,
-      uses: 0
+      uses: 0,
+      askedAt: 0
     }
     this.#classes.set(key, known)
     return known
@@ -165,11 +167,16 @@ export class Warmth {
 
   /** A typical attempt of the class, whatever its kind; in milliseconds. */
   typicalMs(task: TaskView, known: KnownClass): number {
-    if (known.uses-- <= 0) {
+    const isNew = known.ended === 0
+    const own = isNew ? this.#newcomers.expectedMs(known, task.group) : undefined
+    if (own !== undefined) return own
+    // What is heard of others moves the estimator's word for a class that nobody has run.
+    if (known.uses-- <= 0 || (isNew && known.askedAt !== this.news)) {
       known.typicalMs = this.#estimator.predict(task).medianMs
       known.uses = USES
+      known.askedAt = this.news
     }
-    return known.ended > 0 ? known.typicalMs : this.#newcomers.expectedMs(known, task.group, known.typicalMs)
+    return known.typicalMs
   }
 
   /** How long an attempt of this kind is expected to hold its slot, in milliseconds. */

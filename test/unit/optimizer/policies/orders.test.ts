@@ -1,15 +1,16 @@
 import { expect, test } from 'vitest'
+import { nodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { policyFactory } from '../../../../scheduler/policies/index.ts'
 import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../../../../optimizer/policies/fifo.ts'
 import { late } from '../../../../optimizer/policies/late.ts'
-import { lastTwo, oracle, userLimit } from '../../../../optimizer/policies/predictors.ts'
+import { lastTwo, oracle, runningMeanByInput, userLimit } from '../../../../optimizer/policies/predictors.ts'
 import { random } from '../../../../optimizer/policies/random.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
 import { tenantFair } from '../../../../optimizer/policies/tenant-fair.ts'
 import { tetris } from '../../../../optimizer/policies/tetris.ts'
-import { simProgress } from '../../../../optimizer/sim/view.ts'
-import { machineOf, nodesOf, placed, runPolicy } from '../../../helpers/workloads.ts'
+import { LiveTask, simProgress } from '../../../../optimizer/sim/view.ts'
+import { machineOf, nodesOf, placed, runPolicy, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const WORKS = [5000, 3000, 1000, 4000, 2000]
@@ -152,3 +153,26 @@ function watching(
     next: (view) => inner.next(view)
   }
 }
+
+test('a running mean by input falls back to the name, then to all', () => {
+  const mean = runningMeanByInput(7)
+  const view = (name: string, inputBytes: number): LiveTask =>
+    new LiveTask(taskOf({ work: 1, name, inputBytes }, 0), [])
+  const learn = (name: string, inputBytes: number, runMs: number): void => {
+    mean.observe({
+      task: view(name, inputBytes),
+      node: nodeId(1),
+      end: 'succeeded',
+      runMs,
+      peakMemoryBytes: 0
+    })
+  }
+  expect(mean.predict(view('a', 1)).meanMs).toBe(7)
+  learn('a', 1, 100)
+  learn('a', 1000, 300)
+  learn('b', 0, 800)
+  expect(mean.predict(view('a', 1)).meanMs).toBe(100)
+  expect(mean.predict(view('a', 1023)).meanMs).toBe(300)
+  expect(mean.predict(view('a', 64)).meanMs).toBe(200)
+  expect(mean.predict(view('c', 1)).meanMs).toBe(400)
+})
