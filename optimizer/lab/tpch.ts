@@ -68,7 +68,7 @@ function parseJob(text: string, file: string, line: number): TpchJob {
 
 type Fail = (field: string, got: unknown, expected: string) => Error
 
-const UNIT_BYTES: Readonly<Record<string, number>> = { m: 1e6, g: 1e9, t: 1e12 }
+const UNIT_BYTES: Readonly<Record<string, number>> = { m: 1e6, M: 1e6, g: 1e9, G: 1e9, t: 1e12, T: 1e12 }
 
 /** A job that names no query is an application of its own. */
 function queryOf(query: unknown, id: string): string {
@@ -77,10 +77,9 @@ function queryOf(query: unknown, id: string): string {
 
 /** Bytes of a size like `2g`. */
 function bytesOf(size: unknown): number {
-  const [, amount, unit] = typeof size === 'string' ? (/^(\d+(?:\.\d+)?)([mgt])b?$/i.exec(size) ?? []) : []
-  return amount === undefined || unit === undefined
-    ? 0
-    : Number(amount) * (UNIT_BYTES[unit.toLowerCase()] ?? 0)
+  const [, amount, unit] =
+    typeof size === 'string' ? (/^(\d+(?:\.\d+)?)([mgtMGT])[bB]?$/.exec(size) ?? []) : []
+  return amount === undefined || unit === undefined ? 0 : Number(amount) * (UNIT_BYTES[unit] ?? 0)
 }
 
 /** The JSON object that a line of a JSONL trace holds. */
