@@ -9,6 +9,7 @@ import { policyFactory } from '../../scheduler/policies/index.ts'
 import type { Estimator } from '../estimate.ts'
 import { createLearnedEstimator } from '../estimator/learned.ts'
 import { selfChoosing } from '../guard/self-choosing.ts'
+import { dolly } from '../policies/dolly.ts'
 import { easy } from '../policies/easy.ts'
 import { fair, sharing } from '../policies/fair.ts'
 import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../policies/fifo.ts'
@@ -99,6 +100,12 @@ const UNINFORMED: readonly PolicyEntry[] = [
     about: 'fifo-fit with speculative copies of slow tasks (LATE)',
     families: [],
     make: (_, rng) => late(policyFactory('fifo')(rng), simProgress)
+  },
+  {
+    name: 'dolly',
+    about: 'fifo-fit, the tasks of small jobs cloned from the start (Dolly)',
+    families: [],
+    make: (_, rng) => dolly(policyFactory('fifo')(rng))
   }
 ]
 
