@@ -9,13 +9,14 @@ import { policyFactory } from '../../scheduler/policies/index.ts'
 import type { Estimator } from '../estimate.ts'
 import { createLearnedEstimator } from '../estimator/learned.ts'
 import { selfChoosing } from '../guard/self-choosing.ts'
+import { dolly } from '../policies/dolly.ts'
 import { easy } from '../policies/easy.ts'
 import { fair, sharing } from '../policies/fair.ts'
 import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../policies/fifo.ts'
 import { dynamicHeft, staticDag } from '../policies/heft.ts'
 import { late } from '../policies/late.ts'
 import { learnedPolicy } from '../policies/learned/index.ts'
-import { known, lastTwo, oracle, runningMean, userLimit } from '../policies/predictors.ts'
+import { known, lastTwo, oracle, runningMean, runningMeanByInput, userLimit } from '../policies/predictors.ts'
 import { random } from '../policies/random.ts'
 import { shortestFirst } from '../policies/shortest-first.ts'
 import { srpt } from '../policies/srpt.ts'
@@ -101,6 +102,12 @@ const UNINFORMED: readonly PolicyEntry[] = [
     about: 'fifo-fit with speculative copies of slow tasks (LATE)',
     families: [],
     make: (_, rng) => late(policyFactory('fifo')(rng), simProgress)
+  },
+  {
+    name: 'dolly',
+    about: 'fifo-fit, the tasks of small jobs cloned from the start (Dolly)',
+    families: [],
+    make: (_, rng) => dolly(policyFactory('fifo')(rng))
   }
 ]
 
@@ -149,7 +156,7 @@ const GROUPS: readonly PolicyEntry[] = [
     about: 'the same, with class means learned from completions only',
     families: ['dags'],
     clairvoyant: 'srpt-cap15',
-    make: () => srpt({ name: 'srpt-mean-cap15', estimator: runningMean(), cap: 15 })
+    make: () => srpt({ name: 'srpt-mean-cap15', estimator: runningMeanByInput(), cap: 15 })
   }
 ]
 

@@ -5,6 +5,8 @@
  * - An executor that comes to a job it was not with pays `moveMs` first, and its first task there is `fresh`.
  * - `--load` sets the arrival rate, because durations depend on the number of executors.
  * - Draws depend on (seed, task, attempt) alone, so policies meet the same luck.
+ * - A task says what its submitter knows: the query (tenant), the query's stage (name), and its equal part of the declared
+ *   size of the data set (inputBytes). Nothing of durations.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import { nodeId, taskId } from '../../base/ids.ts'
@@ -125,12 +127,12 @@ function appendJob(tasks: SimTask[], stages: TpchStage[], job: TpchJob, submitte
     for (const id of idsOf[index] ?? []) {
       tasks.push({
         id,
-        name: `${job.id}/s${index}`,
-        tenant: job.id,
+        name: `${job.query}/s${index}`,
+        tenant: job.query,
         priority: 0,
         resources: {},
         nodeSelector: {},
-        inputBytes: 0,
+        inputBytes: Math.round(job.inputBytes / stage.tasks),
         limitMs: 0,
         submittedAt,
         idempotent: true,

@@ -29,6 +29,10 @@ export interface TpchStage {
 
 export interface TpchJob {
   readonly id: string
+  /** The query that the job runs: what its user calls the application. */
+  readonly query: string
+  /** Size of the data set that it runs on, as declared; 0 when the trace does not say. */
+  readonly inputBytes: number
   readonly stages: readonly TpchStage[]
 }
 
@@ -52,6 +56,8 @@ function parseJob(text: string, file: string, line: number): TpchJob {
   if (!Array.isArray(stages) || stages.length === 0) throw fail('stages', stages, 'a non-empty array')
   return {
     id,
+    query: queryOf(record['query'], id),
+    inputBytes: bytesOf(record['size']),
     stages: stages.map((stage: unknown, index) => {
       const path = `stages[${index}]`
       if (typeof stage !== 'object' || stage === null) throw fail(path, stage, 'an object')
@@ -61,6 +67,20 @@ function parseJob(text: string, file: string, line: number): TpchJob {
 }
 
 type Fail = (field: string, got: unknown, expected: string) => Error
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { m: 1e6, M: 1e6, g: 1e9, G: 1e9, t: 1e12, T: 1e12 }
+
+/** A job that names no query is an application of its own. */
+function queryOf(query: unknown, id: string): string {
+  return typeof query === 'number' || typeof query === 'string' ? `q${query}` : id
+}
+
+/** Bytes of a size like `2g`. */
+function bytesOf(size: unknown): number {
+  const [, amount, unit] =
+    typeof size === 'string' ? (/^(\d+(?:\.\d+)?)([mgtMGT])[bB]?$/.exec(size) ?? []) : []
+  return amount === undefined || unit === undefined ? 0 : Number(amount) * (UNIT_BYTES[unit] ?? 0)
+}
 
 /** The JSON object that a line of a JSONL trace holds. */
 export function parseObject(text: string, fail: Fail): Record<string, unknown> {

@@ -60,28 +60,46 @@ export function lastTwo(options: { readonly capped?: boolean; readonly unknownMs
 
 /** The mean of everything seen of the class (the task's name) so far; `unit` before the first completion. */
 export function runningMean(unknownMs = 1000): Estimator {
+  return runningMeanBy([({ name }) => name], unknownMs)
+}
+
+/** The same by name and input of the same octave, of the name before any of that was seen. */
+export function runningMeanByInput(unknownMs = 1000): Estimator {
+  return runningMeanBy(
+    [({ name }) => name, ({ name, inputBytes }) => `${name}\n${octaveOf(inputBytes)}`],
+    unknownMs
+  )
+}
+
+function octaveOf(bytes: number): number {
+  return bytes <= 0 ? -1 : Math.floor(Math.log2(bytes))
+}
+
+/** Means by keys that go from the general to the particular. */
+function runningMeanBy(keys: readonly ((task: TaskView) => string)[], unknownMs: number): Estimator {
   const classes = new Map<string, { total: number; count: number }>()
   const prediction = new PointPrediction()
-  let total = 0
-  let count = 0
+  const all = { total: 0, count: 0 }
   return {
     name: 'mean',
-    classOf: (task) => task.name,
+    classOf: (task) => keys.at(-1)?.(task) ?? '',
     predict: (task) => {
-      const seen = classes.get(task.name)
-      if (seen !== undefined) return prediction.of(Math.max(SHORTEST_MS, seen.total / seen.count))
-      return prediction.of(count === 0 ? unknownMs : Math.max(SHORTEST_MS, total / count))
+      let seen = all
+      for (const key of keys) seen = classes.get(key(task)) ?? seen
+      return prediction.of(seen.count === 0 ? unknownMs : Math.max(SHORTEST_MS, seen.total / seen.count))
     },
     observe: ({ task, end, runMs }: AttemptFeedback) => {
       if (end !== 'succeeded' && end !== 'superseded') return
-      const seen = classes.get(task.name)
-      if (seen === undefined) classes.set(task.name, { total: runMs, count: 1 })
-      else {
-        seen.total += runMs
-        seen.count++
+      for (const key of keys) {
+        const known = classes.get(key(task))
+        if (known === undefined) classes.set(key(task), { total: runMs, count: 1 })
+        else {
+          known.total += runMs
+          known.count++
+        }
       }
-      total += runMs
-      count++
+      all.total += runMs
+      all.count++
     }
   }
 }
@@ -95,7 +113,8 @@ export function known(
   const prediction = new PointPrediction()
   return {
     name,
-    classOf: (task) => task.name,
+    // What is known may differ within a name.
+    classOf: (task) => `${task.name}\n${meanMs(task)}`,
     predict: (task, node): Prediction =>
       prediction.of(Math.max(SHORTEST_MS, meanMs(task) / (node === undefined ? 1 : speedOf(node.id, task)))),
     observe: () => undefined

@@ -17,6 +17,7 @@ export interface TaskSketch {
   readonly name?: string
   readonly tenant?: string
   readonly limit?: number
+  readonly inputBytes?: number
   readonly priority?: number
   readonly idempotent?: boolean
   readonly selector?: Readonly<Record<string, string>>
@@ -36,7 +37,7 @@ export function taskOf(sketch: TaskSketch, index: number): SimTask {
     priority: sketch.priority ?? 0,
     resources: sketch.resources ?? (sketch.cpu === undefined ? {} : { cpu: sketch.cpu }),
     nodeSelector: sketch.selector ?? {},
-    inputBytes: 0,
+    inputBytes: sketch.inputBytes ?? 0,
     limitMs: sketch.limit ?? 0,
     submittedAt: sketch.at ?? 0,
     idempotent: sketch.idempotent ?? false,

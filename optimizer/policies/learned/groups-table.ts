@@ -7,12 +7,15 @@
  */
 import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
+import type { KnownClass } from './groups-warmth.ts'
 
 export interface Stage {
   readonly name: string
   readonly priority: number
   /** A task that stands for the stage in predictions. */
   readonly sample: TaskId
+  /** What is known of tasks like these. */
+  readonly known: KnownClass
   readonly children: Set<Stage>
   /** Ready tasks, by arrival. */
   readonly waiting: Set<TaskId>
@@ -32,10 +35,11 @@ export interface Group {
   left: number
   running: number
   waiting: number
-  /** Predicted work left and average parallelism; as of when `countedLeft` tasks were left. */
+  /** Predicted work left and average parallelism; as of when `countedLeft` tasks were left and so much was heard. */
   remainingMs: number
   parallelism: number
   countedLeft: number
+  countedNews: number
   /** Sums over its attempts that are over: how many, what they took, what was expected. */
   ended: number
   tookMs: number
@@ -50,12 +54,17 @@ interface Home {
 }
 
 export class GroupTable {
+  readonly #classOf: (task: TaskView) => KnownClass
   readonly #groups = new Map<TaskId, Group>()
   readonly #stages = new Map<TaskId, Map<string, Stage>>()
   /** Every task that was found and is not finished. */
   readonly #homes = new Map<TaskId, Home>()
   /** Stages behind lists of dependents that were walked: tasks of one stage may share theirs. */
   #walked = new WeakMap<readonly TaskId[], readonly Stage[]>()
+
+  constructor(classOf: (task: TaskView) => KnownClass) {
+    this.#classOf = classOf
+  }
 
   clear(): void {
     this.#groups.clear()
@@ -145,6 +154,7 @@ export class GroupTable {
         remainingMs: 0,
         parallelism: 1,
         countedLeft: 0,
+        countedNews: 0,
         ended: 0,
         tookMs: 0,
         expectedMs: 0,
@@ -170,6 +180,7 @@ export class GroupTable {
       name: task.name,
       priority: task.priority,
       sample: task.id,
+      known: this.#classOf(task),
       children: new Set(),
       waiting: new Set(),
       left: 0,

@@ -8,7 +8,7 @@
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { TaskView } from '../../../scheduler/policy.ts'
-import type { Estimator } from '../../estimate.ts'
+import type { ClassKey, Estimator } from '../../estimate.ts'
 import { Newcomers } from './groups-newcomers.ts'
 
 export type Kind = typeof COLD | typeof FIRST | typeof WARM
@@ -37,7 +37,27 @@ export interface Surprise {
   readonly expectedMs: number
 }
 
+/** What is known of a class of tasks: those that share predictions, in whatever group. */
+export interface KnownClass {
+  /** Tenant and name. */
+  readonly nameKey: string
+  /** Whether its tasks depend on nothing. */
+  readonly source: boolean
+  /** Count and sum of times by kind. */
+  readonly times: Float64Array
+  /** Attempts that ended by themselves, and what they ran. */
+  ended: number
+  ranMs: number
+  /** The ln that it has voted for among newcomers. */
+  votedLn: number
+  /** The estimator's word in milliseconds, how often it may be used before it is asked again, and after what news it was. */
+  typicalMs: number
+  uses: number
+  askedAt: number
+}
+
 interface Attempt {
+  readonly of: KnownClass
   readonly at: number
   readonly kind: Kind
   /** What was expected when it began. */
@@ -50,11 +70,10 @@ export class Warmth {
   readonly #estimator: Estimator
   readonly #last = new Map<NodeId, { readonly group: TaskId; readonly name: string }>()
   readonly #running = new Map<TaskId, Attempt>()
-  /** Count and sum of times by kind, by class. */
-  readonly #seen = new Map<string, Float64Array>()
-  /** The estimator's word by class, and how often it was used since it was asked. */
-  readonly #typical = new Map<string, { readonly ms: number; uses: number }>()
+  readonly #classes = new Map<ClassKey, KnownClass>()
   readonly #newcomers = new Newcomers()
+  /** Grows when what is known of a class changed enough to matter to others. */
+  news = 0
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
 
@@ -66,6 +85,32 @@ export class Warmth {
   reset(): void {
     this.#last.clear()
     this.#running.clear()
+  }
+
+  /** What is known of the task's class; to be kept by who asks often. */
+  classOf(task: TaskView): KnownClass {
+    const key = this.#estimator.classOf(task)
+    let known = this.#classes.get(key)
+    if (known !== undefined) return known
+    if (this.#classes.size >= CLASSES) {
+      for (const oldest of this.#classes.keys()) {
+        this.#classes.delete(oldest)
+        break
+      }
+    }
+    known = {
+      nameKey: `${task.tenant}\n${task.name}`,
+      source: task.needs.length === 0,
+      times: new Float64Array(2 * KINDS),
+      ended: 0,
+      ranMs: 0,
+      votedLn: 0,
+      typicalMs: 0,
+      uses: 0,
+      askedAt: 0
+    }
+    this.#classes.set(key, known)
+    return known
   }
 
   kindOn(task: TaskView, node: NodeId): Kind {
@@ -85,64 +130,60 @@ export class Warmth {
   }
 
   /** Returns for how long it is expected to hold its slot. */
-  started(task: TaskView, node: NodeId, at: number): number {
+  started(task: TaskView, known: KnownClass, node: NodeId, at: number): number {
     const kind = this.kindOn(task, node)
-    const expectedMs = this.expectedMs(task, kind)
-    const guessMs = this.knows(task.name) ? undefined : this.#estimator.predict(task).medianMs
-    this.#running.set(task.id, { at, kind, expectedMs, guessMs })
+    const expectedMs = this.expectedMs(task, known, kind)
+    const guessMs = known.ended > 0 ? undefined : this.#estimator.predict(task).medianMs
+    this.#running.set(task.id, { of: known, at, kind, expectedMs, guessMs })
     this.#last.set(node, { group: task.group, name: task.name })
     return expectedMs
   }
 
-  /** Learns from an attempt that ended by itself (`ran`), and forgets it. Returns what it took and what was expected. */
-  ended(task: TaskView, ran: boolean, now: number): Surprise | undefined {
+  /**
+   * Learns from an attempt that ended by itself after a run of `runMs` (undefined: something else ended it), and forgets it. Returns what it
+   * took and what was expected.
+   */
+  ended(task: TaskView, runMs: number | undefined, now: number): Surprise | undefined {
     const attempt = this.#running.get(task.id)
     this.#running.delete(task.id)
-    if (attempt === undefined || !ran) return undefined
+    if (attempt === undefined || runMs === undefined) return undefined
     const heldMs = Math.max(1, now - attempt.at)
-    const { kind } = attempt
-    this.#typical.delete(task.name)
-    if (attempt.guessMs !== undefined && !this.knows(task.name)) {
-      this.#newcomers.firstEnded(task.group, attempt.guessMs, heldMs)
-    }
-    const times = this.#timesOf(task.name)
+    const { kind, of: known } = attempt
+    known.uses = 0
+    const { times } = known
     times[2 * kind] = (times[2 * kind] ?? 0) + 1
     times[2 * kind + 1] = (times[2 * kind + 1] ?? 0) + heldMs
-    const ratio = heldMs / this.typicalMs(task)
+    known.ended++
+    known.ranMs += runMs
+    const ratio = heldMs / this.typicalMs(task, known)
     const lnRatio = Math.log(Math.min(LARGEST_RATIO, Math.max(1 / LARGEST_RATIO, ratio)))
     const count = (this.#counts[kind] ?? 0) + 1
     this.#counts[kind] = count
     const before = this.#lnRatio[kind] ?? 0
     this.#lnRatio[kind] = before + Math.max(SLOWEST_RATE, 1 / count) * (lnRatio - before)
+    if (isPowerOfTwo(known.ended)) this.#vote(task, known, attempt)
     return { heldMs, expectedMs: attempt.expectedMs }
   }
 
-  /** Whether anything of this class was ever seen. */
-  knows(name: string): boolean {
-    return this.#seen.has(name)
-  }
-
   /** A typical attempt of the class, whatever its kind; in milliseconds. */
-  typicalMs(task: TaskView): number {
-    const ms = this.#estimatedMs(task)
-    return this.knows(task.name) ? ms : this.#newcomers.expectedMs(task.group, ms)
-  }
-
-  #estimatedMs(task: TaskView): number {
-    const known = this.#typical.get(task.name)
-    if (known !== undefined && known.uses++ < USES) return known.ms
-    const ms = this.#estimator.predict(task).medianMs
-    if (this.#typical.size >= CLASSES) this.#typical.clear()
-    this.#typical.set(task.name, { ms, uses: 0 })
-    return ms
+  typicalMs(task: TaskView, known: KnownClass): number {
+    const isNew = known.ended === 0
+    const own = isNew ? this.#newcomers.expectedMs(known, task.group) : undefined
+    if (own !== undefined) return own
+    // What is heard of others moves the estimator's word for a class that nobody has run.
+    if (known.uses-- <= 0 || (isNew && known.askedAt !== this.news)) {
+      known.typicalMs = this.#estimator.predict(task).medianMs
+      known.uses = USES
+      known.askedAt = this.news
+    }
+    return known.typicalMs
   }
 
   /** How long an attempt of this kind is expected to hold its slot, in milliseconds. */
-  expectedMs(task: TaskView, kind: Kind): number {
-    const known = (this.#counts[kind] ?? 0) > 0 ? Math.exp(this.#lnRatio[kind] ?? 0) : 1
-    const common = this.typicalMs(task) * known
-    const times = this.#seen.get(task.name)
-    if (times === undefined) return common
+  expectedMs(task: TaskView, known: KnownClass, kind: Kind): number {
+    const ratio = (this.#counts[kind] ?? 0) > 0 ? Math.exp(this.#lnRatio[kind] ?? 0) : 1
+    const common = this.typicalMs(task, known) * ratio
+    const { times } = known
     const count = times[2 * kind] ?? 0
     return ((times[2 * kind + 1] ?? 0) + PRIOR_WEIGHT * common) / (count + PRIOR_WEIGHT)
   }
@@ -153,17 +194,16 @@ export class Warmth {
     return Math.exp((this.#lnRatio[COLD] ?? 0) - (this.#lnRatio[WARM] ?? 0)) > LEAST_RATIO
   }
 
-  #timesOf(name: string): Float64Array {
-    let times = this.#seen.get(name)
-    if (times !== undefined) return times
-    if (this.#seen.size >= CLASSES) {
-      for (const oldest of this.#seen.keys()) {
-        this.#seen.delete(oldest)
-        break
-      }
-    }
-    times = new Float64Array(2 * KINDS)
-    this.#seen.set(name, times)
-    return times
+  /** Tells newcomers what this class takes, as far as that is known now. */
+  #vote(task: TaskView, known: KnownClass, { guessMs }: Attempt): void {
+    const ln = Math.log(Math.max(1, known.ranMs / known.ended))
+    if (known.ended > 1) this.#newcomers.moved(known, task.group, ln - known.votedLn)
+    else this.#newcomers.firstEnded(known, task.group, guessMs ?? known.typicalMs, ln)
+    known.votedLn = ln
+    this.news++
   }
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0
 }

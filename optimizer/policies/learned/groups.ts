@@ -27,8 +27,10 @@ import { averageParallelism, shareOf } from './parallelism.ts'
 
 /** A node stays with a group that holds up to so many times its share: moving it costs time. */
 const STAY = 1.3
-/** Work and parallelism of a group are counted again when so much of it is done. */
+/** Work and parallelism of a group are counted again when so much of it is done … */
 const RECOUNT = 0.9
+/** … and when so much was heard of any class, in relation to the number of groups: what is learned of one stage says something of others. */
+const NEWS = 1 / 16
 /** A group that waited so many times what it would take alone on all slots is owed a place. */
 const PATIENCE = 30
 const OWED_SHARE = 0.1
@@ -36,8 +38,8 @@ const OWED_SHARE = 0.1
 const PRIOR_MS = 1
 
 export class SharedGroups implements GroupQueue {
-  readonly #table = new GroupTable()
   readonly #warmth: Warmth
+  readonly #table: GroupTable
   readonly #endsAt = new Map<TaskId, number>()
   /** Groups by rising work left, as of the last count. */
   #order: Group[] = []
@@ -51,6 +53,7 @@ export class SharedGroups implements GroupQueue {
 
   constructor(estimator: Estimator) {
     this.#warmth = new Warmth(estimator)
+    this.#table = new GroupTable((task) => this.#warmth.classOf(task))
   }
 
   get waiting(): number {
@@ -92,14 +95,14 @@ export class SharedGroups implements GroupQueue {
     if (node !== undefined && task !== undefined) this.#started(task, node, view.now)
   }
 
-  ended({ task, node, end }: AttemptFeedback, view: ClusterView): void {
+  ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
     this.#quiet = false
     this.#freed.push(node)
     const endsAt = this.#endsAt.get(task.id)
     const home = this.#table.homeOf(task.id)
     if (endsAt === undefined || home === undefined) return
     this.#endsAt.delete(task.id)
-    const surprise = this.#warmth.ended(task, end === 'succeeded', view.now)
+    const surprise = this.#warmth.ended(task, end === 'succeeded' ? runMs : undefined, view.now)
     const { group, stage } = home
     group.running--
     stage.running--
@@ -135,7 +138,7 @@ export class SharedGroups implements GroupQueue {
   #started(task: TaskView, node: NodeId, at: number): void {
     const home = this.#table.homeOf(task.id)
     if (home === undefined) return
-    const endsAt = at + this.#warmth.started(task, node, at)
+    const endsAt = at + this.#warmth.started(task, home.stage.known, node, at)
     this.#endsAt.set(task.id, endsAt)
     home.group.running++
     home.stage.running++
@@ -145,11 +148,15 @@ export class SharedGroups implements GroupQueue {
   #count(view: ClusterView): void {
     this.#stale = false
     const groups = [...this.#table.groups()]
+    const { news } = this.#warmth
     for (const group of groups) {
-      if (group.left >= RECOUNT * group.countedLeft && group.countedLeft > 0) continue
+      const isRecent =
+        group.left >= RECOUNT * group.countedLeft && news - group.countedNews < NEWS * groups.length
+      if (isRecent && group.countedLeft > 0) continue
       group.remainingMs = this.#remainingMs(group, view)
       group.parallelism = averageParallelism(group, this.#warmth, view)
       group.countedLeft = group.left
+      group.countedNews = news
     }
     for (const group of groups) group.share = shareOf(group.parallelism, this.#slots, groups.length)
     this.#order = groups.sort((a, b) => a.remainingMs - b.remainingMs || a.id - b.id)
@@ -167,8 +174,8 @@ export class SharedGroups implements GroupQueue {
     for (const stage of group.stages) {
       const task = stage.left > 0 ? view.task(stage.sample) : undefined
       if (task === undefined) continue
-      const factor = this.#warmth.knows(stage.name) ? 1 : unlike
-      total += stage.left * this.#warmth.typicalMs(task) * factor
+      const factor = stage.known.ended > 0 ? 1 : unlike
+      total += stage.left * this.#warmth.typicalMs(task, stage.known) * factor
     }
     return total
   }
@@ -311,8 +318,8 @@ export class SharedGroups implements GroupQueue {
   #isWorth(stage: Stage, task: TaskView, kind: Kind, view: ClusterView): boolean {
     if (kind !== COLD || stage.running === 0 || !this.#warmth.matters()) return true
     const untilFreeMs = Math.max(0, stage.endsAt / stage.running - view.now)
-    const queuedMs = (stage.waiting.size / stage.running) * this.#warmth.expectedMs(task, WARM)
-    return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, kind)
+    const queuedMs = (stage.waiting.size / stage.running) * this.#warmth.expectedMs(task, stage.known, WARM)
+    return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, stage.known, kind)
   }
 }
 

@@ -35,8 +35,8 @@ export function averageParallelism(group: Group, warmth: Warmth, view: ClusterVi
   for (const stage of group.stages) {
     const task = stage.left > 0 ? view.task(stage.sample) : undefined
     if (task === undefined) continue
-    workMs += stage.left * warmth.expectedMs(task, WARM)
-    firstMs.set(stage, warmth.expectedMs(task, FIRST))
+    workMs += stage.left * warmth.expectedMs(task, stage.known, WARM)
+    firstMs.set(stage, warmth.expectedMs(task, stage.known, FIRST))
   }
   const longest = longestPath(firstMs)
   return longest > 0 ? Math.max(1, workMs / longest) : 1

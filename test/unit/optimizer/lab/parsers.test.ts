@@ -129,6 +129,19 @@ test('stages become tasks that wait for all tasks of their parents', () => {
   ])
 })
 
+test('a task says its query, its stage and its part of the declared input, and a job without them is a query of its own', () => {
+  const told = (job: object): [string, string, number][] =>
+    only(
+      tpchTrace('jobs', parseTpch([JSON.stringify(job)], 'jobs.jsonl'), { ...TPCH_DEFAULTS, jobs: 1 })
+    ).workload.tasks.map(({ tenant, name, inputBytes }) => [tenant, name, inputBytes])
+  expect(told({ ...JOB, query: 3, size: '2g' })).toEqual([
+    ...Array.from({ length: 2 }, () => ['q3', 'q3/s0', 1e9]),
+    ...Array.from({ length: 3 }, () => ['q3', 'q3/s1', 666_666_667])
+  ])
+  expect(told(JOB)[0]).toEqual(['q', 'q/s0', 0])
+  expect(told({ ...JOB, size: 'large' })[0]).toEqual(['q', 'q/s0', 0])
+})
+
 test.each([
   ['{"id":"q"}', /jobs\.jsonl:1: field stages: got nothing/],
   ['not json', /field line: got "not json", expected a JSON object/],

@@ -4,7 +4,6 @@ import { taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { dagFrom, upwardRanks } from '../../../../optimizer/policies/dag.ts'
 import { DagPlan } from '../../../../optimizer/policies/learned/dag-plan.ts'
-import { Newcomers } from '../../../../optimizer/policies/learned/groups-newcomers.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { known } from '../../../../optimizer/policies/predictors.ts'
@@ -168,27 +167,6 @@ test('a copy waits for a fast node that is free soon rather than take a mediocre
   expect(attemptCount).toBe(5)
   expect(node[2]).toBe(1)
   expect(finishedAt[2]).toBe(600 + 9000 / 4)
-})
-
-test('a class that was never seen is expected to take what new classes took, unless the estimator knew those', () => {
-  const ignorant = new Newcomers()
-  const told = new Newcomers()
-  expect(ignorant.expectedMs(taskId(1), 7)).toBe(7)
-  for (let index = 1; index <= 10; index++) {
-    ignorant.firstEnded(taskId(index), 1_000_000, index % 2 === 0 ? 900 : 1100)
-    told.firstEnded(taskId(index), index * 100, index * 100)
-  }
-  expect(ignorant.expectedMs(taskId(99), 1_000_000)).toBeCloseTo(1000, -2)
-  expect(told.expectedMs(taskId(99), 5)).toBe(5)
-})
-
-test('the classes of its own group say more of a new class than those of others', () => {
-  const newcomers = new Newcomers()
-  for (let index = 1; index <= 40; index++)
-    newcomers.firstEnded(taskId(index % 2), 1_000_000, index % 2 === 1 ? 10 : 1000)
-  expect(newcomers.expectedMs(taskId(1), 1_000_000)).toBeLessThan(20)
-  expect(newcomers.expectedMs(taskId(0), 1_000_000)).toBeGreaterThan(500)
-  expect(newcomers.expectedMs(taskId(77), 1_000_000)).toBeCloseTo(100, -2)
 })
 
 test('a group that waited out of proportion to its work goes before smaller ones', () => {

@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
+import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
+import { Newcomers } from '../../../../optimizer/policies/learned/groups-newcomers.ts'
 import { COLD, WARM, Warmth } from '../../../../optimizer/policies/learned/groups-warmth.ts'
 import { shareOf } from '../../../../optimizer/policies/learned/parallelism.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
@@ -80,18 +82,99 @@ test('what cold starts cost is learned by what a node ran last, and matters only
       const group = taskId(Math.ceil(id / 3) * 3)
       const task = new LiveTask({ ...taskOf({ work: 1 }, id - 1), group }, [])
       const kind = warmth.kindOn(task, node)
-      warmth.started(task, node, at)
+      warmth.started(task, warmth.classOf(task), node, at)
       at += kind === COLD ? coldMs : 100
-      warmth.ended(task, true, at)
+      warmth.ended(task, 100, at)
     }
     return warmth
   }
   const task = new LiveTask({ ...taskOf({ work: 1 }, 0), group: taskId(99) }, [])
   expect(learn(1000).matters()).toBe(true)
-  expect(learn(1000).expectedMs(task, COLD)).toBeCloseTo(1000)
-  expect(learn(1000).expectedMs(task, WARM)).toBeCloseTo(100)
+  const warmth = learn(1000)
+  expect(warmth.expectedMs(task, warmth.classOf(task), COLD)).toBeCloseTo(1000)
+  expect(warmth.expectedMs(task, warmth.classOf(task), WARM)).toBeCloseTo(100)
   expect(learn(105).matters()).toBe(false)
   expect(new Warmth(known('known', () => 100)).matters()).toBe(false)
+})
+
+test('a stage that nobody has run is judged by its name, then by its kind, and as a mean', () => {
+  const newcomers = new Newcomers()
+  const guessMs = 60_000
+  const stage = (name: string, source: boolean): { nameKey: string; source: boolean } => ({
+    nameKey: name,
+    source
+  })
+  for (let seen = 0; seen < 40; seen++) {
+    const group = taskId(seen + 1)
+    newcomers.firstEnded(stage(`source ${seen}`, true), group, guessMs, Math.log(3000))
+    // Inner stages take 20 or 500 ms: what is expected of another is a mean, above the median of 100 ms.
+    newcomers.firstEnded(stage(`inner ${seen}`, false), group, guessMs, Math.log(seen % 2 === 0 ? 20 : 500))
+  }
+  const expected = (name: string, source: boolean): number =>
+    newcomers.expectedMs(stage(name, source), taskId(99)) ?? guessMs
+  expect(expected('other', true)).toBeGreaterThan(2000)
+  expect(expected('other', true)).toBeLessThan(4000)
+  expect(expected('other', false)).toBeGreaterThan(150)
+  expect(expected('other', false)).toBeLessThan(500)
+  expect(expected('inner 0', false)).toBeLessThan(expected('other', false) / 2)
+  expect(expected('inner 1', false)).toBeGreaterThan(2 * expected('inner 0', false))
+})
+
+test('the stages of its own group say more of a new stage than those of others', () => {
+  const newcomers = new Newcomers()
+  for (let seen = 1; seen <= 200; seen++) {
+    const ms = seen % 2 === 1 ? 10 : 1000
+    newcomers.firstEnded({ nameKey: `${seen}`, source: false }, taskId(1 + (seen % 2)), 1e6, Math.log(ms))
+  }
+  const expected = (group: number): number =>
+    newcomers.expectedMs({ nameKey: 'new', source: false }, taskId(group)) ?? 0
+  expect(expected(2)).toBeLessThan(30)
+  expect(expected(1)).toBeGreaterThan(500)
+  expect(expected(77)).toBeGreaterThan(60)
+  expect(expected(77)).toBeLessThan(200)
+})
+
+test('an estimator that foresees first completions is believed', () => {
+  const newcomers = new Newcomers()
+  for (let seen = 0; seen < 20; seen++) {
+    const ms = 10 ** (1 + (seen % 4))
+    newcomers.firstEnded({ nameKey: `${seen}`, source: true }, taskId(seen + 1), ms, Math.log(ms))
+  }
+  expect(newcomers.expectedMs({ nameKey: 'new', source: true }, taskId(99))).toBeUndefined()
+})
+
+test('a vote follows what is learned of its class later', () => {
+  const newcomers = new Newcomers()
+  const stage = { nameKey: 'a', source: true }
+  for (let seen = 0; seen < 10; seen++) newcomers.firstEnded(stage, taskId(1), 60_000, Math.log(1000))
+  const before = newcomers.expectedMs(stage, taskId(2)) ?? 0
+  for (let seen = 0; seen < 10; seen++) newcomers.moved(stage, taskId(1), Math.log(2))
+  expect((newcomers.expectedMs(stage, taskId(2)) ?? 0) / before).toBeCloseTo(2, 1)
+})
+
+/** Three groups that nobody knows: a stage each, then one task that ends the group. */
+test('what one group shows of a stage moves a group that waits with the same stage on other input', () => {
+  const group = (
+    id: number,
+    name: string,
+    count: number,
+    work: number,
+    inputBytes: number,
+    at: number
+  ): TaskSketch[] => [
+    ...Array.from({ length: count }, () => ({ work, group: id, name, inputBytes, at })),
+    { work: 10, group: id, name: 'end', needs: Array.from({ length: count }, (_, index) => id + index), at }
+  ]
+  const tasks = [
+    ...group(1, 'short', 8, 100, 1, 0),
+    ...group(10, 'long', 8, 10_000, 1, 0),
+    ...group(19, 'medium', 8, 3000, 1, 0),
+    // On more input, with more tasks of the short kind than of the long.
+    ...group(28, 'long', 4, 10_000, 1000, 1),
+    ...group(33, 'short', 8, 100, 1000, 1)
+  ]
+  const result = runPolicy(tasks, nodesOf([1]), policyOn(createLearnedEstimator()))
+  expect(result.finishedAt[40]).toBeLessThan(result.finishedAt[31]!)
 })
 
 test('where nodes differ, a DAG waits for a fast node that is busy', () => {

@@ -1,15 +1,18 @@
 import { expect, test } from 'vitest'
+import { nodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import { dolly } from '../../../../optimizer/policies/dolly.ts'
 import { fifoPowerOfTwo, fifoRoundRobin, fifoStrict } from '../../../../optimizer/policies/fifo.ts'
 import { late } from '../../../../optimizer/policies/late.ts'
-import { lastTwo, oracle, userLimit } from '../../../../optimizer/policies/predictors.ts'
+import { lastTwo, oracle, runningMeanByInput, userLimit } from '../../../../optimizer/policies/predictors.ts'
 import { random } from '../../../../optimizer/policies/random.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
 import { tenantFair } from '../../../../optimizer/policies/tenant-fair.ts'
 import { tetris } from '../../../../optimizer/policies/tetris.ts'
-import { simProgress } from '../../../../optimizer/sim/view.ts'
-import { machineOf, nodesOf, placed, runPolicy } from '../../../helpers/workloads.ts'
+import { LiveTask, simProgress } from '../../../../optimizer/sim/view.ts'
+import { machineOf, nodesOf, placed, runPolicy, taskOf } from '../../../helpers/workloads.ts'
+import type { RunModel } from '../../../../optimizer/sim/types.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const WORKS = [5000, 3000, 1000, 4000, 2000]
@@ -152,3 +155,46 @@ function watching(
     next: (view) => inner.next(view)
   }
 }
+
+test('a running mean by input falls back to the name, then to all', () => {
+  const mean = runningMeanByInput(7)
+  const view = (name: string, inputBytes: number): LiveTask =>
+    new LiveTask(taskOf({ work: 1, name, inputBytes }, 0), [])
+  const learn = (name: string, inputBytes: number, runMs: number): void => {
+    mean.observe({
+      task: view(name, inputBytes),
+      node: nodeId(1),
+      end: 'succeeded',
+      runMs,
+      peakMemoryBytes: 0
+    })
+  }
+  expect(mean.predict(view('a', 1)).meanMs).toBe(7)
+  learn('a', 1, 100)
+  learn('a', 1000, 300)
+  learn('b', 0, 800)
+  expect(mean.predict(view('a', 1)).meanMs).toBe(100)
+  expect(mean.predict(view('a', 1023)).meanMs).toBe(300)
+  expect(mean.predict(view('a', 64)).meanMs).toBe(200)
+  expect(mean.predict(view('c', 1)).meanMs).toBe(400)
+})
+
+test('a small job is cloned from the start within the budget, a large one never, and only what may be repeated', () => {
+  const model: RunModel = {
+    start: (task, _node, { attempt }, plan) => {
+      plan.runMs = attempt === 1 ? task.workMs : 1000
+    }
+  }
+  const run = (count: number, idempotent: boolean): { endedAt: number; attempts: number } => {
+    const tasks = Array.from({ length: count }, () => ({ work: 60_000, group: 1, idempotent }))
+    const result = runPolicy(tasks, nodesOf(Array.from({ length: 40 }, () => 1)), dolly(fifoStrict()), {
+      model
+    })
+    return { endedAt: result.endedAt, attempts: result.attemptCount }
+  }
+  expect(run(2, true)).toEqual({ endedAt: 1000, attempts: 4 })
+  // Two of forty slots may hold clones.
+  expect(run(3, true)).toEqual({ endedAt: 60_000, attempts: 5 })
+  expect(run(11, true)).toEqual({ endedAt: 60_000, attempts: 11 })
+  expect(run(2, false)).toEqual({ endedAt: 60_000, attempts: 2 })
+})
