@@ -22,19 +22,20 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
-import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS, REPLAYED_TASKS } from './bounds.ts'
+import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS } from './bounds.ts'
 import { CatchUp } from './catch-up.ts'
-import { compareOnHistory } from './comparison.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
 import { PolicyWatch, type PolicyPast } from './policy-watch.ts'
 import { Proposer } from './proposer.ts'
-import type { JudgeRequest, ReplayAnswer, ReplayRequest, TrainedModel } from './protocol.ts'
+import type { JudgeRequest, ReplayAnswer, TrainedModel } from './protocol.ts'
 import { EstimatorFeed } from './estimator-feed.ts'
 import { FaultLog } from './fault-log.ts'
+import { replayOfModels, replayPolicies } from './replay-requests.ts'
+import type { ReplayGround } from './replay-requests.ts'
 import { Trainer } from './trainer.ts'
-import { nodeFacts, type Watchers } from './watching.ts'
+import type { Watchers } from './watching.ts'
 
 export interface LearningSettings {
   /** Whether this node trains when it leads. Default true. */
@@ -356,52 +357,20 @@ export class Learning {
   }
 
   async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {
-    return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay: this.#modelReplay() })
+    const ground = this.#ground()
+    const replay = ground === undefined ? undefined : replayOfModels(ground)
+    return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay })
   }
 
-  /** In the trainer's thread, which has the history, or in one of its own where nothing is trained. */
   async #policyReplay(policies: readonly [string, string]): Promise<ReplayAnswer | undefined> {
-    const runtime = this.#runtime
-    if (runtime === undefined) return undefined
-    const serving = this.book.serving?.version
-    const weights = serving === undefined ? undefined : runtime.state.models.get(serving)?.weights
-    const count = Math.min(REPLAYED_TASKS, Math.ceil(this.history.size / 2))
-    const nodes = nodeFacts(runtime.state)
-    if (this.trainer.running) {
-      const contenders = policies.map((name) => ({ name, policy: name, weights }))
-      return await this.trainer.ask<ReplayRequest>({ type: 'replay', count, nodes, contenders })
-    }
-    return await compareOnHistory({
-      history: this.history.newest(HISTORY_TASKS),
-      tasks: count,
-      ...{ nodes, policies, weights },
-      base: policies[0],
-      signal: this.#replaying.signal
-    })
+    const ground = this.#ground()
+    if (ground === undefined) return undefined
+    return await replayPolicies(ground, policies, this.trainer, this.#replaying.signal)
   }
 
-  /** The policy in use, with what serves and with the shadow. */
-  #modelReplay(): ReplayRequest | undefined {
-    const runtime = this.#runtime
-    const { shadow, serving } = this.book
-    if (runtime === undefined || shadow === undefined) return undefined
-    const { state } = runtime
-    const policy = state.settings.policy
-    const weightsOf = (version: number | undefined): Uint8Array | undefined =>
-      version === undefined ? undefined : state.models.get(version)?.weights
-    return {
-      type: 'replay',
-      count: Math.min(REPLAYED_TASKS, Math.ceil(this.history.size / 2)),
-      nodes: nodeFacts(state),
-      contenders: [
-        {
-          name: 'serving',
-          policy,
-          weights: serving?.model === undefined ? undefined : weightsOf(serving.version)
-        },
-        { name: 'shadow', policy, weights: weightsOf(shadow.version) }
-      ]
-    }
+  #ground(): ReplayGround | undefined {
+    const state = this.#runtime?.state
+    return state === undefined ? undefined : { state, book: this.book, history: this.history }
   }
 
   async #publish(model: TrainedModel): Promise<void> {
