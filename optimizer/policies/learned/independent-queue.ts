@@ -2,8 +2,9 @@
  * Tasks without dependencies, waiting: the part of the learned policy that orders them. Several DAGs' policy can hold one of
  * these beside its groups; `independent.ts` makes a whole policy of it.
  *
- * Larger `priority` first, then least predicted area (run time × width), which is Smith's rule for unit weights. The area of a task is
- * its burst's (`bursts.ts`); bursts move while tasks wait, as siblings finish and as siblings outlive expectations.
+ * Larger `priority` first, then least predicted area (run time × width), which is Smith's rule for unit weights. The run time of a task
+ * lies between its burst's median and mean (`bursts.ts`); bursts move while tasks wait, as siblings finish and as siblings outlive
+ * expectations.
  *
  * 1. Probing: of a burst of which nothing is known, one task goes ahead at an optimistic prediction (more so the more siblings
  *    wait for what it shows), and while it runs the others wait at a pessimistic one. That is the shape of the Gittins index
@@ -125,13 +126,15 @@ export class IndependentQueue {
     this.#candidate = undefined
   }
 
-  /** An attempt of one of this queue's tasks is over. The estimator has heard of it. */
+  /** An attempt is over, of one of this queue's tasks or of another. The estimator has heard of it. */
   ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
     this.#view = view
     this.freed(node)
-    const ran = hasRun(end)
     this.#share.ended(task.id)
-    const burst = this.#bursts.ended(task.id, ran ? runMs / this.#factor(task, node, view) : undefined)
+    // Ends of tasks that are not this queue's free room too; their nodes' factors would be asked for in vain.
+    if (this.#bursts.of(task.id) === undefined) return
+    const typicalMs = hasRun(end) ? runMs / this.#factor(task, node, view) : undefined
+    const burst = this.#bursts.ended(task.id, typicalMs)
     if (burst === undefined) return
     this.#queues.rescore(burst.id)
     for (const sibling of this.#bursts.ofClass(burst.classKey)) this.#refresh(sibling)
