@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import { createStatistics } from '../../../../optimizer/estimator/statistics.ts'
-import type { Estimator } from '../../../../optimizer/estimate.ts'
+import type { Estimator, Prediction } from '../../../../optimizer/estimate.ts'
 import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../../../optimizer/lab/synthetic.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
 import { oracle } from '../../../../optimizer/policies/predictors.ts'
@@ -75,6 +75,31 @@ test('of a burst nobody knows one is tried, the others wait for what it shows', 
   const order = placed(runPolicy(tasks, nodesOf([1, 1]), policy)).filter((id) => id > past.length)
   const names = order.map((id) => tasks[id - 1]!.name)
   expect(names.slice(0, 7).filter((name) => name === 'wild')).toHaveLength(1)
+})
+
+test('of two tasks with nearly the same median the one that may take far longer goes last', () => {
+  // Quantiles of e^(ln median + spread × logit), a bell in ln t.
+  const predicted = (medianMs: number, spread: number): Prediction => ({
+    meanMs: medianMs,
+    medianMs,
+    quantileMs: (q) => medianMs * (q / (1 - q)) ** spread,
+    remainingMs: () => medianMs,
+    failureProbability: 0,
+    memoryBytes: () => 0
+  })
+  const estimator: Estimator = {
+    name: 'spread',
+    classOf: (task) => task.name,
+    predict: ({ name }) => (name === 'wild' ? predicted(10_000, 1.5) : predicted(11_000, 0.05)),
+    observe: () => undefined
+  }
+  const tasks: TaskSketch[] = [
+    { work: 1000, name: 'first' },
+    { work: 10_000, at: 1, name: 'wild' },
+    { work: 11_000, at: 1, name: 'sure' }
+  ]
+  const policy = learnedIndependent(estimator, { share: 0 })
+  expect(placed(runPolicy(tasks, nodesOf([1]), policy))).toEqual([1, 3, 2])
 })
 
 test('the first of a burst to finish moves its siblings', () => {
