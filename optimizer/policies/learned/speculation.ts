@@ -4,7 +4,8 @@
  *
  * 1. Only for capacity that no waiting task wants; at most one copy a task, and copies on at most `BUDGET` of the slots.
  * 2. A copy is made when P(time left > a fresh run's median there + overhead | it has run for so long) > `CONFIDENCE`.
- * 3. An attempt is looked at when it outlives its prediction's p95, and again after each half of its age.
+ * 3. An attempt that has outlived the p95 of its prediction is looked at, and again after each half of its age. The prediction is asked for
+ *    anew as it ages, since what was unknown when it began may be known by now.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
@@ -17,6 +18,8 @@ const BUDGET = 0.05
 const CONFIDENCE = 0.9
 const LATE_QUANTILE = 0.95
 const AGAIN = 1.5
+/** Age at which a prediction is asked for anew at the latest. */
+const FIRST_LOOK_MS = 1000
 /** What starting a copy costs beside its run. */
 const OVERHEAD_MS = 100
 /** An attempt that has outlived all but so much of its distribution is judged by the mean time left. */
@@ -49,9 +52,10 @@ export class Speculation {
   started(task: TaskView, node: NodeId, at: number, view: ClusterView): void {
     if (!task.idempotent) return
     const host = view.node(node)
-    const lookAt = at + this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)
+    const lateMs = this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)
     // An estimator gone wrong is no reason to be woken at no time at all.
-    if (!Number.isFinite(lookAt)) return
+    if (!Number.isFinite(lateMs)) return
+    const lookAt = at + Math.min(lateMs, FIRST_LOOK_MS)
     this.#watched.set(task.id, { node, at, lookAt })
     this.#lookAt = Math.min(this.#lookAt, lookAt)
   }
@@ -75,9 +79,7 @@ export class Speculation {
   /** A task to copy and where. To be asked only when nothing waits. */
   peek(view: ClusterView): PlacementChoice | undefined {
     if (view.now < this.#lookAt) return undefined
-    const nodes = view.nodes()
-    const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
-    if (nodes.length < 2 || this.#copied.size >= Math.max(1, Math.floor(slots * BUDGET))) return undefined
+    if (!this.#mayCopy(view)) return undefined
     let next = Infinity
     for (const [id, watched] of this.#watched) {
       if (this.#copied.has(id)) continue
@@ -96,13 +98,23 @@ export class Speculation {
     return undefined
   }
 
-  /** When to ask again; undefined for when something changes. */
+  /** When to ask again, which may be now; undefined for when something changes. */
   wakeAt(view: ClusterView): TimestampMs | undefined {
-    const idle = this.#lookAt === Infinity || !view.nodes().some((node) => node.freeSlots > 0)
-    return idle || this.#lookAt <= view.now ? undefined : timestampMs(Math.ceil(this.#lookAt))
+    // What keeps it from copying ends with an event, which wakes the policy by itself.
+    if (this.#lookAt === Infinity || !this.#mayCopy(view) || !view.nodes().some(hasRoom)) return undefined
+    return timestampMs(Math.ceil(Math.max(this.#lookAt, view.now)))
+  }
+
+  #mayCopy(view: ClusterView): boolean {
+    const nodes = view.nodes()
+    const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
+    return nodes.length > 1 && this.#copied.size < Math.max(1, Math.floor(slots * BUDGET))
   }
 
   #betterNode(task: TaskView, { node, at }: Watched, view: ClusterView): NodeView | undefined {
+    const elapsedMs = view.now - at
+    const host = view.node(node)
+    if (elapsedMs < this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)) return undefined
     let best: NodeView | undefined
     let bestMs = Infinity
     for (const other of view.nodes()) {
@@ -114,9 +126,13 @@ export class Speculation {
       }
     }
     if (best === undefined) return undefined
-    const prediction = this.#estimator.predict(task, view.node(node))
-    return isSlower(prediction, view.now - at, bestMs + OVERHEAD_MS) ? best : undefined
+    // Asked again: a prediction holds until the next question.
+    return isSlower(this.#estimator.predict(task, host), elapsedMs, bestMs + OVERHEAD_MS) ? best : undefined
   }
+}
+
+function hasRoom({ freeSlots }: NodeView): boolean {
+  return freeSlots > 0
 }
 
 /** Rule 2: whether what has run for `elapsedMs` is all but sure to take longer than `freshMs` from now. */

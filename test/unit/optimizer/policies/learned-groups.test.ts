@@ -2,17 +2,18 @@ import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
-import type { Estimator } from '../../../../optimizer/estimate.ts'
+import { timestampMs } from '../../../../base/units.ts'
+import { PointPrediction, type Estimator } from '../../../../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { Newcomers } from '../../../../optimizer/policies/learned/groups-newcomers.ts'
 import { COLD, WARM, Warmth } from '../../../../optimizer/policies/learned/groups-warmth.ts'
 import { shareOf } from '../../../../optimizer/policies/learned/parallelism.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
-import { isSlower } from '../../../../optimizer/policies/learned/speculation.ts'
+import { isSlower, Speculation } from '../../../../optimizer/policies/learned/speculation.ts'
 import { known, oracle, runningMean } from '../../../../optimizer/policies/predictors.ts'
 import type { RunModel, SimNode } from '../../../../optimizer/sim/types.ts'
 import type { Policy } from '../../../../scheduler/policy.ts'
-import { LiveTask } from '../../../../optimizer/sim/view.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
 import { nodesOf, placed, runPolicy, sketches, starts, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
@@ -201,6 +202,56 @@ test('a slow attempt is copied when nothing waits, and the copy ends it', () => 
     }).endedAt
   expect(run(true)).toBeLessThan(10_000)
   expect(run(false)).toBe(60_000)
+})
+
+test('a prediction that was wild when an attempt began does not put its copy off for as long', () => {
+  // An hour is expected until anything is known, then 100 ms. The second task hangs; its copy would take 100 ms.
+  let isKnown = false
+  const estimator: Estimator = {
+    name: 'wild',
+    classOf: () => 'all',
+    predict: () => new PointPrediction().of(isKnown ? 100 : 3_600_000),
+    observe: () => {
+      isKnown = true
+    }
+  }
+  const tasks: TaskSketch[] = [
+    { work: 100, idempotent: true },
+    { work: 3_000_000, idempotent: true }
+  ]
+  const model: RunModel = {
+    start: (task, _node, { attempt }, plan) => {
+      plan.runMs = attempt === 1 ? task.workMs : 100
+    }
+  }
+  const { finishedAt, attemptCount } = runPolicy(tasks, nodesOf([1, 1, 1]), policyOn(estimator), { model })
+  expect(attemptCount).toBe(3)
+  expect(finishedAt[1]).toBeLessThan(5000)
+})
+
+test('who asks late when to look at an attempt again is told to look now, and not at all while nothing may be copied', () => {
+  const estimator = known('known', () => 100)
+  const task = new LiveTask({ ...taskOf({ work: 100, idempotent: true }, 0) }, [])
+  const view = new SimView(
+    [task],
+    nodesOf([1, 1]).map((node) => new LiveNode(node))
+  )
+  const speculation = new Speculation(estimator)
+  expect(speculation.wakeAt(view)).toBeUndefined()
+  speculation.started(task, nodeId(1), 0, view)
+  expect(speculation.wakeAt(view)).toBe(100)
+  // A leader asks once a tick: time may have passed.
+  view.now = timestampMs(140)
+  expect(speculation.wakeAt(view)).toBe(140)
+  const alone = new SimView([task], [new LiveNode(nodesOf([1])[0]!)])
+  alone.now = view.now
+  expect(speculation.wakeAt(alone)).toBeUndefined()
+  // What is expected to be left is less than a copy would take.
+  expect(speculation.peek(view)).toBeUndefined()
+  expect(speculation.wakeAt(view)).toBe(210)
+  view.now = timestampMs(500)
+  expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
+  expect(speculation.wakeAt(view)).toBeUndefined()
 })
 
 test('a copy needs to be all but sure to win', () => {
