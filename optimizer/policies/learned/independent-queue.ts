@@ -47,7 +47,7 @@ const PRIORITY_STEP = 1000
 const GROWTH = 1.3
 const SOONEST_MS = 10
 /** Bursts that are scored anew at once: one completion can move hundreds, and a decision must not wait for all. */
-const MOST_REFRESHED = 8
+const MOST_REFRESHED = 4
 const FREED_REMEMBERED = 4096
 
 export class IndependentQueue {
