@@ -118,7 +118,8 @@ export function threadCpuMs(): (() => number) | undefined {
       const { user, system } = threadCpuUsage.call(process)
       return (user + system) / 1000
     }
-  return Number.isFinite(scheduledMs()) ? scheduledMs : undefined
+  // A thread that runs has run: kernels that do not count say 0.
+  return scheduledMs() > 0 ? scheduledMs : undefined
 }
 
 /** What Linux says: the first of its figures is the time on a core, in nanoseconds. NaN elsewhere. */

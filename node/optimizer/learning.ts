@@ -57,6 +57,8 @@ export interface LearningOptions extends LearningSettings {
 
 const TRAIN_AFTER = 256
 const CPU_SHARE = 0.1
+/** The policy that tells the estimator the time. */
+const LEARNED_POLICY = 'learned'
 /** Scored predictions before their coverage says something. */
 const FEWEST_COVERED = 128
 
@@ -266,6 +268,7 @@ export class Learning {
   beat(): void {
     const runtime = this.#runtime
     if (runtime === undefined || this.#stopped) return
+    this.#passTime(runtime)
     const rows = this.estimator.drainSamples()
     this.#keep(rows)
     const acts = this.#reigns && this.mode === 'auto'
@@ -283,6 +286,11 @@ export class Learning {
       this.#awaitsModel = true
       this.trainer.wantModel()
     }
+  }
+
+  /** Where the learned policy places, it says what time it is, and hears whose predictions moved; elsewhere nobody else does. */
+  #passTime({ state }: NodeRuntime): void {
+    if (!this.#reigns || state.settings.policy !== LEARNED_POLICY) this.estimator.advance(state.time)
   }
 
   /** Whoever chooses the policy does so whether models may change or not: a replay needs none. */

@@ -55,6 +55,8 @@ export class PolicyWatch {
   #alarm: string | undefined
   #changes = 0
   #returns = 0
+  /** A change is on its way through the log. */
+  #changing = false
   /** Ended tasks until a look that is due whatever the choice says. */
   #firstLook = Infinity
 
@@ -78,6 +80,7 @@ export class PolicyWatch {
     this.#alarm = undefined
     this.#returns = 0
     this.#firstLook = Infinity
+    this.#mode = past?.mode ?? 'fixed'
     if (past?.mode !== 'auto') return
     this.#returns = past.returns
     // Each return makes the rest after it longer; here they are lived through again.
@@ -89,6 +92,7 @@ export class PolicyWatch {
   /** So many tasks have ended under this policy since the last call. */
   observe(ended: number, policy: string, mode: PolicyMode): void {
     if (policy !== this.#policy || mode !== this.#mode) {
+      if (this.#mode === 'fixed' && mode === 'auto') this.#forget()
       this.#policy = policy
       this.#mode = mode
       this.#alarm = undefined
@@ -112,16 +116,17 @@ export class PolicyWatch {
 
   /** The leader's policy failed and was replaced for this reign; `policy` and `mode` are what the log says. */
   failed(message: string, policy: string, mode: PolicyMode): void {
-    if (mode !== 'auto' || policy !== CHALLENGER) return
+    if (mode !== 'auto' || policy !== CHALLENGER || this.#changing) return
     void this.#change(this.#choice.failed(message))
   }
 
   /** Predictions are worse than plain statistics; `policy` and `mode` are what the log says. */
   misled(reason: string, policy: string, mode: PolicyMode): void {
     if (mode === 'fixed') {
-      if (policy !== DEFAULT_POLICY) this.#alarm = reason
+      if (policy === CHALLENGER) this.#alarm = reason
       return
     }
+    if (this.#changing) return
     const wanted = this.#choice.misled(policy, reason)
     if (wanted !== undefined) void this.#change(wanted)
   }
@@ -136,7 +141,7 @@ export class PolicyWatch {
       return
     }
     const answer = await replay([policy === CHALLENGER ? DEFAULT_POLICY : policy, CHALLENGER])
-    if (answer === undefined || !stillSo()) return
+    if (answer === undefined || this.#changing || !stillSo()) return
     const wanted = choice.judge(policy, answer)
     if (wanted === undefined) return
     await this.#change(wanted)
@@ -145,7 +150,18 @@ export class PolicyWatch {
   async #change(wanted: PolicySwitch): Promise<void> {
     this.#changes++
     if (wanted.to === DEFAULT_POLICY) this.#returns++
-    await this.#options.change({ ...wanted, returns: this.#returns })
+    this.#changing = true
+    try {
+      await this.#options.change({ ...wanted, returns: this.#returns })
+    } finally {
+      this.#changing = false
+    }
+  }
+
+  /** An operator has left the choice to the watch anew: what was learned before does not bind it. */
+  #forget(): void {
+    this.#choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
+    this.#returns = 0
   }
 }
 

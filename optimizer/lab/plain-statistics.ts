@@ -10,6 +10,8 @@ import { hasRun } from '../estimator/failures.ts'
 const DECAY = 0.9
 const PRIOR_WEIGHT = 1
 const UNKNOWN_LN = Math.log(3_600_000)
+/** Keys that are remembered; those that were heard of longest ago go first. Names may be as many as tasks. */
+const MOST_KEYS = 16_384
 
 /** Plain class statistics. */
 export function plainStatistics(): Estimator {
@@ -32,7 +34,12 @@ export function plainStatistics(): Estimator {
         const level = levels.get(key) ?? { weight: 0, sum: 0 }
         level.weight = level.weight * DECAY + 1
         level.sum = level.sum * DECAY + Math.log(Math.max(1, runMs))
+        levels.delete(key)
         levels.set(key, level)
+      }
+      for (const oldest of levels.keys()) {
+        if (levels.size <= MOST_KEYS) break
+        levels.delete(oldest)
       }
     }
   }

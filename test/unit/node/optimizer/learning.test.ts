@@ -95,6 +95,19 @@ test('a beat that keeps failing is logged once, counted, and an alarm until it w
   }
 })
 
+test('time passes for the estimator on every node, but where the learned policy says so itself', () => {
+  const advanced = vi.spyOn(learning.estimator, 'advance')
+  machine.submit([spec({ name: 'a' })])
+  learning.beat()
+  expect(advanced.mock.calls).toEqual([[machine.state.time]])
+  apply({ type: 'set-settings', settings: { policy: 'learned' } })
+  learning.beat()
+  expect(advanced).toHaveBeenCalledTimes(2)
+  learning.hooks().onReign?.(true)
+  learning.beat()
+  expect(advanced).toHaveBeenCalledTimes(2)
+})
+
 test('frozen models leave the choice of the policy to the leader', async () => {
   apply({ type: 'set-settings', settings: { modelMode: 'frozen', policyMode: 'auto' } })
   learning.hooks().onReign?.(true)

@@ -210,3 +210,23 @@ test('predictions that mislead are an alarm where operators alone choose', () =>
   bench.watch.misled('worse than plain means', 'least-loaded', 'fixed')
   expect(bench.watch.alarm).toBeUndefined()
 })
+
+test('one bad stretch is one return, and an operator who leaves the choice to it anew makes it forget', async () => {
+  const bench = new Bench()
+  bench.policy = 'learned'
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
+  for (let alarm = 0; alarm < 5; alarm++) bench.watch.misled('worse than plain means', 'learned', 'auto')
+  await settled()
+  expect(bench.changes.map(({ returns }) => returns)).toEqual([1])
+  bench.watch.observe(1, 'learned', 'fixed')
+  bench.watch.observe(1, 'learned', 'auto')
+  bench.watch.misled('worse than plain means', 'learned', 'auto')
+  expect(bench.changes.map(({ returns }) => returns)).toEqual([1, 1])
+})
+
+test('predictions that mislead are no alarm under a policy that asks for none', () => {
+  const bench = new Bench()
+  bench.watch.observe(1, 'fifo', 'fixed')
+  bench.watch.misled('worse than plain means', 'fifo', 'fixed')
+  expect(bench.watch.alarm).toBeUndefined()
+})
