@@ -6,7 +6,7 @@
  * 1. Larger `priority` first, then the group with the least predicted work left, then the upward rank. A group that waited out of
  *    proportion to its work goes before groups that did not.
  * 2. What is left of a running attempt is predicted from how long it has run, so one that outlives its prediction does not keep
- *    others waiting for a node that will be free any moment now, for ever.
+ *    others waiting for a node that will be free any moment now, for ever: they look again when it has taken half as long again.
  * 3. A group's ranks are worked out again as completions move predictions: after an eighth of its tasks, at least five.
  * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when that would be through much sooner
  *    if the task turned out long (`DagTimes.LATE`): whether it does is not known, and the node has nothing better to do. Copies go
@@ -15,6 +15,8 @@
  * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import { timestampMs } from '../../../base/units.ts'
+import type { TimestampMs } from '../../../base/units.ts'
 import type {
   AttemptFeedback,
   ClusterView,
@@ -37,6 +39,8 @@ const LOOKED_AT = 256
 const PATIENCE = 30
 /** A copy must save so much of what is left of an attempt that turns out long. */
 const LEAST_SAVED = 0.3
+/** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
+const OUTLIVED = 1.5
 
 interface Waiting {
   readonly id: TaskId
@@ -67,7 +71,9 @@ export class FinishFirst implements GroupQueue {
   /** Ready or running tasks that no plan holds yet, by group. */
   readonly #strangers = new Map<TaskId, TaskId[]>()
   #stale = false
+  /** Nothing can be placed before something changes, or before `#againAt`. */
   #quiet = false
+  #againAt = Infinity
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
@@ -147,13 +153,31 @@ export class FinishFirst implements GroupQueue {
   }
 
   peek(view: ClusterView): Candidate | undefined {
-    if (this.#quiet || this.#waiting.length === 0) return undefined
+    if (this.#waiting.length === 0 || (this.#quiet && view.now < this.#againAt)) return undefined
     this.#times.decide()
     if (this.#strangers.size > 0) this.#plan(view)
     if (this.#stale) this.#rank(view)
     const candidate = this.#choose(view)
     this.#quiet = candidate === undefined
+    if (this.#quiet) this.#againAt = this.#surprisedAt(view)
     return candidate
+  }
+
+  /** While tasks wait for busy nodes beside idle ones: when an attempt will have run for surprisingly long. */
+  wakeAt(view: ClusterView): TimestampMs | undefined {
+    if (!this.#quiet || this.#waiting.length === 0 || this.#againAt === Infinity) return undefined
+    if (!view.nodes().some(({ freeSlots }) => freeSlots > 0)) return undefined
+    return timestampMs(Math.ceil(Math.max(this.#againAt, view.now)))
+  }
+
+  #surprisedAt(view: ClusterView): number {
+    let first = Infinity
+    for (const { at, endsAt } of this.#running.values()) {
+      const due = at + OUTLIVED * (Math.max(endsAt, view.now) - at)
+      // A prediction that is no number is no reason to be woken.
+      if (due < first) first = due
+    }
+    return Math.max(first, view.now + 1)
   }
 
   /** Rule 4. To be asked only when nothing can be placed. */
@@ -162,6 +186,7 @@ export class FinishFirst implements GroupQueue {
     let open = 0
     for (const node of nodes) if (node.freeSlots > 0) open++
     if (open === 0) return undefined
+    if (this.#waiting.length === 0) this.#times.decide()
     const freeAt = this.#freeAt(nodes, view)
     for (const { task, running } of this.#latest(view)) {
       if (open === 0) return undefined

@@ -1,5 +1,6 @@
 /** What the composite policy asks of whoever orders tasks that belong together (DAGs). Two answers: `groups.ts` and `dag-finish.ts`. */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import type { TimestampMs } from '../../../base/units.ts'
 import type { AttemptFeedback, ClusterView, PlacementChoice, TaskView } from '../../../scheduler/policy.ts'
 import type { Candidate } from './independent-queue.ts'
 
@@ -20,6 +21,8 @@ export interface GroupQueue {
   nodesChanged(view: ClusterView): void
   /** The best task that should be placed now, and where; `areaMs` is what its group has left. */
   peek(view: ClusterView): Candidate | undefined
+  /** When time alone is a reason to ask again while tasks wait; undefined for when something changes. */
+  wakeAt?(view: ClusterView): TimestampMs | undefined
   /** A task that runs and had better run on another node too. */
   copy?(view: ClusterView): PlacementChoice | undefined
 }

@@ -122,7 +122,8 @@ class Learned implements Policy {
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {
-    return this.#alone.size + this.#groups.waiting === 0 ? this.#speculation?.wakeAt(view) : undefined
+    const waiting = this.#alone.size + this.#groups.waiting
+    return this.#groups.wakeAt?.(view) ?? (waiting === 0 ? this.#speculation?.wakeAt(view) : undefined)
   }
 
   #began(task: TaskView, node: NodeId, at: number, view: ClusterView): void {

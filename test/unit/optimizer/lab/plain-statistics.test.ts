@@ -8,7 +8,13 @@ test('names that are as many as tasks do not stay for ever, and one that is hear
   const plain = plainStatistics()
   const task = (name: string): LiveTask => new LiveTask(taskOf({ work: 1, name }, 0), [])
   const ran = (name: string, runMs: number): void => {
-    const feedback = { task: task(name), node: nodeId(1), end: 'succeeded', runMs, peakMemoryBytes: 0 } as const
+    const feedback = {
+      task: task(name),
+      node: nodeId(1),
+      end: 'succeeded',
+      runMs,
+      peakMemoryBytes: 0
+    } as const
     plain.observe(feedback)
   }
   ran('once', 10)
