@@ -150,6 +150,7 @@ export class CatchUp {
     )
     this.#told += told
     this.#skipped += skipped
+    watchers().feed.reconcile(running)
     for (const { task, node, at } of running) this.#tell({ type: 'began', task, node, at })
     const { heapUsed, rss } = process.memoryUsage()
     const fields = { tasks: told, ms: Math.round(now() - began), heapUsed, rss }

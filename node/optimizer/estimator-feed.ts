@@ -31,7 +31,7 @@ export class EstimatorFeed {
   readonly #beginnings: TimeBudget
   readonly #ends: TimeBudget
   /** Attempts that were told of, by task and node: a task and its copy never share one. */
-  readonly #begun = new Set<string>()
+  readonly #begun = new Map<string, { readonly task: TaskView; readonly node: NodeId }>()
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(estimator: Estimator, now: () => number, watched?: Watched) {
@@ -44,7 +44,7 @@ export class EstimatorFeed {
   /** An attempt began, at `at` in state time. */
   began(task: TaskView, node: NodeView, at: number): void {
     this.#beginnings.run(() => {
-      this.#begun.add(keyOf(task.id, node.id))
+      this.#begun.set(keyOf(task.id, node.id), { task, node: node.id })
       this.#watched?.watch.began(task, node)
       this.#estimator.placed?.(task, node, at)
     })
@@ -62,8 +62,19 @@ export class EstimatorFeed {
   runs(task: TaskView, node: NodeView, at: number): void {
     const key = keyOf(task.id, node.id)
     if (this.#begun.has(key)) return
-    this.#begun.add(key)
+    this.#begun.set(key, { task, node: node.id })
     this.#estimator.placed?.(task, node, at)
+  }
+
+  /** These are all attempts that run: others that were told of are over, and nobody will say how. They said nothing of run times. */
+  reconcile(running: Iterable<{ readonly task: TaskView; readonly node: NodeView }>): void {
+    const alive = new Set<string>()
+    for (const { task, node } of running) alive.add(keyOf(task.id, node.id))
+    for (const [key, { task, node }] of this.#begun) {
+      if (alive.has(key)) continue
+      this.#begun.delete(key)
+      this.#estimator.observe({ task, node, end: 'not-started', runMs: 0, peakMemoryBytes: 0 })
+    }
   }
 
   #observe(feedback: AttemptFeedback): void {

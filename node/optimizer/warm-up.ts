@@ -95,20 +95,25 @@ class Pass {
   /** Returns how many ended tasks were told. */
   async tell(moments: readonly Moment[], tell: (moment: Moment) => void): Promise<number> {
     const failed = new Set<TaskId>()
+    const open = new Set<TaskId>()
     let told = 0
     for (const moment of moments) {
-      if (this.#options.stopped()) break
       const { task, ended } = moment
+      // Who stops tells of the ends of what it told the beginnings of: it would seem to run for ever.
+      if (this.#options.stopped() && !(ended && open.has(task.id))) continue
       if (!failed.has(task.id)) {
         try {
           tell(moment)
-          if (ended) told++
+          if (ended) {
+            open.delete(task.id)
+            told++
+          } else open.add(task.id)
         } catch (error) {
           failed.add(task.id)
           this.#skip(error)
         }
       }
-      await this.#breathe()
+      if (!this.#options.stopped()) await this.#breathe()
     }
     return told
   }

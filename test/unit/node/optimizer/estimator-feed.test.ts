@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { EstimatorFeed } from '../../../../node/optimizer/estimator-feed.ts'
 import { nodeId } from '../../../../base/ids.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { feedbackOf, viewOf } from '../../../../optimizer/guard/history.ts'
 import { PredictionWatch } from '../../../../optimizer/guard/prediction-watch.ts'
 import { plainStatistics } from '../../../../optimizer/lab/plain-statistics.ts'
@@ -29,4 +30,21 @@ test.each([
     feed.ended(feedbackOf(task))
   }
   expect(found.length > 0).toBe(expected)
+})
+
+test('attempts that are not among those that run are over, and what they took is not known', () => {
+  const heard: unknown[] = []
+  const estimator: Estimator = {
+    ...plainStatistics(),
+    placed: () => undefined,
+    observe: ({ task, node, end }) => heard.push([task.id, node, end])
+  }
+  const feed = new EstimatorFeed(estimator, () => 0)
+  const [gone, alive] = [1, 2].map((id) => viewOf(finished(id)))
+  feed.runs(gone!, host, 0)
+  feed.runs(alive!, host, 0)
+  feed.reconcile([{ task: alive!, node: host }])
+  expect(heard).toEqual([[1, 1, 'not-started']])
+  feed.reconcile([{ task: alive!, node: host }])
+  expect(heard).toHaveLength(1)
 })
