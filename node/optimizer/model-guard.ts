@@ -3,8 +3,8 @@
  * look, takes back a serving model that does not earn its place. Decisions are the guard's (`optimizer/guard/`); here they are
  * gathered for and carried out.
  *
- * 1. One judgement is under way at a time. A verdict names the state that it expects, so one that comes too late changes
- *    nothing.
+ * 1. One judgement and one decision are under way at a time, and a decision does not wait for a judgement. It names the
+ *    state that it expects, so one that comes too late changes nothing; one that could not be carried out comes again.
  * 2. Losses begin anew with each shadow, with each serving model and with each reign.
  * 3. Nothing is promoted within `REST` scored attempts after a promotion or a roll-back.
  */
@@ -46,7 +46,8 @@ export class ModelGuard {
   readonly #options: ModelGuardOptions
   #trial: Trial | undefined
   #watch: { readonly version: number; readonly watch: ModelWatch } | undefined
-  #busy = false
+  #judging = false
+  #deciding = false
   /** Scored attempts until the next promotion may come. */
   #rest = 0
   readonly #counts = { promote: 0, reject: 0, 'roll-back': 0 }
@@ -93,8 +94,12 @@ export class ModelGuard {
       })
     if (acts && shadow !== undefined && shadow.model === undefined)
       this.#decide({ version: shadow.version, verdict: 'reject', expected: 'shadow', reason: shadow.problem })
-    for (const row of sampled(rows)) this.#score(row, serving, shadow, acts)
-    if (acts) this.#look()
+    for (const row of sampled(rows)) this.#score(row, serving, shadow)
+    if (!acts) return
+    const rollBack = this.#watch?.watch.assessment.rollBack
+    if (serving !== undefined && rollBack !== undefined)
+      this.#decide({ version: serving.version, verdict: 'roll-back', expected: 'serving', reason: rollBack })
+    this.#look()
   }
 
   #follow(serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
@@ -113,12 +118,7 @@ export class ModelGuard {
           : { version: shadow.version, incumbent: [], challenger: [], judgedAt: 0 }
   }
 
-  #score(
-    row: TrainingRow,
-    serving: UsedModel | undefined,
-    shadow: UsedModel | undefined,
-    acts: boolean
-  ): void {
+  #score(row: TrainingRow, serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
     if (this.#rest > 0) this.#rest--
     const without = lossWithoutModel(row)
     const current = serving?.scorer?.loss(row)
@@ -131,34 +131,23 @@ export class ModelGuard {
       trial.incumbent.push(current ?? without)
       trial.challenger.push(shadow.scorer.loss(row))
     }
-    if (serving === undefined || current === undefined || this.#watch === undefined) return
-    const found = this.#watch.watch.add({
-      model: current,
-      statistics: without
-    })
-    if (found?.rollBack === undefined || !acts) return
-    this.#decide({
-      version: serving.version,
-      verdict: 'roll-back',
-      expected: 'serving',
-      reason: found.rollBack
-    })
+    if (current !== undefined) this.#watch?.watch.add({ model: current, statistics: without })
   }
 
   #look(): void {
     const trial = this.#trial
-    if (trial === undefined || this.#busy || this.#rest > 0) return
+    if (trial === undefined || this.#judging || this.#deciding || this.#rest > 0) return
     const due = nextLook(trial.judgedAt)
     if (due === undefined || trial.challenger.length < due) return
     const at = LOOKS.findLast((look) => look <= trial.challenger.length) ?? due
     const incumbent = Float64Array.from(trial.incumbent.slice(0, at))
     const challenger = Float64Array.from(trial.challenger.slice(0, at))
-    this.#busy = true
+    this.#judging = true
     this.#options
       .judge({ incumbent, challenger, last: nextLook(at) === undefined })
       .then((verdict) => {
-        this.#busy = false
-        if (verdict === undefined || this.#trial !== trial) return
+        this.#judging = false
+        if (verdict === undefined || this.#trial !== trial || this.#deciding) return
         trial.judgedAt = at
         if (verdict.verdict === 'wait') return
         this.#decide({
@@ -170,17 +159,17 @@ export class ModelGuard {
       })
       .catch(() => {
         // The thread failed: its owner knows, and the look comes again.
-        this.#busy = false
+        this.#judging = false
       })
   }
 
   #decide(decision: ModelDecision): void {
-    if (this.#busy) return
-    this.#busy = true
+    if (this.#deciding) return
+    this.#deciding = true
     this.#counts[decision.verdict]++
     if (decision.verdict !== 'reject') this.#rest = REST
     void this.#options.decide(decision).finally(() => {
-      this.#busy = false
+      this.#deciding = false
     })
   }
 }

@@ -20,15 +20,22 @@ class Bench {
   readonly used: (Model | undefined)[] = []
   readonly book = new ModelBook(QUIET, (model) => this.used.push(model))
   failing = false
+  /** Judgements never end. */
+  slow = false
+  /** The log takes no verdict. */
+  refuses = false
   acts = true
   #seed = 1
   readonly guard = new ModelGuard({
     judge: ({ incumbent, challenger, last }) =>
-      this.failing
-        ? Promise.reject(new Error('the thread is gone'))
-        : Promise.resolve(judge({ incumbent, challenger, replay: undefined }, last)),
+      this.slow
+        ? new Promise(() => undefined)
+        : this.failing
+          ? Promise.reject(new Error('the thread is gone'))
+          : Promise.resolve(judge({ incumbent, challenger, replay: undefined }, last)),
     coverage: () => undefined,
     decide: (decision) => {
+      if (this.refuses) return Promise.resolve()
       this.decisions.push(decision)
       const to = { promote: 'serving', reject: 'rejected', 'roll-back': 'rolled-back' } as const
       if (decision.verdict === 'promote')
@@ -123,6 +130,25 @@ test('a serving model that predicts the inverse is rolled back, and none is prom
   expect(bench.verdicts).toEqual(['roll-back 1'])
   await bench.end(REST)
   expect(bench.verdicts).toEqual(['roll-back 1', 'promote 2'])
+})
+
+test('a serving model is taken back while a judgement takes its time', async () => {
+  const bench = new Bench()
+  bench.slow = true
+  bench.put(1, INVERTED, 'serving')
+  bench.put(2, KNOWING, 'shadow')
+  await bench.end(WINDOW / 2)
+  expect(bench.verdicts).toEqual(['roll-back 1'])
+})
+
+test('a roll-back that the log refused is proposed again', async () => {
+  const bench = new Bench()
+  bench.refuses = true
+  bench.put(1, INVERTED, 'serving')
+  await bench.end(WINDOW / 2)
+  bench.refuses = false
+  await bench.end(1)
+  expect(bench.verdicts).toEqual(['roll-back 1'])
 })
 
 test('frozen models are scored and left alone', async () => {
