@@ -49,6 +49,8 @@ export class ClassTree<T> {
   readonly #classes = new Map<string, TaskClass<T>>()
   readonly #byKey = new Map<number, TaskClass<T>>()
   readonly #onEvict: (evicted: TaskClass<T>) => void
+  /** Who asks of a task mostly asks again at once. */
+  #last: { readonly task: TaskView; readonly of: TaskClass<T> } | undefined
   #next = 1
   #clock = 0
 
@@ -69,12 +71,15 @@ export class ClassTree<T> {
 
   /** The task's class, made if new. */
   of(task: TaskView): TaskClass<T> {
+    if (this.#last?.task === task) return this.#last.of
     const path = pathOf(task)
-    const known = this.#classes.get(path)
-    if (known !== undefined) {
-      known.lastUsed = this.#clock++
-      return known
-    }
+    const known = this.#classes.get(path) ?? this.#new(task, path)
+    known.lastUsed = this.#clock++
+    this.#last = { task, of: known }
+    return known
+  }
+
+  #new(task: TaskView, path: string): TaskClass<T> {
     if (this.#classes.size >= this.#capacity) this.#evict()
     const cells = cellKeys(task, path).map((key, level) => this.#cell(key, level))
     const side = sideKeys(task).map((key) => this.#cell(key, cells.length))
@@ -88,7 +93,7 @@ export class ClassTree<T> {
       inputLn: task.inputBytes > 0 ? Math.log(task.inputBytes) : undefined,
       path,
       code: hash(path),
-      lastUsed: this.#clock++
+      lastUsed: this.#clock
     }
     for (const cell of [...cells, ...side]) cell.users++
     this.#classes.set(path, made)
@@ -115,6 +120,7 @@ export class ClassTree<T> {
 
   /** Drops the least recently used tenth. */
   #evict(): void {
+    this.#last = undefined
     const byAge = [...this.#classes.values()].sort((a, b) => a.lastUsed - b.lastUsed)
     for (const old of byAge.slice(0, Math.ceil(byAge.length / 10))) {
       this.#classes.delete(old.path)

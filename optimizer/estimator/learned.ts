@@ -7,8 +7,11 @@
  * 1. Rows, records, Hedge and conformal levels learn from what was predicted when the attempt began (`snapshots.ts`).
  * 2. A class's mixture is worked out when it is asked for after a change, with one plain forward pass (10 µs or so); else
  *    a prediction costs a few look-ups.
- * 3. Without a model everything works; a model only ever adds a component that must earn its weight.
+ * 3. What is asked of a task that waits is a promise, which its outcome is held against; who asks of a task that has just ended wants to
+ *    learn from it, and is promised nothing.
+ * 4. Without a model everything works; a model only ever adds a component that must earn its weight.
  */
+import type { TaskId } from '../../base/ids.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { Asked } from './asked.ts'
@@ -62,6 +65,8 @@ export interface LearnedOptions {
   readonly classes?: number
   /** Hour of the day in [0, 24) of a state time. Default: UTC. */
   readonly hourOf?: (now: number) => number
+  /** Whether rows to train on are gathered. Default true; who trains nothing saves their cost. */
+  readonly rows?: boolean
 }
 
 export interface LearnedEstimator extends Estimator {
@@ -101,6 +106,7 @@ class Learned implements LearnedEstimator {
   readonly #scores = new Scorekeeper()
   readonly #around: Surroundings
   readonly #hourOf: (now: number) => number
+  readonly #gathersRows: boolean
   readonly #components = new Float64Array(COMPONENTS.length)
   readonly #row = new Float32Array(INPUT_COUNT)
   readonly #logits = this.#row.subarray(OFFSETS_AT)
@@ -113,9 +119,12 @@ class Learned implements LearnedEstimator {
   #modelArrived = false
   /** Classes that were asked for since the last model. */
   readonly #askedSince = new Set<number>()
+  /** The task whose end was told last. */
+  #over: TaskId | undefined
 
-  constructor({ classes = 4096, hourOf = hourOfUtc }: LearnedOptions) {
+  constructor({ classes = 4096, hourOf = hourOfUtc, rows = true }: LearnedOptions) {
     this.#hourOf = hourOf
+    this.#gathersRows = rows
     this.#base = createStatistics({
       classes,
       decayOf: (key) => (this.#drift.isDrifting(key) ? DRIFT_DECAY : undefined),
@@ -144,12 +153,18 @@ class Learned implements LearnedEstimator {
     this.#askedSince.add(taskClass.key)
     const entry = this.#entryOf(taskClass, task)
     const prediction = entry.on(node)
-    if (node === undefined && !this.#asked.has(task.id) && !this.#base.running.has(task.id)) {
-      const answer = this.#asked.add(task.id)
-      answer.medians.set(entry.medians)
-      promise(this.#waiting, task, entry, prediction)
-    }
+    if (node === undefined && this.#waits(task.id)) this.#promise(task, entry, prediction)
     return prediction
+  }
+
+  /** Whether an answer about this task is one that it will be held to: the first, before it begins. */
+  #waits(task: TaskId): boolean {
+    return task !== this.#over && !this.#asked.has(task) && !this.#base.running.has(task)
+  }
+
+  #promise(task: TaskView, entry: ClassEntry, prediction: Prediction): void {
+    this.#asked.add(task.id).medians.set(entry.medians)
+    promise(this.#waiting, task, entry, prediction)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
@@ -177,6 +192,7 @@ class Learned implements LearnedEstimator {
 
   observe(feedback: AttemptFeedback): void {
     const { task, end, runMs, node } = feedback
+    this.#over = task.id
     const snapshot = this.#snapshots.take(task.id)
     const ran = hasRun(end)
     this.#waiting.end(task.id, runMs, !ran)
@@ -301,7 +317,7 @@ class Learned implements LearnedEstimator {
     const base = this.#base.entryOf(taskClass)
     this.#fill(taskClass, entry)
     const snapshot = this.#snapshots.blank()
-    snapshot.input.set(this.#writeInput(taskClass, task))
+    if (this.#gathersRows) snapshot.input.set(this.#writeInput(taskClass, task))
     snapshot.experts.set(this.#experts.all)
     snapshot.lastBin = this.#experts.lastBin
     snapshot.masses.set(entry.mixture.masses)
@@ -323,11 +339,15 @@ class Learned implements LearnedEstimator {
   ): void {
     const likelihood = this.#likelihood
     likelihoods(snapshot, ln, censored, likelihood)
-    const row = rowOf(feedback, snapshot, likelihood, ln, censored)
-    this.#samples.add(row)
-    if (censored) return
     const { output } = snapshot
-    const ofNetwork = output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
+    const row =
+      this.#gathersRows || output !== undefined
+        ? rowOf(feedback, snapshot, likelihood, ln, censored)
+        : undefined
+    if (row !== undefined && this.#gathersRows) this.#samples.add(row)
+    if (censored) return
+    const ofNetwork =
+      row === undefined || output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
     scoreComponents(snapshot.byRecord, likelihood, ofNetwork, this.#components)
     this.#hedge.observe(taskClass.key, this.#components)
     const tenant = taskClass.cells[TENANT_LEVEL]?.value

@@ -50,6 +50,8 @@ const POISONED_AFTER = 6_000
 const unitOf = (instance: Instance): Estimator => known('unit', () => UNIT_MS, instance.speedOf)
 const classOf = (instance: Instance): Estimator =>
   known('class', (task) => instance.classMeanMs(task.id), instance.speedOf)
+/** Learns from completions, and has no network to train. */
+const untrained = (): Estimator => createLearnedEstimator({ rows: false })
 const truthOf = (instance: Instance): Estimator => oracle(instance.truthMs, instance.speedOf)
 
 /** No prediction of any kind. */
@@ -201,14 +203,10 @@ const PACKERS: readonly PolicyEntry[] = [
 /** The learned policy by what it knows: nothing, class means and node speeds, the truth. */
 const LEARNED: readonly PolicyEntry[] = [
   {
-    ...learned('learned', 'the learned policy; it starts empty and learns from completions', () =>
-      createLearnedEstimator()
-    ),
-    remembers: () => createLearnedEstimator()
+    ...learned('learned', 'the learned policy; it starts empty and learns from completions', untrained),
+    remembers: untrained
   },
-  learned('learned-isolated', 'the same, forgetting all after each single DAG', () =>
-    createLearnedEstimator()
-  ),
+  learned('learned-isolated', 'the same, forgetting all after each single DAG', untrained),
   learned('learned-class', 'the same, told class means and node speeds in advance', classOf),
   learned('learned-oracle', 'the same with the truth', truthOf)
 ]

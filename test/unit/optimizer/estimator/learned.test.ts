@@ -192,3 +192,24 @@ test('on a made-up trace it predicts better than plain statistics at the start o
   expect(Math.abs(learned.atStart.coverage90 - 0.9)).toBeLessThan(0.02)
   expect(Math.abs(learned.atStart.coverage99 - 0.99)).toBeLessThan(0.006)
 })
+
+/** The p90 that a waiting task is told, after hundreds of attempts that take longer than all before. */
+function p90AfterSurprises(asksOfEnded: boolean): number {
+  const estimator = createLearnedEstimator({ rows: false })
+  const rng = createRng(3)
+  for (let id = 1, now = 0; id <= 600; id++) {
+    const one = task(id, {})
+    estimator.predict(one)
+    estimator.placed(one, node(1), now)
+    const runMs = Math.exp(7 + (id > 300 ? 3 : 0.2) * rng.nextFloat())
+    now += runMs
+    estimator.advance(now)
+    estimator.observe(ended(one, runMs, {}))
+    if (asksOfEnded) estimator.predict(one)
+  }
+  return estimator.predict(task(1_000, {})).quantileMs(0.9)
+}
+
+test('who asks of a task that has just ended is promised nothing, so that levels go on learning as fast', () => {
+  expect(p90AfterSurprises(true)).toBe(p90AfterSurprises(false))
+})
