@@ -93,6 +93,8 @@ export class Learning {
   /** A model was asked for, or is being proposed. */
   #awaitsModel = false
   #policyAlarm: string | undefined
+  /** State time when predictions misled for the last time since an operator chose the policy; 0 for never. */
+  #misledAt = 0
 
   constructor(options: LearningOptions) {
     this.#options = options
@@ -146,7 +148,7 @@ export class Learning {
         this.#catchUp.take(events, runtime.state)
         for (const { type } of events) if (type === 'task-ended') this.#ended++
         if (events.some(({ type }) => type === 'model-changed')) this.book.sync(runtime.state)
-        if (events.some(({ type }) => type === 'settings-changed')) this.#policyAlarm = undefined
+        for (const event of events) if (event.type === 'settings-changed') this.#settingsChanged(event.chosen)
       },
       onReign: (reigning) => {
         this.#reigns = reigning
@@ -288,9 +290,12 @@ export class Learning {
     }
   }
 
-  /** Where the learned policy places, it says what time it is, and hears whose predictions moved; elsewhere nobody else does. */
-  #passTime({ state }: NodeRuntime): void {
-    if (!this.#reigns || state.settings.policy !== LEARNED_POLICY) this.estimator.advance(state.time)
+  /**
+   * Where the learned policy places, it says what time it is, and hears whose predictions moved; elsewhere nobody else does. The settings
+   * do not tell: it may have failed, or this leader may not have it.
+   */
+  #passTime({ state, policyStatus }: NodeRuntime): void {
+    if (policyStatus.running !== LEARNED_POLICY) this.estimator.advance(state.time)
   }
 
   /** Whoever chooses the policy does so whether models may change or not: a replay needs none. */
@@ -300,13 +305,29 @@ export class Learning {
     this.#ended = 0
   }
 
-  /** What the log and the history say of earlier choices, so that a new leader goes on with them. */
+  #settingsChanged(chosen: boolean): void {
+    this.#policyAlarm = undefined
+    if (!chosen) return
+    this.#misledAt = 0
+    this.policyWatch.chosen()
+  }
+
+  /** What the log, the history and this node's memory say of earlier choices, so that a new leader goes on with them. */
   #policyPast(): PolicyPast | undefined {
     const settings = this.#runtime?.state.settings
-    const change = settings?.policyChange
-    if (settings === undefined || change === undefined) return undefined
-    const ended = this.history.newest(HISTORY_TASKS).filter(({ finishedAt }) => finishedAt > change.at).length
-    return { policy: settings.policy, mode: settings.policyMode, returns: change.returns, ended }
+    if (settings === undefined) return undefined
+    const { policy, policyMode, policyChange } = settings
+    const changedAt = policyChange?.at ?? 0
+    const ends = this.history.newest(HISTORY_TASKS).map(({ finishedAt }) => finishedAt)
+    const endedSince = (at: number): number => ends.filter((finishedAt) => finishedAt > at).length
+    const endedSinceMisled = this.#misledAt > changedAt ? endedSince(this.#misledAt) : undefined
+    return {
+      policy,
+      mode: policyMode,
+      returns: policyChange?.returns ?? 0,
+      ended: policyChange === undefined ? (endedSinceMisled ?? 0) : endedSince(changedAt),
+      endedSinceMisled
+    }
   }
 
   #beginTraining(runtime: NodeRuntime): void {
@@ -324,12 +345,13 @@ export class Learning {
     if (this.#rows.length > KEPT_ROWS * 1.25) this.#rows.splice(0, this.#rows.length - KEPT_ROWS)
   }
 
-  /** The leader acts on what all nodes see. */
+  /** The leader acts on what all nodes see; the others remember it, should they lead. */
   #misled(reason: string): void {
-    const settings = this.#runtime?.state.settings
+    const state = this.#runtime?.state
     this.#options.logger.warn({ reason }, 'predictions mislead')
-    if (this.#reigns && settings !== undefined)
-      this.policyWatch.misled(reason, settings.policy, settings.policyMode)
+    if (state === undefined) return
+    this.#misledAt = state.time
+    if (this.#reigns) this.policyWatch.misled(reason, state.settings.policy, state.settings.policyMode)
   }
 
   #watchers(): Watchers {
