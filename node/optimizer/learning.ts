@@ -34,6 +34,7 @@ import { EstimatorFeed } from './estimator-feed.ts'
 import { FaultLog } from './fault-log.ts'
 import { replayOfModels, replayPolicies } from './replay-requests.ts'
 import type { ReplayGround } from './replay-requests.ts'
+import { ToldUntil } from './told-until.ts'
 import { Trainer } from './trainer.ts'
 import type { Watchers } from './watching.ts'
 
@@ -76,6 +77,7 @@ export class Learning {
   readonly #options: LearningOptions
   readonly #feed: EstimatorFeed
   readonly #proposer: Proposer
+  readonly #toldUntil = new ToldUntil()
   readonly #catchUp: CatchUp
   readonly #beats: FaultLog
   /** Ends replays of the policy that are under way. */
@@ -87,7 +89,6 @@ export class Learning {
   #timer: NodeJS.Timeout | undefined
   #reigns = false
   #stopped = false
-  #lastFinishedAt = 0
   /** Tasks that ended since the last beat. */
   #ended = 0
   /** A model was asked for, or is being proposed. */
@@ -106,7 +107,7 @@ export class Learning {
       now,
       pause: options.pause ?? (() => setTimeout(PAUSE_MS, undefined, { ref: false })),
       watchers: () => this.#watchers(),
-      lastFinishedAt: () => this.#lastFinishedAt
+      toldUntil: this.#toldUntil
     })
     this.estimator = createLearnedEstimator()
     this.#feed = new EstimatorFeed(this.estimator, now, {
@@ -361,7 +362,7 @@ export class Learning {
       advisor: this.#advisor,
       feed: this.#feed,
       onFinished: (task) => {
-        this.#lastFinishedAt = Math.max(this.#lastFinishedAt, task.finishedAt)
+        this.#toldUntil.told(task)
         if (this.trainer.running) this.#newTasks.push(task)
       }
     }

@@ -135,7 +135,10 @@ function end(): void {
   learning.hooks().beforeEvents?.(machine.complete(id, machine.task(id)!.lastToken), 2)
 }
 
-test('a new leader remembers that predictions misled while it followed, until an operator chooses', () => {
+test('a new leader remembers that predictions misled while it followed, until an operator chooses', async () => {
+  await learning.close()
+  // Where time stands still, every attempt is told of.
+  await attach({ now: () => 0 })
   const reign = vi.spyOn(learning.policyWatch, 'reign')
   const begin = (): unknown => {
     learning.hooks().onReign?.(true)
