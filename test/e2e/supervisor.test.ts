@@ -40,10 +40,17 @@ test('at the end of the lease everything is killed by itself, except what may co
     real.host.extendLease(second, (performance.now() + ms) as Parameters<RealHost['host']['extendLease']>[1])
   }
   soon(2000)
+  // The lease goes on until all run, however long that takes here.
+  const renewal = setInterval(soon, 200, 2000)
   real.host.begin(shell(1, 'exec sleep 1001', { incarnation: second }))
   real.host.begin(attempt(2, { handler: 'ignores', incarnation: second }))
   real.host.begin(shell(3, 'exec sleep 1003', { incarnation: second, onLeaseLoss: 'continue' }))
   real.host.begin(attempt(4, { handler: 'ignores', incarnation: second, onLeaseLoss: 'continue' }))
+  await whenSaid(
+    real.record,
+    () => real.record.started.length === 4 && [2, 4].every((token) => real.record.output(token) === 'ready\n')
+  )
+  clearInterval(renewal)
   const lapsed = { outcome: 'stopped', reason: 'lease', error: { code: 'LEASE_LOST' } }
   expect(await real.exitOf(1)).toMatchObject(lapsed)
   expect(await real.exitOf(2)).toMatchObject(lapsed)
