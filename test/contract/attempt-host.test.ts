@@ -216,7 +216,9 @@ describe.each([
     const on = await open()
     on.lease(1500, 2)
     // A busy machine may need longer than that to start three processes.
-    const renewal = setInterval(on.lease, 100, 1500, 2)
+    const renewal = setInterval(() => {
+      on.lease(1500, 2)
+    }, 100)
     const second = { incarnation: incarnation(2), handler: 'ignores' }
     await running(on, attempt(1, second))
     await running(on, attempt(2, { ...second, onLeaseLoss: 'continue' }))

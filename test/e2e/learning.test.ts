@@ -60,8 +60,8 @@ async function allServe(version: number): Promise<void> {
 async function leaderWhere(holds: (status: ModelStatus) => boolean, butNot = -1): Promise<number> {
   return await until('a node leads', async () => {
     const statuses = await Promise.all(
-      clientsOfAll().map((each, index) =>
-        index === butNot ? undefined : each.modelStatus({ consistency: 'stale' })
+      clientsOfAll().map(async (each, index) =>
+        index === butNot ? undefined : await each.modelStatus({ consistency: 'stale' })
       )
     )
     const found = statuses.findIndex((status) => status?.leading === true && holds(status))
