@@ -8,7 +8,7 @@ import type { Client } from '../../client/index.ts'
 const CLI = resolve('dist/node/cli/main.js')
 const POLL_MS = 50
 /** For one step of a cluster on a machine that has much else to do: several times what was seen there. Below the tests' own timeout. */
-export const PATIENCE_MS = 120_000
+const PATIENCE_MS = 120_000
 /** For tests of many such steps, which may take as long as two of vitest's usual ones. */
 export const LONG_TEST_MS = 900_000
 
