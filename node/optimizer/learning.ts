@@ -27,6 +27,7 @@ import { CatchUp } from './catch-up.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
+import { policyPast } from './policy-past.ts'
 import { PolicyWatch, type PolicyPast } from './policy-watch.ts'
 import { Proposer } from './proposer.ts'
 import type { JudgeRequest, ReplayAnswer, TrainedModel } from './protocol.ts'
@@ -313,22 +314,9 @@ export class Learning {
     this.policyWatch.chosen()
   }
 
-  /** What the log, the history and this node's memory say of earlier choices, so that a new leader goes on with them. */
   #policyPast(): PolicyPast | undefined {
     const settings = this.#runtime?.state.settings
-    if (settings === undefined) return undefined
-    const { policy, policyMode, policyChange } = settings
-    const changedAt = policyChange?.at ?? 0
-    const ends = this.history.newest(HISTORY_TASKS).map(({ finishedAt }) => finishedAt)
-    const endedSince = (at: number): number => ends.filter((finishedAt) => finishedAt > at).length
-    const endedSinceMisled = this.#misledAt > changedAt ? endedSince(this.#misledAt) : undefined
-    return {
-      policy,
-      mode: policyMode,
-      returns: policyChange?.returns ?? 0,
-      ended: policyChange === undefined ? (endedSinceMisled ?? 0) : endedSince(changedAt),
-      endedSinceMisled
-    }
+    return settings === undefined ? undefined : policyPast(settings, this.history, this.#misledAt)
   }
 
   #beginTraining(runtime: NodeRuntime): void {
