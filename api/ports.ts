@@ -134,8 +134,8 @@ export interface OptimizerPort {
   /** Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID. */
   promote(version: number, reason: string): Promise<void>
   /**
-   * Has the model before the serving one serve again, or none. `version`: only if that one serves; undefined: whichever does.
-   * Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID.
+   * Has the model before the serving one serve again, or none. `version`: only if that one serves, and nothing more if it is rolled
+   * back already; undefined: whichever serves. Errors: MODEL_NOT_FOUND, MODEL_STATE_INVALID.
    */
   rollBack(version: number | undefined, reason: string): Promise<void>
   setModelMode(mode: ModelMode): Promise<void>

@@ -116,20 +116,7 @@ async function modelsOf(read: Read, asked: ReadOptions | undefined): Promise<Mod
   return (await read<ModelList>('/v1/models', {}, asked)).models
 }
 
-/** The version when it is in this state: it may have been this very call whose first reply was lost. Rethrows otherwise. */
-async function alreadyIn(
-  state: string,
-  version: number,
-  error: unknown,
-  read: Read,
-  asked: CallOptions | undefined
-): Promise<ModelView> {
-  if (!(error instanceof DtssError) || error.code !== 'MODEL_STATE_INVALID') throw error
-  const model = (await modelsOf(read, asked)).find((other) => other.version === version)
-  if (model?.state !== state) throw error
-  return model
-}
-
+/** A version that serves already may do so by this very call, whose first reply was lost. */
 async function promote(
   change: Change,
   read: Read,
@@ -139,24 +126,21 @@ async function promote(
   try {
     return await change('POST', `/v1/models/${version}/promote`, undefined, asked, 0, true)
   } catch (error) {
-    return await alreadyIn('serving', version, error, read, asked)
+    if (!(error instanceof DtssError) || error.code !== 'MODEL_STATE_INVALID') throw error
+    const model = (await modelsOf(read, asked)).find((other) => other.version === version)
+    if (model?.state !== 'serving') throw error
+    return model
   }
 }
 
-/** Without a version, to repeat it could roll back two: so the version is looked up first. */
+/** Without a version, to repeat it could roll back two: so the version is looked up first, and named. */
 async function rollBack(
   change: Change,
   read: Read,
   { version, signal }: CallOptions & { readonly version?: number } = {}
 ): Promise<ModelStatus> {
   const asked = signal === undefined ? {} : { signal }
-  const status = (): Promise<ModelStatus> => read<ModelStatus>('/v1/models/status', {}, asked)
-  const meant = version ?? (await status()).serving?.version
+  const meant = version ?? (await read<ModelStatus>('/v1/models/status', {}, asked)).serving?.version
   if (meant === undefined) return await change('POST', '/v1/models/rollback', undefined, asked)
-  try {
-    return await change('POST', `/v1/models/${meant}/rollback`, undefined, asked, 0, true)
-  } catch (error) {
-    await alreadyIn('rolled-back', meant, error, read, asked)
-    return await status()
-  }
+  return await change('POST', `/v1/models/${meant}/rollback`, undefined, asked, 0, true)
 }

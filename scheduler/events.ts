@@ -42,7 +42,8 @@ export type SchedulerEvent =
   | { readonly type: 'node-changed'; readonly node: NodeId }
   | { readonly type: 'incarnation-opened'; readonly node: NodeId; readonly incarnation: Incarnation }
   | { readonly type: 'incarnation-ended'; readonly node: NodeId; readonly incarnation: Incarnation }
-  | { readonly type: 'settings-changed' }
+  /** `chosen`: an operator named the policy or its mode, be it what is in use already. */
+  | { readonly type: 'settings-changed'; readonly chosen: boolean }
   /** A model was published, changed its state, or was dropped. */
   | { readonly type: 'model-changed'; readonly version: number }
   | { readonly type: 'outcome'; readonly origin: Origin; readonly outcome: Outcome }

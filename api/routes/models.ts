@@ -138,7 +138,9 @@ function rollBackRoutes(app: FastifyInstance, { port }: RouteContext): void {
         tags: ['optimizer'],
         operationId: 'rollBackModel',
         summary: 'Take the serving model out of service',
-        description: 'The one that served before it serves again; without one, statistics predict alone.',
+        description:
+          'The one that served before it serves again; without one, statistics predict alone. Not to be repeated: a second call takes ' +
+          'back the one that serves by then. Name the version to be safe.',
         response: replies(200, 'it is done', ModelStatusSchema)
       }
     },
@@ -156,7 +158,8 @@ function rollBackRoutes(app: FastifyInstance, { port }: RouteContext): void {
         operationId: 'rollBackModelVersion',
         summary: 'Take this version out of service',
         description:
-          'Safe to repeat, unlike the form without a version: another one that serves by now stays.',
+          'Safe to repeat, unlike the form without a version: one that is rolled back already is answered as the first time, and ' +
+          'another one that serves by now stays. Any other that does not serve is 409 MODEL_STATE_INVALID.',
         params: versionParams,
         response: replies(200, 'it is done', ModelStatusSchema)
       }

@@ -170,7 +170,10 @@ export const ModelStatusSchema = closed(
       closed({
         state: Type.String({ description: 'waiting | starting | training | frozen | failed' }),
         backend: Type.Optional(Type.String({ description: 'tensorflow | wasm | cpu' })),
-        cpuShare: Type.Number({ minimum: 0, description: 'of one core, over the last minute' }),
+        cpuShare: Type.Number({
+          minimum: 0,
+          description: 'of one core, over the last minute, replays included'
+        }),
         rows: CountSchema,
         steps: CountSchema,
         restarts: CountSchema

@@ -14,6 +14,7 @@ import type { Store } from '../../runtime/ports/store.ts'
 import type { SchedulerEvent } from '../../scheduler/events.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import { MOST_HELD, SLICE_MS, WARM_UP_READ_MS, WARM_UP_ROWS } from './bounds.ts'
+import type { ToldUntil } from './told-until.ts'
 import { warmUp } from './warm-up.ts'
 import {
   happeningOf,
@@ -34,8 +35,7 @@ export interface CatchUpOptions {
   /** Resolves after a pause; called between slices. */
   readonly pause: () => Promise<unknown>
   readonly watchers: () => Watchers
-  /** End of the last task that was told, in state time; 0 before the first. */
-  readonly lastFinishedAt: () => number
+  readonly toldUntil: ToldUntil
 }
 
 /** Where history is missing: between what was told before and what follows in the queue. */
@@ -51,7 +51,9 @@ export class CatchUp {
   /** Oldest first, from `#next` on; nothing waits when it is empty. */
   #held: (Gap | Happening)[] = []
   #next = 0
-  #running: Promise<void> | undefined
+  /** Ends together with what waits, in one step: a gap that comes after that is the next drain's. */
+  #draining = false
+  #drained = Promise.resolve()
   #hurried = false
   #stopped = false
   #told = 0
@@ -90,10 +92,8 @@ export class CatchUp {
 
   /** Tells what waits; resolves when nothing does. Never rejects. */
   async run(): Promise<void> {
-    this.#running ??= this.#drain().finally(() => {
-      this.#running = undefined
-    })
-    await this.#running
+    if (!this.#draining) this.#drained = this.#drain()
+    await this.#drained
   }
 
   /** The node is stopping. */
@@ -103,25 +103,31 @@ export class CatchUp {
 
   async #drain(): Promise<void> {
     const { now, pause } = this.#options
-    let sliceEnd = now() + SLICE_MS
-    let item = this.#held[this.#next]
-    while (item !== undefined && !this.#stopped) {
-      this.#next++
-      if (item.type === 'gap') await this.#fill(item)
-      else this.#tell(item)
-      if (now() >= sliceEnd) {
-        await pause()
-        sliceEnd = now() + SLICE_MS
+    this.#draining = true
+    try {
+      let sliceEnd = now() + SLICE_MS
+      let item = this.#held[this.#next]
+      while (item !== undefined && !this.#stopped) {
+        this.#next++
+        if (item.type === 'gap') await this.#fill(item)
+        else this.#tell(item)
+        if (now() >= sliceEnd) {
+          await pause()
+          sliceEnd = now() + SLICE_MS
+        }
+        if (this.#next >= FORGOTTEN_AT_ONCE) {
+          this.#held.splice(0, this.#next)
+          this.#next = 0
+        }
+        item = this.#held[this.#next]
       }
-      if (this.#next >= FORGOTTEN_AT_ONCE) {
-        this.#held.splice(0, this.#next)
-        this.#next = 0
-      }
-      item = this.#held[this.#next]
+    } finally {
+      // Nothing may come between the last look at the queue and this.
+      this.#held = []
+      this.#next = 0
+      this.#hurried = false
+      this.#draining = false
     }
-    this.#held = []
-    this.#next = 0
-    this.#hurried = false
   }
 
   #tell(happening: Happening): void {
@@ -133,13 +139,13 @@ export class CatchUp {
   }
 
   async #fill({ state, store, running }: Gap): Promise<void> {
-    const { logger, now, pause, watchers, lastFinishedAt } = this.#options
+    const { logger, now, pause, watchers, toldUntil } = this.#options
     const began = now()
     const { told, skipped, problem } = await warmUp(
       {
         ...{ store, now, pause },
         rows: WARM_UP_ROWS,
-        after: lastFinishedAt(),
+        isNew: (task) => toldUntil.isNew(task),
         readMs: WARM_UP_READ_MS,
         stopped: () => this.#stopped || this.#hurried,
         except: () => this.#endsHeld()

@@ -5,6 +5,9 @@
  *    so the share holds from the beginning, over any such window, unless one piece alone is larger than what a window may hold.
  * 2. Work is measured as the thread's CPU time where the system tells it, else as elapsed time, which is never less: on a busy
  *    machine training gets slower, not greedier.
+ * 3. What cannot wait (replays, which take bad models and policies out) is counted and not paid for: no step begins while it fills
+ *    a window, and none is owed for it afterwards. Were it paid for, a cluster with many replays would never train again. So the share
+ *    that is reported is of all that the thread does, and is above the budget where replays alone are.
  */
 import { readFileSync } from 'node:fs'
 import { second } from '../../base/units.ts'
@@ -14,6 +17,8 @@ export interface CpuBudget {
   spend(step: () => void, times?: number): void
   /** Pays for work that was done elsewhere: so many milliseconds of a core, until now. */
   charge(ms: number): void
+  /** Work that did not wait for the budget: so many milliseconds of a core, until now. */
+  count(ms: number): void
   /** How long to wait before the next step, in milliseconds. */
   readonly waitMs: number
   /** Share of a core that was used over the last minute, or since the beginning; over ten seconds at least. */
@@ -46,6 +51,8 @@ class Budget implements CpuBudget {
   /** Of the last minute, oldest first. */
   readonly #spent: Spent[] = []
   #notBefore = 0
+  /** Of the last piece that was paid for; the next one is taken to be as long. */
+  #lastMs = 0
   peakShare = 0
 
   constructor(share: number, now: () => number, cpuNow: () => number) {
@@ -66,11 +73,16 @@ class Budget implements CpuBudget {
 
   charge(charged: number): void {
     const ms = Math.max(0, charged)
+    this.count(ms)
+    this.#lastMs = ms
+    const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
+    this.#notBefore = Math.max(this.#notBefore, this.#now()) + restMs
+  }
+
+  count(counted: number): void {
     const at = this.#now()
     this.#forget(at)
-    this.#spent.push({ at, ms })
-    const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
-    this.#notBefore = Math.max(this.#notBefore, at) + restMs
+    this.#spent.push({ at, ms: Math.max(0, counted) })
     // Used time rises during work alone, so a window that is fullest ends with a piece of it.
     const used = this.#spent.reduce((sum, piece) => sum + overlapMs(piece, at - WINDOW_MS), 0)
     this.peakShare = Math.max(this.peakShare, used / WINDOW_MS)
@@ -90,7 +102,7 @@ class Budget implements CpuBudget {
 
   /** When a step as long as the last one fits into the window that ends with it. */
   #windowOpensAt(): number {
-    const next = this.#spent.at(-1)?.ms ?? 0
+    const next = this.#lastMs
     let roomMs = this.#share * WINDOW_MS - next
     for (let index = this.#spent.length - 1; index >= 0; index--) {
       const { at, ms } = this.#spent[index] ?? { at: 0, ms: 0 }

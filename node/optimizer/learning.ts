@@ -27,6 +27,7 @@ import { CatchUp } from './catch-up.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
 import { policiesOn } from './policies.ts'
+import { policyPast } from './policy-past.ts'
 import { PolicyWatch, type PolicyPast } from './policy-watch.ts'
 import { Proposer } from './proposer.ts'
 import type { JudgeRequest, ReplayAnswer, TrainedModel } from './protocol.ts'
@@ -34,6 +35,7 @@ import { EstimatorFeed } from './estimator-feed.ts'
 import { FaultLog } from './fault-log.ts'
 import { replayOfModels, replayPolicies } from './replay-requests.ts'
 import type { ReplayGround } from './replay-requests.ts'
+import { ToldUntil } from './told-until.ts'
 import { Trainer } from './trainer.ts'
 import type { Watchers } from './watching.ts'
 
@@ -76,6 +78,7 @@ export class Learning {
   readonly #options: LearningOptions
   readonly #feed: EstimatorFeed
   readonly #proposer: Proposer
+  readonly #toldUntil = new ToldUntil()
   readonly #catchUp: CatchUp
   readonly #beats: FaultLog
   /** Ends replays of the policy that are under way. */
@@ -87,12 +90,13 @@ export class Learning {
   #timer: NodeJS.Timeout | undefined
   #reigns = false
   #stopped = false
-  #lastFinishedAt = 0
   /** Tasks that ended since the last beat. */
   #ended = 0
   /** A model was asked for, or is being proposed. */
   #awaitsModel = false
   #policyAlarm: string | undefined
+  /** State time when predictions misled for the last time since an operator chose the policy; 0 for never. */
+  #misledAt = 0
 
   constructor(options: LearningOptions) {
     this.#options = options
@@ -104,7 +108,7 @@ export class Learning {
       now,
       pause: options.pause ?? (() => setTimeout(PAUSE_MS, undefined, { ref: false })),
       watchers: () => this.#watchers(),
-      lastFinishedAt: () => this.#lastFinishedAt
+      toldUntil: this.#toldUntil
     })
     this.estimator = createLearnedEstimator()
     this.#feed = new EstimatorFeed(this.estimator, now, {
@@ -146,7 +150,7 @@ export class Learning {
         this.#catchUp.take(events, runtime.state)
         for (const { type } of events) if (type === 'task-ended') this.#ended++
         if (events.some(({ type }) => type === 'model-changed')) this.book.sync(runtime.state)
-        if (events.some(({ type }) => type === 'settings-changed')) this.#policyAlarm = undefined
+        for (const event of events) if (event.type === 'settings-changed') this.#settingsChanged(event.chosen)
       },
       onReign: (reigning) => {
         this.#reigns = reigning
@@ -288,9 +292,12 @@ export class Learning {
     }
   }
 
-  /** Where the learned policy places, it says what time it is, and hears whose predictions moved; elsewhere nobody else does. */
-  #passTime({ state }: NodeRuntime): void {
-    if (!this.#reigns || state.settings.policy !== LEARNED_POLICY) this.estimator.advance(state.time)
+  /**
+   * Where the learned policy places, it says what time it is, and hears whose predictions moved; elsewhere nobody else does. The settings
+   * do not tell: it may have failed, or this leader may not have it.
+   */
+  #passTime({ state, policyStatus }: NodeRuntime): void {
+    if (policyStatus.running !== LEARNED_POLICY) this.estimator.advance(state.time)
   }
 
   /** Whoever chooses the policy does so whether models may change or not: a replay needs none. */
@@ -300,13 +307,16 @@ export class Learning {
     this.#ended = 0
   }
 
-  /** What the log and the history say of earlier choices, so that a new leader goes on with them. */
+  #settingsChanged(chosen: boolean): void {
+    this.#policyAlarm = undefined
+    if (!chosen) return
+    this.#misledAt = 0
+    this.policyWatch.chosen()
+  }
+
   #policyPast(): PolicyPast | undefined {
     const settings = this.#runtime?.state.settings
-    const change = settings?.policyChange
-    if (settings === undefined || change === undefined) return undefined
-    const ended = this.history.newest(HISTORY_TASKS).filter(({ finishedAt }) => finishedAt > change.at).length
-    return { policy: settings.policy, mode: settings.policyMode, returns: change.returns, ended }
+    return settings === undefined ? undefined : policyPast(settings, this.history, this.#misledAt)
   }
 
   #beginTraining(runtime: NodeRuntime): void {
@@ -324,12 +334,13 @@ export class Learning {
     if (this.#rows.length > KEPT_ROWS * 1.25) this.#rows.splice(0, this.#rows.length - KEPT_ROWS)
   }
 
-  /** The leader acts on what all nodes see. */
+  /** The leader acts on what all nodes see; the others remember it, should they lead. */
   #misled(reason: string): void {
-    const settings = this.#runtime?.state.settings
+    const state = this.#runtime?.state
     this.#options.logger.warn({ reason }, 'predictions mislead')
-    if (this.#reigns && settings !== undefined)
-      this.policyWatch.misled(reason, settings.policy, settings.policyMode)
+    if (state === undefined) return
+    this.#misledAt = state.time
+    if (this.#reigns) this.policyWatch.misled(reason, state.settings.policy, state.settings.policyMode)
   }
 
   #watchers(): Watchers {
@@ -339,7 +350,7 @@ export class Learning {
       advisor: this.#advisor,
       feed: this.#feed,
       onFinished: (task) => {
-        this.#lastFinishedAt = Math.max(this.#lastFinishedAt, task.finishedAt)
+        this.#toldUntil.told(task)
         if (this.trainer.running) this.#newTasks.push(task)
       }
     }

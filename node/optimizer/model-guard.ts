@@ -4,7 +4,8 @@
  * gathered for and carried out.
  *
  * 1. One judgement and one decision are under way at a time, and a decision does not wait for a judgement. It names the
- *    state that it expects, so one that comes too late changes nothing; one that could not be carried out comes again.
+ *    state that it expects, so one that comes too late changes nothing; one that could not be carried out comes again. A judgement
+ *    that ends when decisions are not the guard's any more (models are frozen, the reign is over) leads to none.
  * 2. Losses begin anew with each shadow, with each serving model and with each reign.
  * 3. Nothing is promoted within `REST` scored attempts after a promotion or a roll-back.
  */
@@ -48,6 +49,7 @@ export class ModelGuard {
   #watch: { readonly version: number; readonly watch: ModelWatch } | undefined
   #judging = false
   #deciding = false
+  #acts = false
   /** Scored attempts until the next promotion may come. */
   #rest = 0
   readonly #counts = { promote: 0, reject: 0, 'roll-back': 0 }
@@ -75,6 +77,7 @@ export class ModelGuard {
   forget(): void {
     this.#trial = undefined
     this.#watch = undefined
+    this.#acts = false
   }
 
   /** Attempts ended. `acts`: whether decisions are the guard's to make now. */
@@ -84,6 +87,7 @@ export class ModelGuard {
     shadow: UsedModel | undefined,
     acts: boolean
   ): void {
+    this.#acts = acts
     this.#follow(serving, shadow)
     if (acts && serving !== undefined && serving.model === undefined)
       this.#decide({
@@ -147,7 +151,7 @@ export class ModelGuard {
       .judge({ incumbent, challenger, last: nextLook(at) === undefined })
       .then((verdict) => {
         this.#judging = false
-        if (verdict === undefined || this.#trial !== trial || this.#deciding) return
+        if (verdict === undefined || !this.#acts || this.#trial !== trial || this.#deciding) return
         trial.judgedAt = at
         if (verdict.verdict === 'wait') return
         this.#decide({

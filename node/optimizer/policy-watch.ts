@@ -8,8 +8,9 @@
  * 3. Predictions that are found to mislead (`optimizer/guard/prediction-watch.ts`) end `learned` in mode `auto` without a replay, and
  *    are an alarm where operators alone choose.
  * 4. One replay or change is under way at a time, and none outlives its reign.
- * 5. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, and the
- *    history how many tasks have ended since. A challenger that it finds in use it looks at soon.
+ * 5. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, the history how
+ *    many tasks have ended since, and each node remembers when predictions misled. A challenger that it finds in use it looks at soon.
+ * 6. What was found out before an operator chose binds nobody after it.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { PolicyMode } from '../../scheduler/types.ts'
@@ -35,6 +36,8 @@ export interface PolicyPast {
   readonly returns: number
   /** Tasks that ended since the policy changed last, as far as is known. */
   readonly ended: number
+  /** Of these, the ones that ended after predictions misled for the last time; undefined when they have not since then. */
+  readonly endedSinceMisled: number | undefined
 }
 
 const DEFAULT_POLICY = 'least-loaded'
@@ -86,13 +89,18 @@ export class PolicyWatch {
     // Each return makes the rest after it longer; here they are lived through again.
     for (let left = Math.min(past.returns, MOST_RETURNS); left > 0; left--) this.#choice.failed('')
     if (past.policy === CHALLENGER) this.#firstLook = FIRST_LOOK
-    else this.#choice.ended(past.ended, past.policy)
+    else this.#goOn(past)
+  }
+
+  /** An operator chose the policy or its mode, be it what is in use: what was learned before does not bind it. */
+  chosen(): void {
+    this.#choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
+    this.#returns = 0
   }
 
   /** So many tasks have ended under this policy since the last call. */
   observe(ended: number, policy: string, mode: PolicyMode): void {
     if (policy !== this.#policy || mode !== this.#mode) {
-      if (this.#mode === 'fixed' && mode === 'auto') this.#forget()
       this.#policy = policy
       this.#mode = mode
       this.#alarm = undefined
@@ -158,10 +166,13 @@ export class PolicyWatch {
     }
   }
 
-  /** An operator has left the choice to the watch anew: what was learned before does not bind it. */
-  #forget(): void {
-    this.#choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
-    this.#returns = 0
+  /** The rest goes on while the challenger is not in use, and predictions that misled in it are put in their place. */
+  #goOn({ policy, ended, endedSinceMisled }: PolicyPast): void {
+    const since = endedSinceMisled ?? 0
+    this.#choice.ended(ended - since, policy)
+    if (endedSinceMisled === undefined) return
+    this.#choice.misled(policy, '')
+    this.#choice.ended(since, policy)
   }
 }
 

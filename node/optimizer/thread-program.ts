@@ -3,14 +3,15 @@
  * trains when told to. TensorFlow.js is loaded then and not before.
  *
  * 1. Requests are answered one at a time, each in one step; training goes on in between.
- * 2. An error in training ends the thread, and its owner learns of it; an error in a request is an answer.
+ * 2. Requests do not wait for the budget of training; what they take is counted in it (`cpu-budget.ts`).
+ * 3. An error in training ends the thread, and its owner learns of it; an error in a request is an answer.
  */
 import { AppError, toAppError } from '../../base/errors.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import { HISTORY_TASKS } from './bounds.ts'
-import { createCpuBudget, threadCpuMs } from './cpu-budget.ts'
+import { createCpuBudget, threadCpuMs, type CpuBudget } from './cpu-budget.ts'
 import type { FromThread, ReplayAnswer, Request, ToThread } from './protocol.ts'
 import type { Training } from './training.ts'
 
@@ -18,18 +19,29 @@ import type { Training } from './training.ts'
 export function createThreadProgram(send: (message: FromThread) => void): (message: ToThread) => void {
   const history = new History(HISTORY_TASKS)
   const early: TrainingRow[] = []
+  const now = (): number => performance.now()
+  const cpuNow = threadCpuMs() ?? now
+  let budget: CpuBudget | undefined
   let training: Training | undefined
   let wanted = false
   const begin = async (options: Extract<ToThread, { type: 'train' }>): Promise<void> => {
-    const now = (): number => performance.now()
-    const cpuNow = threadCpuMs() ?? now
-    const budget = createCpuBudget(options.cpuShare, now, cpuNow)
+    budget = createCpuBudget(options.cpuShare, now, cpuNow)
     const before = cpuNow()
     const { COLD_TIMES, startTraining } = await import('./training.ts')
     budget.charge(COLD_TIMES * (cpuNow() - before))
     training = await startTraining(options, budget, cpuNow, send)
     training.add(early.splice(0))
     if (wanted) training.wantModel()
+  }
+  const answer = async (request: Request): Promise<ReplayAnswer | Verdict> => {
+    const { answerJudge, answerReplay } = await import('./replays.ts')
+    const before = cpuNow()
+    try {
+      return request.type === 'replay' ? answerReplay(history, request) : answerJudge(history, request)
+    } finally {
+      budget?.count(cpuNow() - before)
+      training?.report()
+    }
   }
   return (message) => {
     switch (message.type) {
@@ -51,7 +63,7 @@ export function createThreadProgram(send: (message: FromThread) => void): (messa
         begin(message).catch(die)
         return
       case 'request':
-        void answer(history, message.request).then(
+        void answer(message.request).then(
           (value) => {
             send({ type: 'answer', id: message.id, value })
           },
@@ -62,11 +74,6 @@ export function createThreadProgram(send: (message: FromThread) => void): (messa
         )
     }
   }
-}
-
-async function answer(history: History, request: Request): Promise<ReplayAnswer | Verdict> {
-  const { answerJudge, answerReplay } = await import('./replays.ts')
-  return request.type === 'replay' ? answerReplay(history, request) : answerJudge(history, request)
 }
 
 /** Throws outside of any promise, so that the thread ends with this error. */

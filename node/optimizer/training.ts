@@ -17,6 +17,8 @@ export interface Training {
   add(rows: readonly TrainingRow[]): void
   /** A model is wanted; it is sent once it is worth it. */
   wantModel(): void
+  /** Says what training has come to, at once. */
+  report(): void
 }
 
 /** Rows between two models, so that the second can be better than the first. */
@@ -78,6 +80,11 @@ class BudgetedTraining implements Training {
   wantModel(): void {
     this.#wanted = true
     this.#timer ??= setTimeout(this.#work, this.#budget.waitMs)
+  }
+
+  report(): void {
+    this.#toldAt = -Infinity
+    this.#tell()
   }
 
   readonly #work = (): void => {

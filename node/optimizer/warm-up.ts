@@ -15,8 +15,8 @@ import { SLICE_MS, WARM_UP_BEGINNINGS } from './bounds.ts'
 export interface WarmUpOptions {
   readonly store: Pick<Store, 'iterate'>
   readonly rows: number
-  /** Only what ended later than this state time. */
-  readonly after: number
+  /** Whether nobody has told of it yet. */
+  readonly isNew: (task: FinishedTask) => boolean
   readonly now: () => number
   /** Resolves after a pause; called between slices. */
   readonly pause: () => Promise<unknown>
@@ -86,7 +86,7 @@ class Pass {
   #add(value: Uint8Array, found: FinishedTask[]): void {
     try {
       const task = finishedTask(decodeHistory(value))
-      if (task !== undefined && task.finishedAt > this.#options.after) found.push(task)
+      if (task !== undefined && this.#options.isNew(task)) found.push(task)
     } catch (error) {
       this.#skip(error)
     }

@@ -112,7 +112,7 @@ class RealAttemptHost implements AttemptHost {
 
   async start(handlers: AttemptHandlers): Promise<void> {
     this.handlers = handlers
-    this.socket = await openPoolSocket({
+    this.socket = await openPoolSocket(this.folder, {
       onHello: (child, secret, channel) => {
         if (this.discoverer?.child === child) return this.discoverer.connect(secret, channel)
         return this.pool.connect(child, secret, channel)

@@ -2,6 +2,7 @@
 import { createChannel } from './channel.ts'
 import { closeInheritedFiles } from './inherited-files.ts'
 import type { FromSupervisor, SupervisorSettings, ToSupervisor } from './protocol.ts'
+import { removeSocketFolder } from './socket-folder.ts'
 import { openSpawnRecord } from './spawn-record.ts'
 import { createSupervisor } from './supervisor.ts'
 import type { Supervisor } from './supervisor.ts'
@@ -20,7 +21,11 @@ const channel = createChannel<FromSupervisor, ToSupervisor>(process.stdin, proce
     if (state.supervisor === undefined) early.push(message)
     else state.supervisor.onMessage(message)
   },
-  onClose: end
+  onClose: () => {
+    // The node is gone, or has no use for it any more: one that was killed could not remove it itself.
+    removeSocketFolder(settings.socketPath)
+    end()
+  }
 })
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, end)
 

@@ -1,15 +1,10 @@
 /** The socket on which pool processes connect back to their node. Who connects must know its secret. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { FromPool, ToPool } from '../executors/js/protocol.ts'
 import { createChannel } from './channel.ts'
 import type { Channel } from './channel.ts'
-
-/** Paths of sockets are short; a longer temporary folder cannot hold one. */
-const MAX_PATH_LENGTH = 100
+import { makeSocketFolder, removeSocketFolder } from './socket-folder.ts'
 
 export interface PoolSocketHandlers {
   /** Says whose connection it is by what it must handle, or undefined to refuse it. */
@@ -25,11 +20,9 @@ export interface PoolSocket {
   close(): void
 }
 
-/** Listens on a socket in a new folder that only this user can enter. */
-export async function openPoolSocket(handlers: PoolSocketHandlers): Promise<PoolSocket> {
-  const parent = tmpdir().length < MAX_PATH_LENGTH - 20 ? tmpdir() : '/tmp'
-  const folder = mkdtempSync(join(parent, 'dtss-'))
-  const path = join(folder, 's')
+/** Listens on a socket in a new folder that only this user can enter. `hostFolder`: where the host keeps what it must find again. */
+export async function openPoolSocket(hostFolder: string, handlers: PoolSocketHandlers): Promise<PoolSocket> {
+  const path = makeSocketFolder(hostFolder)
   const server = createServer((socket) => {
     accept(socket, handlers)
   })
@@ -41,7 +34,7 @@ export async function openPoolSocket(handlers: PoolSocketHandlers): Promise<Pool
     path,
     close: () => {
       server.close()
-      rmSync(folder, { recursive: true, force: true })
+      removeSocketFolder(path)
     }
   }
 }

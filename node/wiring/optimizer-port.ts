@@ -67,18 +67,7 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
     calibration: () => calibration(learning),
     promote: (version, reason) =>
       propose({ type: 'judge-model', version, verdict: 'promote', toPrevious: false, reason }),
-    rollBack: async (named, reason) => {
-      const version = named ?? modelIn(runtime.state, 'serving')?.version
-      if (version === undefined) throw new AppError('MODEL_NOT_FOUND', 'no model serves')
-      await propose({
-        type: 'judge-model',
-        version,
-        verdict: 'roll-back',
-        expected: 'serving',
-        toPrevious: true,
-        reason
-      })
-    },
+    rollBack: (named, reason) => rollBack(runtime, named, reason),
     setModelMode: (mode) => propose({ type: 'set-settings', settings: { modelMode: mode } }),
     explain: (task) => explain(runtime, learning, task)
   }
@@ -103,6 +92,24 @@ function currentAdvice(runtime: NodeRuntime, learning: Learning): () => Advice {
       made = { advisor, advice }
     }
     return made.advice
+  }
+}
+
+/** A version that was named and is rolled back already is what was asked for: the first answer may have been lost. */
+async function rollBack(runtime: NodeRuntime, named: number | undefined, reason: string): Promise<void> {
+  const version = named ?? modelIn(runtime.state, 'serving')?.version
+  if (version === undefined) throw new AppError('MODEL_NOT_FOUND', 'no model serves')
+  const verdict = {
+    type: 'judge-model',
+    verdict: 'roll-back',
+    expected: 'serving',
+    toPrevious: true
+  } as const
+  try {
+    await runtime.propose({ ...verdict, version, reason }, PROPOSAL_TIMEOUT_MS)
+  } catch (error) {
+    const isRepeat = named !== undefined && runtime.state.models.get(named)?.state === 'rolled-back'
+    if (!(error instanceof AppError) || error.code !== 'MODEL_STATE_INVALID' || !isRepeat) throw error
   }
 }
 

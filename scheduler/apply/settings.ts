@@ -1,4 +1,9 @@
-/** `set-settings`: replaces the named settings, all or none. */
+/**
+ * `set-settings`: replaces the named settings, all or none.
+ *
+ * A command that names the policy or its mode and expects no mode is an operator's: from then on earlier returns bind no leader, also
+ * when what was asked for is in use already.
+ */
 import { LIMITS } from '../../base/limits.ts'
 import { minute } from '../../base/units.ts'
 import type { SetSettingsCommand } from '../commands.ts'
@@ -18,8 +23,8 @@ const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9._+()-]*$/
 
 export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): Outcome {
   const { state } = ctx
-  const { settings, expectedPolicyMode, reason = '', returns = 0 } = command
-  const { policy, policyMode } = state.settings
+  const { settings, expectedPolicyMode, reason = '' } = command
+  const { policyMode } = state.settings
   if (expectedPolicyMode !== undefined && policyMode !== expectedPolicyMode)
     return rejected('INVALID_REQUEST', `policyMode: got ${policyMode}, expected ${expectedPolicyMode}`)
   if (reason.length > LIMITS.modelReasonLength)
@@ -27,13 +32,8 @@ export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): O
       'LIMIT_EXCEEDED',
       `reason: got a length of ${reason.length}, expected at most ${LIMITS.modelReasonLength}`
     )
-  const next: Settings = {
-    ...state.settings,
-    ...settings,
-    ...(settings.policy === undefined || settings.policy === policy
-      ? {}
-      : { policyChange: { at: state.time, from: policy, to: settings.policy, reason, returns } })
-  }
+  const chosen = isChoice(command)
+  const next: Settings = { ...state.settings, ...settings, policyChange: changeAfter(ctx, command, chosen) }
   for (const name of ['leaseMs', 'historyTasks', 'historyMs'] as const) {
     const [least, most] = BOUNDS[name]
     const value = next[name]
@@ -47,6 +47,23 @@ export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): O
   }
   state.settings = next
   state.changes.settings = true
-  ctx.events.push({ type: 'settings-changed' })
+  ctx.events.push({ type: 'settings-changed', chosen })
   return DONE
+}
+
+/** Whether an operator chose the policy or its mode. The guard's own changes name the mode that they expect. */
+function isChoice({ settings, expectedPolicyMode }: SetSettingsCommand): boolean {
+  return expectedPolicyMode === undefined && (settings.policy ?? settings.policyMode) !== undefined
+}
+
+/** The record of the last change of the policy: a new one, or the old one, without its returns when an operator chose. */
+function changeAfter(
+  { state }: ApplyContext,
+  { settings, reason = '', returns = 0 }: SetSettingsCommand,
+  chosen: boolean
+): Settings['policyChange'] {
+  const { policy, policyChange } = state.settings
+  if (settings.policy !== undefined && settings.policy !== policy)
+    return { at: state.time, from: policy, to: settings.policy, reason, returns }
+  return policyChange === undefined || !chosen ? policyChange : { ...policyChange, returns: 0 }
 }

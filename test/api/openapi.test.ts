@@ -149,7 +149,7 @@ const calls: readonly Call[] = [
   ['POST', '/v1/models/{version}/promote', '/v1/models/9/promote', 404],
   ['POST', '/v1/models/rollback', '/v1/models/rollback', 200],
   ['POST', '/v1/models/rollback', '/v1/models/rollback', 404],
-  ['POST', '/v1/models/{version}/rollback', '/v1/models/3/rollback', 409],
+  ['POST', '/v1/models/{version}/rollback', '/v1/models/2/rollback', 409],
   ['POST', '/v1/models/{version}/promote', '/v1/models/1/promote', 200],
   ['POST', '/v1/models/{version}/rollback', '/v1/models/1/rollback', 200],
   ['PUT', '/v1/models/mode', '/v1/models/mode', 200, { mode: 'frozen' }],

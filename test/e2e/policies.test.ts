@@ -7,7 +7,7 @@ import { createClient, type Client, type PolicyView } from '../../client/index.t
 import { LocalCluster } from '../../node/dev/local-cluster.ts'
 import { startNode } from '../../node/wiring/start-node.ts'
 import { LAN_TIMING } from '../../runtime/config.ts'
-import { until } from './support.ts'
+import { LONG_TEST_MS, threeVotersOpen, until } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-policies-'))
 const handlers = join(folder, 'handlers')
@@ -16,9 +16,6 @@ let cluster: LocalCluster
 
 const client = (): Client =>
   createClient({ urls: cluster.nodes.map(({ url }) => url), retries: 20, timeoutMs: 20_000 })
-
-/** On a busy machine a thousand tasks take most of a minute. */
-const PATIENCE_MS = 120_000
 
 /** Waits; with `hang` the first attempt hangs until it is stopped, and others go on when they may, and say that they got through. */
 const PATIENT = `
@@ -50,17 +47,15 @@ beforeAll(async () => {
   writeFileSync(join(handlers, 'patient.mjs'), PATIENT)
   cluster = await LocalCluster.start({
     nodes: 3,
-    timing: 'lan',
+    // Leases of ten seconds: on a busy machine shorter ones lapse now and then, and an attempt that was to hang is tried again.
+    timing: 'default',
     slots: 8,
     dataFolder: join(folder, 'cluster'),
     handlersFolder: handlers,
     logLevel: 'error',
     onLog: (node, line) => noise.push(`node ${node}: ${line}`)
   })
-  await until('three voters are open', async () => {
-    const nodes = await client().nodes()
-    return nodes.filter(({ open, role }) => open && /voter|leader/.test(role)).length === 3
-  })
+  await threeVotersOpen(client)
 })
 afterAll(async () => {
   await cluster.stop()
@@ -87,7 +82,7 @@ test(
     expect(existsSync(marker)).toBe(true)
     expect(copy.node).not.toBe(first.node)
     writeFileSync(`${marker}.go`, '')
-    const ended = await client().wait(id, { timeoutMs: PATIENCE_MS })
+    const ended = await client().wait(id)
     expect(ended).toMatchObject({ status: 'succeeded', result: 'done', node: copy.node })
     await until('the loser is stopped', () => existsSync(`${marker}.stopped`))
     expect(readFileSync(`${marker}.stopped`, 'utf8')).toBe(String(first.fencingToken))
@@ -100,7 +95,7 @@ test(
     expect(await client().get(id)).toMatchObject({ status: 'succeeded', result: 'done', node: copy.node })
     expect(noise).toEqual([])
   },
-  PATIENCE_MS
+  LONG_TEST_MS
 )
 
 test('a node that knows built-in policies alone places all the same, and says what it does not use', async () => {
@@ -135,7 +130,9 @@ test('a node that knows built-in policies alone places all the same, and says wh
 const CLASSES = 275
 const ROUNDS = 6
 /** An answer comes from a replay in a thread of its own, some seconds after its task has ended. */
-const ANSWER_MS = 10_000
+const ANSWER_MS = 20_000
+/** On a busy machine a thousand tasks take most of a minute. */
+const WORK_MS = 300_000
 
 /** Runs more tasks than there are between two looks at the policy, in a queue. `flipped`: what was short is long. */
 async function work(flipped: boolean): Promise<void> {
@@ -151,7 +148,7 @@ async function work(flipped: boolean): Promise<void> {
       const { tasks: counts } = await client().cluster()
       return counts.pending + counts.ready + counts.placed + counts.running === 0
     },
-    PATIENCE_MS
+    WORK_MS
   )
 }
 
@@ -185,15 +182,15 @@ test(
     await client().setPolicy('least-loaded')
     await client().setPolicy('auto')
     const over = await workUntil('learned', false)
-    expect(over).toMatchObject({ from: 'least-loaded', returns: 0 })
+    expect(over).toMatchObject({ from: 'least-loaded' })
     expect(over.reason).toMatch(/would have taken .* less than under least-loaded/)
 
-    // Each class is met too seldom to find out in time that it changed.
+    // Each class is met too seldom to find out in time that it changed: a replay says so, or the watch over predictions before it.
     const back = await workUntil('least-loaded', true)
-    expect(back).toMatchObject({ from: 'learned', returns: 1 })
-    expect(back.reason).toMatch(/would have taken .* less than under learned/)
+    expect(back).toMatchObject({ from: 'learned', returns: over.returns + 1 })
+    expect(back.reason).toMatch(/less than under learned|worse than by plain class means/)
     expect((await client().policy()).mode).toBe('auto')
     expect(noise).toEqual([])
   },
-  5 * PATIENCE_MS
+  2 * LONG_TEST_MS
 )

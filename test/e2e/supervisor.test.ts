@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { incarnation } from '../../base/ids.ts'
 import { attempt, json, shell, whenSaid } from '../helpers/attempts.ts'
@@ -40,10 +40,17 @@ test('at the end of the lease everything is killed by itself, except what may co
     real.host.extendLease(second, (performance.now() + ms) as Parameters<RealHost['host']['extendLease']>[1])
   }
   soon(2000)
+  // The lease goes on until all run, however long that takes here.
+  const renewal = setInterval(soon, 200, 2000)
   real.host.begin(shell(1, 'exec sleep 1001', { incarnation: second }))
   real.host.begin(attempt(2, { handler: 'ignores', incarnation: second }))
   real.host.begin(shell(3, 'exec sleep 1003', { incarnation: second, onLeaseLoss: 'continue' }))
   real.host.begin(attempt(4, { handler: 'ignores', incarnation: second, onLeaseLoss: 'continue' }))
+  await whenSaid(
+    real.record,
+    () => real.record.started.length === 4 && [2, 4].every((token) => real.record.output(token) === 'ready\n')
+  )
+  clearInterval(renewal)
   const lapsed = { outcome: 'stopped', reason: 'lease', error: { code: 'LEASE_LOST' } }
   expect(await real.exitOf(1)).toMatchObject(lapsed)
   expect(await real.exitOf(2)).toMatchObject(lapsed)
@@ -108,8 +115,12 @@ test('when the supervisor is killed, what it ran is killed and reported, and a n
 
 test('when the node is killed, nothing of it survives', async () => {
   const folder = newFolder()
-  await startNode(folder).then((node) => node.kill('SIGKILL'))
+  const node = await startNode(folder)
+  const socket = socketFolder(folder)
+  expect(existsSync(socket)).toBe(true)
+  await node.kill('SIGKILL')
   await gone(folder)
+  expect(existsSync(socket)).toBe(false)
 })
 
 test('what a node and its supervisor left behind is killed before the next one starts', async () => {
@@ -120,7 +131,10 @@ test('what a node and its supervisor left behind is killed before the next one s
   process.kill(supervisor!.pid, 'SIGSTOP')
   await node.kill('SIGKILL')
   expect(commandsOf(folder, 'sleep')).toBe(2)
+  const socket = socketFolder(folder)
+  expect(existsSync(socket)).toBe(true)
   const real = await start(MODULES, {}, folder)
+  expect([existsSync(socket), existsSync(socketFolder(folder))]).toEqual([false, true])
   expect(commandsOf(folder, 'sleep')).toBe(0)
   expect(processesOf(folder).some(({ pid }) => pid === supervisor!.pid)).toBe(false)
   expect(real.logged.some(({ message }) => message.includes('predecessor'))).toBe(true)
@@ -188,6 +202,11 @@ async function startNode(folder: string): Promise<{ kill(signal: NodeJS.Signals)
       return exited
     }
   }
+}
+
+/** The folder of the socket of the node that started last. */
+function socketFolder(folder: string): string {
+  return dirname(readFileSync(join(folder, 'data', 'attempts', 'socket'), 'utf8'))
 }
 
 /** Resolves when no process of the folder is left; the end of other people's processes can only be looked for. */

@@ -1,11 +1,16 @@
-/** What the tests with real processes share: running the compiled command line, and looking at /proc. */
+/** What the tests with real processes share: running the compiled command line, waiting for a cluster, and looking at /proc. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Client } from '../../client/index.ts'
 
 const CLI = resolve('dist/node/cli/main.js')
 const POLL_MS = 50
+/** For one step of a cluster on a machine that has much else to do: several times what was seen there. Below the tests' own timeout. */
+const PATIENCE_MS = 120_000
+/** For tests of many such steps, which may take as long as two of vitest's usual ones. */
+export const LONG_TEST_MS = 900_000
 
 interface Ran {
   readonly exitCode: number | null
@@ -48,7 +53,7 @@ export function lastObject(stdout: string): unknown {
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  timeoutMs = 30_000
+  timeoutMs = PATIENCE_MS
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
@@ -57,6 +62,14 @@ export async function until<T>(
     if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`)
     await new Promise((done) => setTimeout(done, POLL_MS))
   }
+}
+
+/** Waits until nodes 1 to 3 vote and take work; `client` may make a new one for each look. */
+export async function threeVotersOpen(client: () => Client): Promise<void> {
+  await until('three voters are open', async () => {
+    const nodes = await client().nodes()
+    return nodes.filter(({ id, open, role }) => id <= 3 && open && /voter|leader/.test(role)).length === 3
+  })
 }
 
 /** Live processes whose command line or environment holds one of the texts. */

@@ -145,6 +145,7 @@ export class FakeOptimizer implements OptimizerPort {
   rollBack = (version: number | undefined): Promise<void> => {
     const meant = version ?? this.serving
     if (meant === undefined) return Promise.reject(new AppError('MODEL_NOT_FOUND', 'no model serves'))
+    if (version !== undefined && this.#stateOf(version) === 'rolled-back') return Promise.resolve()
     if (meant !== this.serving)
       return Promise.reject(new AppError('MODEL_STATE_INVALID', 'it does not serve'))
     this.rolledBack.add(meant)

@@ -19,7 +19,11 @@ test('a power cut keeps every batch up to the last sync and a prefix of the rest
   const lengths = new Set<number>()
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }),
+      // One sync in four: with as many as not, one run of this test in some thirty would not see four lengths.
+      fc.array(
+        fc.nat(3).map((one) => one === 0),
+        { minLength: 1, maxLength: 30 }
+      ),
       fc.integer(),
       async (syncs, seed) => {
         const stores = createSimStores({ rng: createRng(seed) })

@@ -3,6 +3,7 @@ import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
 import { MOST_HELD } from '../../../../node/optimizer/bounds.ts'
 import { CatchUp } from '../../../../node/optimizer/catch-up.ts'
 import { EstimatorFeed } from '../../../../node/optimizer/estimator-feed.ts'
+import { ToldUntil } from '../../../../node/optimizer/told-until.ts'
 import type { Watchers } from '../../../../node/optimizer/watching.ts'
 import { PointPrediction, type Estimator } from '../../../../optimizer/estimate.ts'
 import { History } from '../../../../optimizer/guard/history.ts'
@@ -26,7 +27,6 @@ class Bench {
   readonly catchUp: CatchUp
   /** Called at each pause. */
   meanwhile: () => void = () => undefined
-  lastFinishedAt = 0
   #rows: { key: string; value: Uint8Array }[] = []
 
   constructor() {
@@ -38,12 +38,15 @@ class Bench {
       observe: ({ task }) => this.heard.push(`${task.id} ended`),
       placed: (task) => this.heard.push(`${task.id} began`)
     }
+    const toldUntil = new ToldUntil()
     const watchers: Watchers = {
       estimator,
       feed: new EstimatorFeed(estimator, () => 0),
       history: this.history,
       advisor: undefined,
-      onFinished: ({ finishedAt }) => (this.lastFinishedAt = Math.max(this.lastFinishedAt, finishedAt))
+      onFinished: (task) => {
+        toldUntil.told(task)
+      }
     }
     const note = (fields: unknown): number => this.warnings.push(fields)
     this.catchUp = new CatchUp({
@@ -54,7 +57,7 @@ class Bench {
         return Promise.resolve()
       },
       watchers: () => watchers,
-      lastFinishedAt: () => this.lastFinishedAt
+      toldUntil
     })
     this.machine.submit(Array.from({ length: 40 }, () => spec()))
   }
@@ -87,8 +90,8 @@ class Bench {
     if (told) this.catchUp.take(events, this.machine.state)
   }
 
-  end(id: number, told = true): void {
-    this.machine.now += 10
+  end(id: number, told = true, afterMs = 10): void {
+    this.machine.now += afterMs
     const events = this.machine.complete(id, this.machine.task(id)!.lastToken)
     if (told) this.catchUp.take(events, this.machine.state)
     this.#rows.push(...drainChanges(this.machine.state).puts.filter(({ key }) => key.startsWith('ch')))
@@ -141,6 +144,41 @@ test('a snapshot in the middle of the reading makes a gap of its own, in its pla
   await bench.catchUp.run()
   expect(bench.ids).toEqual([1, 2, 3, 4, 5, 6])
   expect(bench.heard.filter((line) => line.endsWith('ended'))).toHaveLength(6)
+})
+
+test('a gap that begins in the very moment in which telling ends is told', async () => {
+  for (let pauses = 1; pauses <= 8; pauses++) {
+    const bench = new Bench()
+    bench.run([1, 2], false)
+    bench.gap()
+    let left = pauses
+    bench.meanwhile = () => {
+      if (--left !== 0) return
+      // A step later than what the pause is followed by.
+      queueMicrotask(() => {
+        queueMicrotask(() => {
+          bench.run([3], false)
+          bench.gap()
+          void bench.catchUp.run()
+        })
+      })
+    }
+    await bench.catchUp.run()
+    await new Promise((resolve) => setImmediate(resolve))
+    bench.run([4], true)
+    expect(bench.ids).toEqual(left > 0 ? [1, 2, 4] : [1, 2, 3, 4])
+  }
+})
+
+test('of tasks that ended within one millisecond those are told that were not', async () => {
+  const bench = new Bench()
+  for (const id of [1, 2, 3]) bench.begin(id)
+  bench.end(1)
+  bench.end(2, true, 0)
+  bench.end(3, false, 0)
+  bench.gap()
+  await bench.catchUp.run()
+  expect(bench.ids).toEqual([1, 2, 3])
 })
 
 test('an attempt that runs when reading begins is told as it was then', async () => {

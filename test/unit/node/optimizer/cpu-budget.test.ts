@@ -68,6 +68,27 @@ test('loading is paid for before the first step', () => {
   expect(budget.peakShare).toBe(0.04)
 })
 
+test('what cannot wait is counted, puts off steps while it fills a window, and is not paid for', () => {
+  let now = 0
+  const budget = createCpuBudget(0.1, () => now)
+  budget.spend(() => {
+    now += 100
+  })
+  now += 9_900
+  budget.count(600)
+  expect(budget.share).toBeCloseTo(0.07, 6)
+  expect(budget.peakShare).toBeCloseTo(0.07, 6)
+  expect(budget.waitMs).toBe(0)
+  budget.count(600)
+  // It leaves the window bit by bit: the next step, as long as the last one, has room when 300 ms of it have.
+  expect(budget.waitMs).toBeGreaterThan(9_000)
+  now += budget.waitMs
+  budget.spend(() => {
+    now += 100
+  })
+  expect(budget.waitMs).toBeLessThanOrEqual(900)
+})
+
 test('what other threads do because of a step is paid for as well', () => {
   let now = 0
   const budget = createCpuBudget(0.5, () => now)

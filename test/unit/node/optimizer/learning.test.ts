@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { BEAT_MS } from '../../../../node/optimizer/bounds.ts'
 import { Learning, type LearningOptions } from '../../../../node/optimizer/learning.ts'
+import type { PolicyPast } from '../../../../node/optimizer/policy-watch.ts'
+import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
 import type { Command } from '../../../../scheduler/commands.ts'
@@ -14,11 +16,14 @@ const NO_BYTES = new Uint8Array(0)
 let machine: Machine
 let learning: Learning
 let proposed: Draft[]
+/** The policy that this node runs as a leader. */
+let running: string | undefined
 
 /** A node's runtime, as far as learning looks at it: a task machine, an empty store, and what was proposed. */
 async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
   machine = new Machine().withNodes(2)
   proposed = []
+  running = undefined
   learning = new Learning({
     logger: QUIET,
     seed: () => 1,
@@ -29,6 +34,9 @@ async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
   const runtime = {
     get state() {
       return machine.state
+    },
+    get policyStatus() {
+      return { running }
     },
     store: { iterate: () => rows() },
     propose: (draft: Draft) => {
@@ -95,17 +103,65 @@ test('a beat that keeps failing is logged once, counted, and an alarm until it w
   }
 })
 
-test('time passes for the estimator on every node, but where the learned policy says so itself', () => {
+test.each([
+  ['a follower', undefined, true],
+  ['a leader that runs another policy than the settings say', 'least-loaded', true],
+  ['the learned policy of a leader, which says so itself', 'learned', false]
+])('time passes for the estimator of %s', (_, policy, passes) => {
   const advanced = vi.spyOn(learning.estimator, 'advance')
-  machine.submit([spec({ name: 'a' })])
-  learning.beat()
-  expect(advanced.mock.calls).toEqual([[machine.state.time]])
   apply({ type: 'set-settings', settings: { policy: 'learned' } })
+  running = policy
+  learning.hooks().onReign?.(policy !== undefined)
   learning.beat()
-  expect(advanced).toHaveBeenCalledTimes(2)
-  learning.hooks().onReign?.(true)
-  learning.beat()
-  expect(advanced).toHaveBeenCalledTimes(2)
+  expect(advanced.mock.calls).toEqual(passes ? [[machine.state.time]] : [])
+})
+
+/** One task after another runs, until the predictions have been found to mislead. */
+function mislead(): void {
+  const wrong = new PointPrediction().of(1e12)
+  const predict = vi.spyOn(learning.estimator, 'predict').mockReturnValue(wrong)
+  for (let left = 40; left > 0; left--) end()
+  predict.mockRestore()
+}
+
+/** A task runs. */
+function end(): void {
+  const id = machine.state.nextTaskId
+  const node = machine.state.nodes.get(nodeId(2))!
+  machine.now += 10
+  machine.submit([spec({ name: 'a' })])
+  apply({ type: 'place', taskId: taskId(id), node: node.id, incarnation: node.incarnation })
+  machine.now += 10
+  learning.hooks().beforeEvents?.(machine.complete(id, machine.task(id)!.lastToken), 2)
+}
+
+test('a new leader remembers that predictions misled while it followed, until an operator chooses', async () => {
+  await learning.close()
+  // Where time stands still, every attempt is told of.
+  await attach({ now: () => 0 })
+  const reign = vi.spyOn(learning.policyWatch, 'reign')
+  const begin = (): unknown => {
+    learning.hooks().onReign?.(true)
+    learning.hooks().onReign?.(false)
+    return reign.mock.calls.at(-2)?.[0]
+  }
+  apply({ type: 'set-settings', settings: { policyMode: 'auto' } })
+  mislead()
+  end()
+  const { endedSinceMisled = Infinity } = begin() as PolicyPast
+  expect(endedSinceMisled).toBeLessThan(40)
+  end()
+  expect(begin()).toMatchObject({ mode: 'auto', endedSinceMisled: endedSinceMisled + 1 })
+  apply({ type: 'set-settings', settings: { policyMode: 'auto' } })
+  expect(begin()).toMatchObject({ endedSinceMisled: undefined })
+})
+
+test('an operator who chooses what is in use already makes the leader forget', () => {
+  const chosen = vi.spyOn(learning.policyWatch, 'chosen')
+  apply({ type: 'set-settings', settings: { modelMode: 'frozen' } })
+  expect(chosen).not.toHaveBeenCalled()
+  apply({ type: 'set-settings', settings: { policy: 'least-loaded' } })
+  expect(chosen).toHaveBeenCalledTimes(1)
 })
 
 test('frozen models leave the choice of the policy to the leader', async () => {

@@ -22,6 +22,8 @@ class Bench {
   failing = false
   /** Judgements never end. */
   slow = false
+  /** Judgements end after this. */
+  judged = Promise.resolve()
   /** The log takes no verdict. */
   refuses = false
   acts = true
@@ -32,7 +34,7 @@ class Bench {
         ? new Promise(() => undefined)
         : this.failing
           ? Promise.reject(new Error('the thread is gone'))
-          : Promise.resolve(judge({ incumbent, challenger, replay: undefined }, last)),
+          : this.judged.then(() => judge({ incumbent, challenger, replay: undefined }, last)),
     coverage: () => undefined,
     decide: (decision) => {
       if (this.refuses) return Promise.resolve()
@@ -79,6 +81,22 @@ test('a shadow that knows more is promoted, and predicts from then on', async ()
   expect(bench.book.serving?.version).toBe(1)
   expect(bench.used).toHaveLength(1)
   expect(bench.used[0]?.weights).toHaveLength(bench.book.serving?.model?.weights.length ?? 0)
+})
+
+test('a judgement that ends after models were frozen promotes nothing, and is made anew when they change again', async () => {
+  const bench = new Bench()
+  let end = (): void => undefined
+  bench.judged = new Promise((resolve) => (end = resolve))
+  bench.put(1, KNOWING, 'shadow')
+  await bench.end(256)
+  bench.acts = false
+  await bench.end(1)
+  end()
+  await bench.end(1)
+  expect(bench.verdicts).toEqual([])
+  bench.acts = true
+  await bench.end(1)
+  expect(bench.verdicts).toEqual(['promote 1'])
 })
 
 test('a shadow whose predictions are inverted is rejected and never predicts', async () => {

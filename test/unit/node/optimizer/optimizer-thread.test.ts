@@ -51,7 +51,7 @@ test('a thread that answers pings lives on, and its refusals are errors with the
       if (type === 'ping') port.postMessage({ type: 'pong' })
       else port.postMessage({ type: 'refused', id, code: 'INVALID_REQUEST', message: 'too little' })
     })`,
-    1_000
+    30_000
   )
   await expect(thread.ask(REPLAY)).rejects.toMatchObject({ code: 'INVALID_REQUEST', message: 'too little' })
   await thread.end()

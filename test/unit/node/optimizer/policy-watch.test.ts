@@ -142,7 +142,7 @@ test('a new leader keeps the rest that the last one took after a return', async 
   /** Stretches until a new leader looks, when the challenger was given up so often, with so many tasks ended since. */
   const stretchesAfter = async (returns: number, ended: number): Promise<number> => {
     const bench = new Bench()
-    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns, ended })
+    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns, ended, endedSinceMisled: undefined })
     let stretches = 0
     while (bench.asked.length === 0 && stretches < 50) {
       await bench.end(1, 0)
@@ -157,13 +157,31 @@ test('a new leader keeps the rest that the last one took after a return', async 
   expect(await stretchesAfter(3, 5 * REPLAY_EVERY)).toBe(3)
 })
 
+test('a new leader keeps the rest that predictions imposed, unless an operator has chosen since', async () => {
+  /** Stretches until a new leader looks, with so many tasks ended since the change and since predictions misled. */
+  const stretchesAfter = async (ended: number, endedSinceMisled: number | undefined): Promise<number> => {
+    const bench = new Bench()
+    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns: 1, ended, endedSinceMisled })
+    let stretches = 0
+    while (bench.asked.length === 0 && stretches < 50) {
+      await bench.end(1, 0)
+      stretches++
+    }
+    return stretches
+  }
+  expect(await stretchesAfter(5 * REPLAY_EVERY, undefined)).toBe(1)
+  expect(await stretchesAfter(5 * REPLAY_EVERY, 0)).toBe(2)
+  expect(await stretchesAfter(5 * REPLAY_EVERY, REPLAY_EVERY)).toBe(1)
+  expect(await stretchesAfter(REPLAY_EVERY, 100)).toBe(2)
+})
+
 test('returns are counted across leaders, and an operator makes it forget them', async () => {
   const bench = new Bench()
   bench.policy = 'learned'
-  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 2, ended: 0 })
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 2, ended: 0, endedSinceMisled: undefined })
   await bench.end(1, 0.5)
   expect(bench.changes.map(({ to, returns }) => [to, returns])).toEqual([['least-loaded', 3]])
-  bench.watch.reign({ policy: 'learned', mode: 'fixed', returns: 0, ended: 0 })
+  bench.watch.reign({ policy: 'learned', mode: 'fixed', returns: 0, ended: 0, endedSinceMisled: undefined })
   bench.policy = 'learned'
   await bench.end(1, 0.5)
   expect(bench.changes.at(-1)?.returns).toBe(1)
@@ -172,7 +190,7 @@ test('returns are counted across leaders, and an operator makes it forget them',
 test('a new leader looks soon at a challenger that it finds in use', async () => {
   const bench = new Bench()
   bench.policy = 'learned'
-  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0, endedSinceMisled: undefined })
   bench.relative = 0.5
   for (let left = 32; left > 0; left--) bench.watch.observe(1, bench.policy, 'auto')
   await settled()
@@ -214,12 +232,11 @@ test('predictions that mislead are an alarm where operators alone choose', () =>
 test('one bad stretch is one return, and an operator who leaves the choice to it anew makes it forget', async () => {
   const bench = new Bench()
   bench.policy = 'learned'
-  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0, endedSinceMisled: undefined })
   for (let alarm = 0; alarm < 5; alarm++) bench.watch.misled('worse than plain means', 'learned', 'auto')
   await settled()
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1])
-  bench.watch.observe(1, 'learned', 'fixed')
-  bench.watch.observe(1, 'learned', 'auto')
+  bench.watch.chosen()
   bench.watch.misled('worse than plain means', 'learned', 'auto')
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1, 1])
 })

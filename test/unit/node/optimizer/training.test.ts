@@ -75,6 +75,23 @@ test('history is replayed under other policies; the base has no gain over itself
   expect(value.results[1]?.jct.relativeInterval.high).toBeLessThan(0)
 })
 
+test('replays between two steps of training are in the share of a core that is reported, at once', async () => {
+  const { tell, next } = start()
+  tell({ type: 'history', tasks: busyHistory(400) })
+  const contenders = ['fifo', 'shortest-first'].map((name) => ({ name, policy: name, weights: undefined }))
+  const replay: ReplayRequest = { type: 'replay', count: 300, nodes: [nodeFacts(1)], contenders }
+  // What answers is loaded by then.
+  const loaded = next('answer')
+  tell({ type: 'request', id: 1, request: replay })
+  await loaded
+  const begun = next('progress')
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: undefined })
+  const before = await begun
+  const reported = next('progress')
+  tell({ type: 'request', id: 2, request: replay })
+  expect((await reported).peakCpuShare).toBeGreaterThan(before.peakCpuShare)
+})
+
 test.each([
   ['an unknown policy', { contenders: [{ name: 'x', policy: 'x', weights: undefined }] }, 'policy: got "x"'],
   ['too little history', { count: 3 }, 'got 3 ended tasks'],

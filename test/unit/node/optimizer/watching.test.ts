@@ -68,7 +68,7 @@ function storeOf(machine: Machine): WarmUpOptions['store'] {
 const options = (machine: Machine, changes: Partial<WarmUpOptions> = {}): WarmUpOptions => ({
   store: storeOf(machine),
   rows: 100,
-  after: 0,
+  isNew: () => true,
   now: () => 0,
   readMs: 1_000,
   pause: () => Promise.resolve(),
@@ -111,7 +111,7 @@ test('only the newest rows are read, and only what ended later than is known', a
   await warmUp(options(ended()), (moment) => {
     if (moment.ended) ends.push(moment.at)
   })
-  expect(await told(ended(), { after: ends[2]! })).toEqual([5, 3])
+  expect(await told(ended(), { isNew: ({ finishedAt }) => finishedAt > ends[2]! })).toEqual([5, 3])
 })
 
 test('reading ends with its time, telling with the node', async () => {

@@ -94,7 +94,13 @@ test('a peer of another cluster is reported once by each side, however often it 
 })
 
 test('a peer whose packets vanish is noticed, and found again when they return', async () => {
-  const limits = { keepAliveMs: 20, silenceMs: 200, minBackoffMs: 5, maxBackoffMs: 50, dialTimeoutMs: 300 }
+  const limits = {
+    keepAliveMs: 50,
+    silenceMs: 1_000,
+    minBackoffMs: 5,
+    maxBackoffMs: 50,
+    dialTimeoutMs: 2_000
+  }
   const [a, b] = [await create({ limits }), await create({ limits })]
   let connected: boolean | undefined
   await a.start(handlers({ onConnection: (_peer, up) => (connected = up) }))
