@@ -42,6 +42,8 @@ export interface Estimator {
   placed?(task: TaskView, node: NodeView, now: number): void
   /** It is `now`: returns the classes whose predictions moved because attempts still run, or because a model arrived. */
   advance?(now: number): Iterable<ClassKey>
+  /** Has the next `advance` name every class that was asked for: something beside the estimator moved what it answers. */
+  stir?(): void
 }
 
 /** A prediction without spread: every quantile is the one value. */

@@ -6,37 +6,26 @@
  *    what was predicted is judged. Beginnings over the budget are not told.
  * 2. The end of an attempt whose beginning was told is always told, or it would seem to run for ever. Other ends, some
  *    5 µs each, have a budget of their own.
- * 3. The watch over predictions sees what the estimator is told, before it is told.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
-import type { PredictionWatch } from '../../optimizer/guard/prediction-watch.ts'
 import { TimeBudget } from './time-budget.ts'
 
 /** Shares of the time, and how much of it is saved up. */
 const BEGINNINGS = { share: 0.01, burstMs: 50 }
 const ENDS = { share: 0.03, burstMs: 200 }
 
-/** A watch over what the estimator predicts. */
-export interface Watched {
-  readonly watch: PredictionWatch
-  /** Predictions have been found to mislead. */
-  readonly onMisled: (reason: string) => void
-}
-
 export class EstimatorFeed {
   readonly #estimator: Estimator
-  readonly #watched: Watched | undefined
   readonly #beginnings: TimeBudget
   readonly #ends: TimeBudget
   /** Attempts that were told of, by task and node: a task and its copy never share one. */
   readonly #begun = new Map<string, { readonly task: TaskView; readonly node: NodeId }>()
 
   /** `now` is a monotonic clock in milliseconds. */
-  constructor(estimator: Estimator, now: () => number, watched?: Watched) {
+  constructor(estimator: Estimator, now: () => number) {
     this.#estimator = estimator
-    this.#watched = watched
     this.#beginnings = new TimeBudget(BEGINNINGS.share, BEGINNINGS.burstMs, now)
     this.#ends = new TimeBudget(ENDS.share, ENDS.burstMs, now)
   }
@@ -45,16 +34,15 @@ export class EstimatorFeed {
   began(task: TaskView, node: NodeView, at: number): void {
     this.#beginnings.run(() => {
       this.#begun.set(keyOf(task.id, node.id), { task, node: node.id })
-      this.#watched?.watch.began(task, node)
       this.#estimator.placed?.(task, node, at)
     })
   }
 
   ended(feedback: AttemptFeedback): void {
-    if (this.#begun.delete(keyOf(feedback.task.id, feedback.node))) this.#observe(feedback)
+    if (this.#begun.delete(keyOf(feedback.task.id, feedback.node))) this.#estimator.observe(feedback)
     else
       this.#ends.run(() => {
-        this.#observe(feedback)
+        this.#estimator.observe(feedback)
       })
   }
 
@@ -75,12 +63,6 @@ export class EstimatorFeed {
       this.#begun.delete(key)
       this.#estimator.observe({ task, node, end: 'not-started', runMs: 0, peakMemoryBytes: 0 })
     }
-  }
-
-  #observe(feedback: AttemptFeedback): void {
-    const misled = this.#watched?.watch.ended(feedback)
-    this.#estimator.observe(feedback)
-    if (misled !== undefined) this.#watched?.onMisled(misled)
   }
 }
 

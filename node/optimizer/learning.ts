@@ -14,8 +14,8 @@ import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
-import { PredictionWatch } from '../../optimizer/guard/prediction-watch.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
+import { TrustedEstimator } from '../../optimizer/guard/trusted-estimator.ts'
 import type { Coverage } from '../../optimizer/guard/watch.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
 import type { Logger } from '../../runtime/ports/log.ts'
@@ -76,6 +76,8 @@ export class Learning {
   readonly trainer: Trainer
   readonly policyWatch: PolicyWatch
   readonly #options: LearningOptions
+  /** What policies ask, and what hears of attempts for the estimator. */
+  readonly #trusted: TrustedEstimator
   readonly #feed: EstimatorFeed
   readonly #proposer: Proposer
   readonly #toldUntil = new ToldUntil()
@@ -95,8 +97,6 @@ export class Learning {
   /** A model was asked for, or is being proposed. */
   #awaitsModel = false
   #policyAlarm: string | undefined
-  /** State time when predictions misled for the last time since an operator chose the policy; 0 for never. */
-  #misledAt = 0
 
   constructor(options: LearningOptions) {
     this.#options = options
@@ -111,13 +111,12 @@ export class Learning {
       toldUntil: this.#toldUntil
     })
     this.estimator = createLearnedEstimator()
-    this.#feed = new EstimatorFeed(this.estimator, now, {
-      watch: new PredictionWatch(this.estimator),
-      onMisled: (reason) => {
-        this.#misled(reason)
-      }
+    this.#trusted = new TrustedEstimator(this.estimator, (distrust) => {
+      if (distrust === undefined) logger.info({}, 'predictions are taken again')
+      else logger.warn({ reason: distrust }, 'predictions mislead: policies go by class means')
     })
-    this.policies = policiesOn(this.estimator)
+    this.#feed = new EstimatorFeed(this.#trusted, now)
+    this.policies = policiesOn(this.#trusted)
     this.book = new ModelBook(logger, (model) => {
       this.estimator.useModel(model)
     })
@@ -260,6 +259,8 @@ export class Learning {
     )
     const found = this.guard.alarms.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`)
     if (this.#beats.message !== undefined) problems.push(`looking after models fails: ${this.#beats.message}`)
+    const { distrust } = this.#trusted
+    if (distrust !== undefined) problems.push(`policies go by class means: ${distrust}`)
     if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
     const ofPolicy = [this.#policyAlarm, this.policyWatch.alarm].filter((alarm) => alarm !== undefined)
     return [
@@ -309,14 +310,12 @@ export class Learning {
 
   #settingsChanged(chosen: boolean): void {
     this.#policyAlarm = undefined
-    if (!chosen) return
-    this.#misledAt = 0
-    this.policyWatch.chosen()
+    if (chosen) this.policyWatch.chosen()
   }
 
   #policyPast(): PolicyPast | undefined {
     const settings = this.#runtime?.state.settings
-    return settings === undefined ? undefined : policyPast(settings, this.history, this.#misledAt)
+    return settings === undefined ? undefined : policyPast(settings, this.history)
   }
 
   #beginTraining(runtime: NodeRuntime): void {
@@ -334,18 +333,9 @@ export class Learning {
     if (this.#rows.length > KEPT_ROWS * 1.25) this.#rows.splice(0, this.#rows.length - KEPT_ROWS)
   }
 
-  /** The leader acts on what all nodes see; the others remember it, should they lead. */
-  #misled(reason: string): void {
-    const state = this.#runtime?.state
-    this.#options.logger.warn({ reason }, 'predictions mislead')
-    if (state === undefined) return
-    this.#misledAt = state.time
-    if (this.#reigns) this.policyWatch.misled(reason, state.settings.policy, state.settings.policyMode)
-  }
-
   #watchers(): Watchers {
     return {
-      estimator: this.estimator,
+      estimator: this.#trusted,
       history: this.history,
       advisor: this.#advisor,
       feed: this.#feed,

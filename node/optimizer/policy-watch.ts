@@ -5,12 +5,10 @@
  *    for sure.
  * 2. In mode `auto` it has the policy changed by the guard's rule (`optimizer/guard/policy-choice.ts`): between `learned`
  *    and what is in use, and from `learned` back to the default.
- * 3. Predictions that are found to mislead (`optimizer/guard/prediction-watch.ts`) end `learned` in mode `auto` without a replay, and
- *    are an alarm where operators alone choose.
- * 4. One replay or change is under way at a time, and none outlives its reign.
- * 5. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, the history how
- *    many tasks have ended since, and each node remembers when predictions misled. A challenger that it finds in use it looks at soon.
- * 6. What was found out before an operator chose binds nobody after it.
+ * 3. One replay or change is under way at a time, and none outlives its reign.
+ * 4. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, the history how
+ *    many tasks have ended since. A challenger that it finds in use it looks at soon.
+ * 5. What was found out before an operator chose binds nobody after it.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { PolicyMode } from '../../scheduler/types.ts'
@@ -36,8 +34,6 @@ export interface PolicyPast {
   readonly returns: number
   /** Tasks that ended since the policy changed last, as far as is known. */
   readonly ended: number
-  /** Of these, the ones that ended after predictions misled for the last time; undefined when they have not since then. */
-  readonly endedSinceMisled: number | undefined
 }
 
 const DEFAULT_POLICY = 'least-loaded'
@@ -89,7 +85,7 @@ export class PolicyWatch {
     // Each return makes the rest after it longer; here they are lived through again.
     for (let left = Math.min(past.returns, MOST_RETURNS); left > 0; left--) this.#choice.failed('')
     if (past.policy === CHALLENGER) this.#firstLook = FIRST_LOOK
-    else this.#goOn(past)
+    else this.#choice.ended(past.ended, past.policy)
   }
 
   /** An operator chose the policy or its mode, be it what is in use: what was learned before does not bind it. */
@@ -128,17 +124,6 @@ export class PolicyWatch {
     void this.#change(this.#choice.failed(message))
   }
 
-  /** Predictions are worse than plain statistics; `policy` and `mode` are what the log says. */
-  misled(reason: string, policy: string, mode: PolicyMode): void {
-    if (mode === 'fixed') {
-      if (policy === CHALLENGER) this.#alarm = reason
-      return
-    }
-    if (this.#changing) return
-    const wanted = this.#choice.misled(policy, reason)
-    if (wanted !== undefined) void this.#change(wanted)
-  }
-
   async #look(policy: string, mode: PolicyMode): Promise<void> {
     const choice = this.#choice
     const { replay } = this.#options
@@ -164,15 +149,6 @@ export class PolicyWatch {
     } finally {
       this.#changing = false
     }
-  }
-
-  /** The rest goes on while the challenger is not in use, and predictions that misled in it are put in their place. */
-  #goOn({ policy, ended, endedSinceMisled }: PolicyPast): void {
-    const since = endedSinceMisled ?? 0
-    this.#choice.ended(ended - since, policy)
-    if (endedSinceMisled === undefined) return
-    this.#choice.misled(policy, '')
-    this.#choice.ended(since, policy)
   }
 }
 

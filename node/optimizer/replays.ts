@@ -2,18 +2,24 @@
  * Answers what the node asks of its optimizer thread: replays of recent history under policies and models, and judgements.
  */
 import { AppError } from '../../base/errors.ts'
+import type { Estimator } from '../../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import { decodeModel } from '../../optimizer/estimator/weights.ts'
 import type { History } from '../../optimizer/guard/history.ts'
 import { judge, type ReplayEvidence, type Verdict } from '../../optimizer/guard/promotion.ts'
 import { compareOnRecent, FEWEST_REPLAYED, type Player } from '../../optimizer/guard/recent.ts'
+import { TrustedEstimator } from '../../optimizer/guard/trusted-estimator.ts'
 import { OFFERED_POLICIES } from './policies.ts'
 import type { ContenderSpec, JudgeRequest, ReplayAnswer, ReplayRequest } from './protocol.ts'
 
-/** Replays; throws INVALID_REQUEST when there is too little history. */
-export function answerReplay(history: History, request: ReplayRequest): ReplayAnswer {
+/** Replays, with estimators that are trusted as in a cluster (`trusted`); throws INVALID_REQUEST when there is too little history. */
+export function answerReplay(
+  history: History,
+  request: ReplayRequest,
+  trusted: (estimator: Estimator) => Estimator = (estimator) => new TrustedEstimator(estimator)
+): ReplayAnswer {
   const { count, nodes, contenders } = request
-  const [base, ...others] = contenders.map(player)
+  const [base, ...others] = contenders.map((contender) => player(contender, trusted))
   if (base === undefined) throw new AppError('INVALID_REQUEST', 'got no policies, expected at least one')
   return compareOnRecent(history.newest(history.size), count, nodes, base, others)
 }
@@ -28,7 +34,8 @@ function evidenceOf(history: History, request: ReplayRequest | undefined): Repla
   if (request === undefined || history.size < FEWEST_REPLAYED) return undefined
   let comparison: ReplayAnswer
   try {
-    comparison = answerReplay(history, request)
+    // Each model's own word, since that is what is judged.
+    comparison = answerReplay(history, request, (estimator) => estimator)
   } catch {
     // The base failed, or nothing could be replayed: that says nothing about the challenger.
     return undefined
@@ -37,7 +44,10 @@ function evidenceOf(history: History, request: ReplayRequest | undefined): Repla
   return failure === undefined ? comparison.results[1] : { failed: failure.message }
 }
 
-function player({ name, policy, weights }: ContenderSpec): Player {
+function player(
+  { name, policy, weights }: ContenderSpec,
+  trusted: (estimator: Estimator) => Estimator
+): Player {
   const offered = OFFERED_POLICIES.find((other) => other.name === policy)
   if (offered === undefined) {
     const expected = OFFERED_POLICIES.map((other) => other.name).join(', ')
@@ -46,9 +56,10 @@ function player({ name, policy, weights }: ContenderSpec): Player {
   return {
     name,
     make: (tell) => {
-      const estimator = createLearnedEstimator()
+      const learned = createLearnedEstimator({ rows: false })
+      const estimator = trusted(learned)
       tell(estimator)
-      if (weights !== undefined) estimator.useModel(decodeModel(weights))
+      if (weights !== undefined) learned.useModel(decodeModel(weights))
       return offered.factory(estimator, true)
     }
   }

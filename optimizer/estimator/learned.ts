@@ -72,6 +72,7 @@ export interface LearnedOptions {
 export interface LearnedEstimator extends Estimator {
   placed(task: TaskView, node: NodeView, now: number): void
   advance(now: number): Iterable<ClassKey>
+  stir(): void
   /** Training rows gathered since the last call. */
   drainSamples(): TrainingRow[]
   /** Predicts with this model from now on; undefined: with none. */
@@ -116,8 +117,9 @@ class Learned implements LearnedEstimator {
   #forward: ForwardPass | undefined
   /** Grows with each model. */
   #generation = 0
-  #modelArrived = false
-  /** Classes that were asked for since the last model. */
+  /** Whether all predictions moved. */
+  #stirred = false
+  /** Classes that were asked for since all predictions moved last. */
   readonly #askedSince = new Set<number>()
   /** The task whose end was told last. */
   #over: TaskId | undefined
@@ -183,8 +185,8 @@ class Learned implements LearnedEstimator {
     this.#waiting.advance(now)
     this.#beginning.advance(now)
     const moved = this.#base.advance(now)
-    if (!this.#modelArrived) return moved
-    this.#modelArrived = false
+    if (!this.#stirred) return moved
+    this.#stirred = false
     const all = new Set([...moved, ...this.#askedSince])
     this.#askedSince.clear()
     return all
@@ -225,7 +227,11 @@ class Learned implements LearnedEstimator {
   useModel(model: Model | undefined): void {
     this.#forward = model === undefined ? undefined : new ForwardPass(model.weights)
     this.#generation++
-    this.#modelArrived = true
+    this.stir()
+  }
+
+  stir(): void {
+    this.#stirred = true
   }
 
   status(): EstimatorStatus {

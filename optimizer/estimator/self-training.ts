@@ -47,6 +47,9 @@ export function createSelfTrainingEstimator(
       estimator.placed(task, node, now)
     },
     advance: (now) => estimator.advance(now),
+    stir: () => {
+      estimator.stir()
+    },
     observe: (feedback) => {
       estimator.observe(feedback)
       if (++observed % ROWS_PER_STEP === 0) train()

@@ -7,9 +7,7 @@
  *    challenger does not get through the replay, or when it failed in production.
  * 3. Between the two thresholds nothing changes. After a return the challenger is not tried again for a rest; each return
  *    doubles the rest, up to `LONGEST_REST`, so that a challenger that keeps disappointing is tried ever more seldom.
- * 4. When predictions are found to be bad (`prediction-watch.ts`), the challenger is left at once, and not tried before a rest is over
- *    in which they were not.
- * 5. A return never waits for a rest, and a challenger that was just switched to is looked at soon, then less and less
+ * 4. A return never waits for a rest, and a challenger that was just switched to is looked at soon, then less and less
  *    often: what replays could not show costs most while nobody has looked.
  */
 import type { PairedDifference } from '../lab/statistics.ts'
@@ -93,13 +91,6 @@ export class PolicyChoice {
   /** The challenger was in use and failed. */
   failed(reason: string): PolicySwitch {
     return this.#back(reason, undefined)
-  }
-
-  /** What predicts was found to be worse than plain statistics. */
-  misled(current: string, reason: string): PolicySwitch | undefined {
-    if (current === this.challenger) return this.#back(reason, undefined)
-    this.#rest = Math.max(this.#rest, REST)
-    return undefined
   }
 
   #back(reason: string, gain: Gain | undefined): PolicySwitch {

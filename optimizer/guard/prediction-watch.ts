@@ -38,8 +38,9 @@ interface Followed {
 }
 
 export class PredictionWatch {
+  /** What predictions are held against; it hears of every end. */
+  readonly plain: Estimator = plainStatistics()
   readonly #estimator: Estimator
-  readonly #plain = plainStatistics()
   readonly #followed = new Map<TaskId, Followed>()
   /** Followed attempts by class. */
   readonly #running = new Map<ClassKey, number>()
@@ -60,7 +61,7 @@ export class PredictionWatch {
     this.#followed.set(task.id, {
       classKey,
       predicted: lnOf(this.#estimator.predict(task, node)),
-      plain: lnOf(this.#plain.predict(task)),
+      plain: lnOf(this.plain.predict(task)),
       weight: 1 / (1 + running)
     })
     this.#running.set(classKey, running + 1)
@@ -74,7 +75,7 @@ export class PredictionWatch {
   /** An attempt is over. Returns what is wrong with the predictions, when it has become certain. */
   ended(feedback: AttemptFeedback): string | undefined {
     const followed = this.#forget(feedback.task.id)
-    this.#plain.observe(feedback)
+    this.plain.observe(feedback)
     if (followed === undefined || !hasRun(feedback.end)) return undefined
     const ln = Math.log(Math.max(1, feedback.runMs))
     const regret = (errorOf(followed.predicted, ln) - errorOf(followed.plain, ln)) / WORST_LN

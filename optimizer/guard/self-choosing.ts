@@ -3,7 +3,8 @@
  * same rule (`policy-choice.ts`). For the lab, where it shows what the rule is worth; in a cluster the leader's optimizer
  * thread does the replays and the log carries the change.
  *
- * 1. The estimator hears of every attempt, whichever policy is in use; a replay uses fresh ones.
+ * 1. The estimator hears of every attempt, whichever policy is in use; a replay uses fresh ones. Each is trusted only while it is worth more
+ *    than plain class means (`trusted-estimator.ts`).
  * 2. A challenger that throws, chooses what does not hold, or lets an idle cluster stand beside ready work has failed: the
  *    safe policy takes over within the same call.
  * 3. A change of policy resets the new one from the view. Attempts that run are not touched.
@@ -22,9 +23,9 @@ import type {
 import type { Estimator } from '../estimate.ts'
 import { finishedView, History } from './history.ts'
 import { PolicyChoice, type PolicySwitch } from './policy-choice.ts'
-import { PredictionWatch } from './prediction-watch.ts'
 import { compareOnRecent, FEWEST_REPLAYED } from './recent.ts'
 import type { NodeFacts } from './replay.ts'
+import { TrustedEstimator } from './trusted-estimator.ts'
 
 export interface SelfChoosingOptions {
   readonly name: string
@@ -53,8 +54,7 @@ class SelfChoosing implements Policy {
   readonly name: string
   readonly #options: SelfChoosingOptions
   readonly #choice: PolicyChoice
-  readonly #estimator: Estimator
-  readonly #watch: PredictionWatch
+  readonly #estimator: TrustedEstimator
   readonly #history = new History(HISTORY_TASKS)
   /** How the last attempt of a task that has not finished ended. */
   readonly #last = new Map<TaskId, AttemptFeedback & { readonly at: TimestampMs }>()
@@ -68,8 +68,7 @@ class SelfChoosing implements Policy {
     this.name = name
     this.#options = options
     this.#choice = new PolicyChoice(safe.name, challenger.name)
-    this.#estimator = estimator()
-    this.#watch = new PredictionWatch(this.#estimator)
+    this.#estimator = new TrustedEstimator(estimator())
     this.#inner = safe.factory(rng)
     this.#current = safe.name
   }
@@ -90,10 +89,7 @@ class SelfChoosing implements Policy {
     const { node, taskId: offered } = this.#offered ?? {}
     const task = view.task(taskId)
     const host = node === undefined || offered !== taskId ? undefined : view.node(node)
-    if (task !== undefined && host !== undefined) {
-      this.#watch.began(task, host)
-      this.#estimator.placed?.(task, host, view.now)
-    }
+    if (task !== undefined && host !== undefined) this.#estimator.placed(task, host, view.now)
     this.#offered = undefined
     this.#try(view, (policy) => {
       policy.onGone(taskId, view)
@@ -102,10 +98,8 @@ class SelfChoosing implements Policy {
 
   onEnded(feedback: AttemptFeedback, view: ClusterView): void {
     this.#estimator.observe(feedback)
-    const misled = this.#watch.ended(feedback)
     this.#last.set(feedback.task.id, { ...feedback, at: view.now })
     this.#try(view, (policy) => policy.onEnded?.(feedback, view))
-    if (misled !== undefined) this.#change(this.#choice.misled(this.#current, misled), view)
   }
 
   onFinished(taskId: TaskId, view: ClusterView): void {
@@ -176,7 +170,7 @@ class SelfChoosing implements Policy {
         {
           name: challenger.name,
           make: (tell) => {
-            const fresh = estimator()
+            const fresh = new TrustedEstimator(estimator())
             tell(fresh)
             return challenger.factory(fresh, true)
           }

@@ -290,7 +290,7 @@ function guarded(name: string, about: string, poison?: Poison, after = 0): Polic
         },
         // Replays are poisoned with what is in use: in a cluster both predict with the model of the log.
         estimator: () =>
-          poison === undefined ? createLearnedEstimator() : poisonedLate(poison, after, clock)
+          poison === undefined ? untrained() : poisonedLate(poison, after, clock)
       })
     }
   }
@@ -298,7 +298,7 @@ function guarded(name: string, about: string, poison?: Poison, after = 0): Polic
 
 /** An estimator that misleads from the `after`th end on that the first of its clock heard of. */
 function poisonedLate(poison: Poison, after: number, clock: { ends: number; started: boolean }): Estimator {
-  const estimator = poisoned(createLearnedEstimator(), poison, () => clock.ends >= after)
+  const estimator = poisoned(untrained(), poison, () => clock.ends >= after)
   if (clock.started) return estimator
   clock.started = true
   return {
@@ -317,7 +317,7 @@ function misled(poison: Poison): PolicyEntry {
     name,
     about: `the learned policy on ${poison} predictions`,
     families: [],
-    make: (_, rng) => learnedPolicy(poisoned(createLearnedEstimator(), poison), { name })(rng)
+    make: (_, rng) => learnedPolicy(poisoned(untrained(), poison), { name })(rng)
   }
 }
 

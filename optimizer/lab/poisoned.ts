@@ -24,7 +24,8 @@ export function poisoned(estimator: Estimator, poison: Poison, isOn: () => boole
       estimator.observe(feedback)
     },
     placed: (task, node, now) => estimator.placed?.(task, node, now),
-    advance: (now) => estimator.advance?.(now) ?? []
+    advance: (now) => estimator.advance?.(now) ?? [],
+    stir: () => estimator.stir?.()
   }
 }
 

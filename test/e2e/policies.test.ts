@@ -128,9 +128,9 @@ test('a node that knows built-in policies alone places all the same, and says wh
 
 /** Classes of tasks, half of them short; so many that to find out about one takes as long as to run it. */
 const CLASSES = 275
-const ROUNDS = 6
-/** An answer comes from a replay in a thread of its own, some seconds after its task has ended. */
-const ANSWER_MS = 20_000
+const ROUNDS = 12
+/** An answer comes from a replay in a thread of its own, some seconds after its task has ended; or after the next round. */
+const ANSWER_MS = 5_000
 /** On a busy machine a thousand tasks take most of a minute. */
 const WORK_MS = 300_000
 
@@ -185,10 +185,10 @@ test(
     expect(over).toMatchObject({ from: 'least-loaded' })
     expect(over.reason).toMatch(/would have taken .* less than under least-loaded/)
 
-    // Each class is met too seldom to find out in time that it changed: a replay says so, or the watch over predictions before it.
+    // Each class is met too seldom to find out in time that it changed, and class means know no better: a replay says so.
     const back = await workUntil('least-loaded', true)
     expect(back).toMatchObject({ from: 'learned', returns: over.returns + 1 })
-    expect(back.reason).toMatch(/less than under learned|worse than by plain class means/)
+    expect(back.reason).toMatch(/less than under learned/)
     expect((await client().policy()).mode).toBe('auto')
     expect(noise).toEqual([])
   },

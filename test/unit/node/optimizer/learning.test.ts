@@ -2,7 +2,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { BEAT_MS } from '../../../../node/optimizer/bounds.ts'
 import { Learning, type LearningOptions } from '../../../../node/optimizer/learning.ts'
-import type { PolicyPast } from '../../../../node/optimizer/policy-watch.ts'
 import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
@@ -135,25 +134,14 @@ function end(): void {
   learning.hooks().beforeEvents?.(machine.complete(id, machine.task(id)!.lastToken), 2)
 }
 
-test('a new leader remembers that predictions misled while it followed, until an operator chooses', async () => {
+test('predictions that mislead are an alarm, and policies are answered by class means meanwhile', async () => {
   await learning.close()
   // Where time stands still, every attempt is told of.
   await attach({ now: () => 0 })
-  const reign = vi.spyOn(learning.policyWatch, 'reign')
-  const begin = (): unknown => {
-    learning.hooks().onReign?.(true)
-    learning.hooks().onReign?.(false)
-    return reign.mock.calls.at(-2)?.[0]
-  }
-  apply({ type: 'set-settings', settings: { policyMode: 'auto' } })
+  expect(learning.alarms()).toEqual([])
   mislead()
-  end()
-  const { endedSinceMisled = Infinity } = begin() as PolicyPast
-  expect(endedSinceMisled).toBeLessThan(40)
-  end()
-  expect(begin()).toMatchObject({ mode: 'auto', endedSinceMisled: endedSinceMisled + 1 })
-  apply({ type: 'set-settings', settings: { policyMode: 'auto' } })
-  expect(begin()).toMatchObject({ endedSinceMisled: undefined })
+  expect(learning.alarms().map(({ kind }) => kind)).toEqual(['model'])
+  expect(learning.alarms()[0]?.message).toContain('class means')
 })
 
 test('an operator who chooses what is in use already makes the leader forget', () => {

@@ -142,7 +142,7 @@ test('a new leader keeps the rest that the last one took after a return', async 
   /** Stretches until a new leader looks, when the challenger was given up so often, with so many tasks ended since. */
   const stretchesAfter = async (returns: number, ended: number): Promise<number> => {
     const bench = new Bench()
-    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns, ended, endedSinceMisled: undefined })
+    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns, ended })
     let stretches = 0
     while (bench.asked.length === 0 && stretches < 50) {
       await bench.end(1, 0)
@@ -157,31 +157,13 @@ test('a new leader keeps the rest that the last one took after a return', async 
   expect(await stretchesAfter(3, 5 * REPLAY_EVERY)).toBe(3)
 })
 
-test('a new leader keeps the rest that predictions imposed, unless an operator has chosen since', async () => {
-  /** Stretches until a new leader looks, with so many tasks ended since the change and since predictions misled. */
-  const stretchesAfter = async (ended: number, endedSinceMisled: number | undefined): Promise<number> => {
-    const bench = new Bench()
-    bench.watch.reign({ policy: 'least-loaded', mode: 'auto', returns: 1, ended, endedSinceMisled })
-    let stretches = 0
-    while (bench.asked.length === 0 && stretches < 50) {
-      await bench.end(1, 0)
-      stretches++
-    }
-    return stretches
-  }
-  expect(await stretchesAfter(5 * REPLAY_EVERY, undefined)).toBe(1)
-  expect(await stretchesAfter(5 * REPLAY_EVERY, 0)).toBe(2)
-  expect(await stretchesAfter(5 * REPLAY_EVERY, REPLAY_EVERY)).toBe(1)
-  expect(await stretchesAfter(REPLAY_EVERY, 100)).toBe(2)
-})
-
 test('returns are counted across leaders, and an operator makes it forget them', async () => {
   const bench = new Bench()
   bench.policy = 'learned'
-  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 2, ended: 0, endedSinceMisled: undefined })
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 2, ended: 0 })
   await bench.end(1, 0.5)
   expect(bench.changes.map(({ to, returns }) => [to, returns])).toEqual([['least-loaded', 3]])
-  bench.watch.reign({ policy: 'learned', mode: 'fixed', returns: 0, ended: 0, endedSinceMisled: undefined })
+  bench.watch.reign({ policy: 'learned', mode: 'fixed', returns: 0, ended: 0 })
   bench.policy = 'learned'
   await bench.end(1, 0.5)
   expect(bench.changes.at(-1)?.returns).toBe(1)
@@ -190,60 +172,21 @@ test('returns are counted across leaders, and an operator makes it forget them',
 test('a new leader looks soon at a challenger that it finds in use', async () => {
   const bench = new Bench()
   bench.policy = 'learned'
-  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0, endedSinceMisled: undefined })
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
   bench.relative = 0.5
   for (let left = 32; left > 0; left--) bench.watch.observe(1, bench.policy, 'auto')
   await settled()
   expect(bench.policy).toBe('least-loaded')
 })
 
-test('predictions that mislead end the learned policy in mode auto, without a replay, and keep it away for a rest', async () => {
-  const bench = new Bench()
-  await bench.end(1, -0.2)
-  expect(bench.policy).toBe('learned')
-  const asked = bench.asked.length
-  bench.watch.misled('worse than plain means', bench.policy, 'auto')
-  expect(bench.changes[1]).toEqual({
-    to: 'least-loaded',
-    reason: 'worse than plain means',
-    gain: undefined,
-    returns: 1
-  })
-  await bench.end(1, -0.2)
-  expect([bench.policy, bench.asked.length]).toEqual(['least-loaded', asked])
-  // While the safe policy is in use, they put off the next trial.
-  bench.watch.misled('worse than plain means', bench.policy, 'auto')
-  await bench.end(1, -0.2)
-  expect(bench.changes.filter(({ to }) => to === 'learned')).toHaveLength(1)
-  await bench.end(1, -0.2)
-  expect(bench.policy).toBe('learned')
-})
-
-test('predictions that mislead are an alarm where operators alone choose', () => {
-  const bench = new Bench()
-  bench.watch.observe(1, 'learned', 'fixed')
-  bench.watch.misled('worse than plain means', 'learned', 'fixed')
-  expect([bench.watch.alarm, bench.changes.length]).toEqual(['worse than plain means', 0])
-  bench.watch.observe(1, 'least-loaded', 'fixed')
-  bench.watch.misled('worse than plain means', 'least-loaded', 'fixed')
-  expect(bench.watch.alarm).toBeUndefined()
-})
-
 test('one bad stretch is one return, and an operator who leaves the choice to it anew makes it forget', async () => {
   const bench = new Bench()
   bench.policy = 'learned'
-  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0, endedSinceMisled: undefined })
-  for (let alarm = 0; alarm < 5; alarm++) bench.watch.misled('worse than plain means', 'learned', 'auto')
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
+  for (let fault = 0; fault < 5; fault++) bench.watch.failed('it threw', 'learned', 'auto')
   await settled()
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1])
   bench.watch.chosen()
-  bench.watch.misled('worse than plain means', 'learned', 'auto')
+  bench.watch.failed('it threw', 'learned', 'auto')
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1, 1])
-})
-
-test('predictions that mislead are no alarm under a policy that asks for none', () => {
-  const bench = new Bench()
-  bench.watch.observe(1, 'fifo', 'fixed')
-  bench.watch.misled('worse than plain means', 'fifo', 'fixed')
-  expect(bench.watch.alarm).toBeUndefined()
 })
