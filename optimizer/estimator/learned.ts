@@ -22,8 +22,8 @@ import type { Surroundings } from './class-entry.ts'
 import type { TaskClass } from './class-tree.ts'
 import { Conformal } from './conformal.ts'
 import { DRIFT_DECAY, DriftWatch } from './drift.ts'
-import { ExpertCell } from './expert-cell.ts'
 import { ExpertMasses, EXPERTS } from './experts.ts'
+import { teachExperts } from './expert-lessons.ts'
 import { componentsOf, expertsOf, featuresOf } from './explain.ts'
 import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
@@ -46,12 +46,6 @@ import type { Model } from './weights.ts'
 
 const CHAIN = EXPERTS.indexOf('chain')
 const NETWORK = COMPONENTS.indexOf('network')
-/** Levels of `class-tree.ts`, and its second side. */
-const LIMIT_LEVEL = 1
-const NAME_LIMIT_LEVEL = 4
-const TENANT_LIMIT_SIDE = 1
-/** Memory of what a tenant's jobs of one limit took. */
-const SIDE_DECAY = 0.9
 /** A narrower prediction than this, as a standard deviation of ln t, is not held to its word by the test for drift. */
 const LEAST_SPREAD = 0.2
 const LEAST_LIKELIHOOD = 1e-9
@@ -155,18 +149,16 @@ class Learned implements LearnedEstimator {
     this.#askedSince.add(taskClass.key)
     const entry = this.#entryOf(taskClass, task)
     const prediction = entry.on(node)
-    if (node === undefined && this.#waits(task.id)) this.#promise(task, entry, prediction)
+    if (node === undefined && this.#waits(task.id)) {
+      this.#asked.add(task.id).medians.set(entry.medians)
+      promise(this.#waiting, task, entry, prediction)
+    }
     return prediction
   }
 
   /** Whether an answer about this task is one that it will be held to: the first, before it begins. */
   #waits(task: TaskId): boolean {
     return task !== this.#over && !this.#asked.has(task) && !this.#base.running.has(task)
-  }
-
-  #promise(task: TaskView, entry: ClassEntry, prediction: Prediction): void {
-    this.#asked.add(task.id).medians.set(entry.medians)
-    promise(this.#waiting, task, entry, prediction)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
@@ -213,7 +205,7 @@ class Learned implements LearnedEstimator {
           snapshot?.failureProbability ?? this.#entryOf(taskClass, task).expectedFailure,
           end === 'failed'
         )
-        this.#teachExperts(taskClass, task, ln)
+        teachExperts(taskClass, task, ln, this.#base.now)
       }
     }
     this.#snapshots.release(snapshot)
@@ -346,10 +338,8 @@ class Learned implements LearnedEstimator {
     const likelihood = this.#likelihood
     likelihoods(snapshot, ln, censored, likelihood)
     const { output } = snapshot
-    const row =
-      this.#gathersRows || output !== undefined
-        ? rowOf(feedback, snapshot, likelihood, ln, censored)
-        : undefined
+    const isAsked = this.#gathersRows || output !== undefined
+    const row = isAsked ? rowOf(feedback, snapshot, likelihood, ln, censored) : undefined
     if (row !== undefined && this.#gathersRows) this.#samples.add(row)
     if (censored) return
     const ofNetwork =
@@ -368,23 +358,6 @@ class Learned implements LearnedEstimator {
       share,
       logScore: Math.log(Math.max(LEAST_LIKELIHOOD, windowMass(snapshot.masses, ln))),
       statisticsLogScore: Math.log(Math.max(LEAST_LIKELIHOOD, likelihood[CHAIN] ?? 0))
-    })
-  }
-
-  #teachExperts(taskClass: ClassOfCells, task: TaskView, ln: number): void {
-    const now = this.#base.now
-    taskClass.cells.forEach(({ value }, level) => {
-      value.lastAt = now
-      if (level === LIMIT_LEVEL || level === NAME_LIMIT_LEVEL) return
-      value.experts ??= new ExpertCell(level === 0)
-      value.experts.add(ln, task.limitMs, task.inputBytes)
-    })
-    taskClass.side.forEach(({ value }, side) => {
-      if (side === TENANT_LIMIT_SIDE) value.addDuration(Math.exp(ln), SIDE_DECAY)
-      else {
-        value.experts ??= new ExpertCell(false)
-        value.experts.add(ln, task.limitMs, task.inputBytes)
-      }
     })
   }
 

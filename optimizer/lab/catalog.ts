@@ -289,8 +289,7 @@ function guarded(name: string, about: string, poison?: Poison, after = 0): Polic
           factory: (estimator, learns) => learnedPolicy(estimator, { learns })
         },
         // Replays are poisoned with what is in use: in a cluster both predict with the model of the log.
-        estimator: () =>
-          poison === undefined ? untrained() : poisonedLate(poison, after, clock)
+        estimator: () => (poison === undefined ? untrained() : poisonedLate(poison, after, clock))
       })
     }
   }

@@ -1,0 +1,34 @@
+/** What the levels of a class (`class-tree.ts`) learn for the experts from a run time. */
+import type { TaskView } from '../../scheduler/policy.ts'
+import type { CellStatistics } from './cell-statistics.ts'
+import type { TaskClass } from './class-tree.ts'
+import { ExpertCell } from './expert-cell.ts'
+
+/** These keep run times alone; the side is the tenant's tasks of one limit. */
+const LIMIT_LEVEL = 1
+const NAME_LIMIT_LEVEL = 4
+const TENANT_LIMIT_SIDE = 1
+/** Memory of what a tenant's jobs of one limit took. */
+const SIDE_DECAY = 0.9
+
+/** `ln` is ln of the run time on a typical node, in milliseconds; `now` is state time. */
+export function teachExperts(
+  { cells, side }: TaskClass<CellStatistics>,
+  { limitMs, inputBytes }: TaskView,
+  ln: number,
+  now: number
+): void {
+  cells.forEach(({ value }, level) => {
+    value.lastAt = now
+    if (level === LIMIT_LEVEL || level === NAME_LIMIT_LEVEL) return
+    value.experts ??= new ExpertCell(level === 0)
+    value.experts.add(ln, limitMs, inputBytes)
+  })
+  side.forEach(({ value }, at) => {
+    if (at === TENANT_LIMIT_SIDE) value.addDuration(Math.exp(ln), SIDE_DECAY)
+    else {
+      value.experts ??= new ExpertCell(false)
+      value.experts.add(ln, limitMs, inputBytes)
+    }
+  })
+}
