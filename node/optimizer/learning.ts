@@ -96,7 +96,7 @@ export class Learning {
   #ended = 0
   /** A model was asked for, or is being proposed. */
   #awaitsModel = false
-  #policyAlarm: string | undefined
+  #policyFailure: { readonly policy: string; readonly alarm: string } | undefined
 
   constructor(options: LearningOptions) {
     this.#options = options
@@ -160,7 +160,7 @@ export class Learning {
         this.#ended = 0
         this.#awaitsModel = false
         if (!reigning) {
-          this.#policyAlarm = undefined
+          this.#policyFailure = undefined
           void this.trainer.end()
         }
       },
@@ -169,7 +169,10 @@ export class Learning {
         void this.warmUp()
       },
       onPolicyFailure: ({ policy, fault, message }) => {
-        this.#policyAlarm = `policy ${policy} ${fault}: ${message}; least-loaded places instead`
+        this.#policyFailure = {
+          policy,
+          alarm: `policy ${policy} ${fault}: ${message}; least-loaded places instead`
+        }
         const settings = this.#runtime?.state.settings
         if (settings !== undefined)
           this.policyWatch.failed(`it ${fault}: ${message}`, settings.policy, settings.policyMode)
@@ -262,7 +265,9 @@ export class Learning {
     const { distrust } = this.#trusted
     if (distrust !== undefined) problems.push(`policies go by class means: ${distrust}`)
     if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
-    const ofPolicy = [this.#policyAlarm, this.policyWatch.alarm].filter((alarm) => alarm !== undefined)
+    const ofPolicy = [this.#policyFailure?.alarm, this.policyWatch.alarm].filter(
+      (alarm) => alarm !== undefined
+    )
     return [
       ...[...problems, ...found].map((message) => ({ kind: 'model' as const, message })),
       ...ofPolicy.map((message) => ({ kind: 'policy' as const, message }))
@@ -309,7 +314,8 @@ export class Learning {
   }
 
   #settingsChanged(chosen: boolean): void {
-    this.#policyAlarm = undefined
+    const policy = this.#runtime?.state.settings.policy
+    if (chosen || policy !== this.#policyFailure?.policy) this.#policyFailure = undefined
     if (chosen) this.policyWatch.chosen()
   }
 

@@ -146,8 +146,7 @@ export class Leader {
     else reign.planner.observe(events)
     this.#planDue = true
     for (const event of events) {
-      if (event.type === 'settings-changed' && reign.seat.wanted !== reign.state.settings.policy)
-        this.#switchPolicy(reign)
+      if (event.type === 'settings-changed') this.#settingsChanged(reign, event.chosen)
     }
   }
 
@@ -283,8 +282,13 @@ export class Leader {
     return dueCommands(reign.state, now, MAX_DUTIES)
   }
 
-  #switchPolicy(reign: Reign): void {
-    reign.seat = this.#policies.make(reign.state.settings.policy)
+  /** A policy that failed is tried again when an operator chooses it again. */
+  #settingsChanged(reign: Reign, chosen: boolean): void {
+    const { policy } = reign.state.settings
+    const { wanted, guard } = reign.seat
+    const isReplaced = guard.name !== wanted
+    if (wanted === policy && !(chosen && isReplaced)) return
+    reign.seat = this.#policies.make(policy)
     reign.planner.use(reign.seat.guard)
     this.#input.logger.info({ policy: reign.seat.guard.name }, 'placement policy switched')
   }

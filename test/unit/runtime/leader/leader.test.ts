@@ -5,6 +5,7 @@ import { createRng } from '../../../../base/prng.ts'
 import type { StepResult } from '../../../../consensus/index.ts'
 import { NO_BYTES } from '../../../../scheduler/bytes.ts'
 import { decodeBatch } from '../../../../scheduler/codec.ts'
+import type { SetSettingsCommand } from '../../../../scheduler/commands.ts'
 import type { ClusterView, PlacementChoice, Policy } from '../../../../scheduler/policy.ts'
 import type { Proposal } from '../../../../scheduler/proposals.ts'
 import { Leader } from '../../../../runtime/leader/leader.ts'
@@ -229,6 +230,30 @@ test('a policy that throws is replaced in the same turn, and everything is place
   expect(world.proposed()).toEqual([['submit', 'place', 'place', 'place']])
   expect(world.failures).toEqual(['odd threw'])
   expect(world.leader.policyStatus).toMatchObject({ wanted: 'odd', running: 'least-loaded', failures: 1 })
+})
+
+test('a policy that failed is tried again when an operator chooses it again, and not before', () => {
+  let isBroken = true
+  const world = usingOdd((view) => {
+    if (isBroken) throw new Error('weights are NaN')
+    return [...view.ready()].map(({ id }) => ({ taskId: id, node: nodeId(1) }))[0]
+  })
+  const set = (settings: SetSettingsCommand['settings']): string | undefined => {
+    world.leader.take(nodeId(1), [{ type: 'set-settings', settings }])
+    world.leader.collect()
+    world.apply()
+    return world.leader.policyStatus.running
+  }
+  world.submit(1)
+  world.leader.collect()
+  world.apply()
+  expect(world.leader.policyStatus.running).toBe('least-loaded')
+  isBroken = false
+  expect(set({ modelMode: 'frozen' })).toBe('least-loaded')
+  expect(set({ policy: 'odd' })).toBe('odd')
+  world.submit(2)
+  world.leader.collect()
+  expect(world.leader.policyStatus).toMatchObject({ running: 'odd', failures: 1 })
 })
 
 test('a policy whose choices never hold is replaced after a few rounds', () => {
