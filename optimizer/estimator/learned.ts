@@ -65,6 +65,7 @@ export interface LearnedOptions {
 }
 
 export interface LearnedEstimator extends Estimator {
+  predictByClass(task: TaskView, node?: NodeView): Prediction
   placed(task: TaskView, node: NodeView, now: number): void
   advance(now: number): Iterable<ClassKey>
   /** Training rows gathered since the last call. */
@@ -150,6 +151,10 @@ class Learned implements LearnedEstimator {
       promise(this.#waiting, task, entry, prediction)
     }
     return prediction
+  }
+
+  predictByClass(task: TaskView, node?: NodeView): Prediction {
+    return this.#base.predict(task, node)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {

@@ -38,7 +38,7 @@ const LOOKED_AT = 256
 /** A group that has been there so many times what it would take alone on all slots is owed its turn. */
 const PATIENCE = 30
 /** A copy must save so much of what is left of an attempt that turns out long. */
-const LEAST_SAVED = 0.3
+const LEAST_SAVED = 0.1
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
 

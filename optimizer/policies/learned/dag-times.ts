@@ -9,7 +9,7 @@
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import type { ClassKey, Estimator } from '../../estimate.ts'
+import type { ClassKey, Estimator, Prediction } from '../../estimate.ts'
 import { levelOf } from './speculation.ts'
 
 /** Of attempts that have run as long, the share that ends before one that "turns out long". */
@@ -103,8 +103,8 @@ export class DagTimes {
 
   #compare(task: TaskView, node: NodeView, times: Times): number {
     if (this.#comparisons > 0) this.#comparisons--
-    const ms = this.#estimator.predict(task).meanMs
-    const value = this.#estimator.predict(task, node).meanMs / ms
+    const ms = this.#predict(task).meanMs
+    const value = this.#predict(task, node).meanMs / ms
     times.factors.set(node.id, { value, at: this.#ended })
     this.#usual.set(node.id, value)
     return value
@@ -125,7 +125,7 @@ export class DagTimes {
   endOf(task: TaskView, running: Running, view: ClusterView): number {
     if (view.now < running.lookAt) return running.endsAt
     const ageMs = view.now - running.at
-    const leftMs = Math.max(1, this.#estimator.predict(task, view.node(running.node)).remainingMs(ageMs))
+    const leftMs = Math.max(1, this.#predict(task, view.node(running.node)).remainingMs(ageMs))
     running.endsAt = view.now + leftMs
     running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, ageMs) / 2)
     running.lateAt = 0
@@ -136,10 +136,19 @@ export class DagTimes {
   lateEndOf(task: TaskView, running: Running, view: ClusterView): number {
     const endsAt = this.endOf(task, running, view)
     if (running.lateAt > 0) return running.lateAt
-    const prediction = this.#estimator.predict(task, view.node(running.node))
+    const prediction = this.#predict(task, view.node(running.node))
     const level = levelOf(prediction, view.now - running.at)
     running.lateAt = Math.max(endsAt, running.at + prediction.quantileMs(level + (1 - level) * LATE))
     return running.lateAt
+  }
+
+  /**
+   * By class alone: ends are expected values, and a mean is moved far by the little weight that a mixture gives to what is unlike the class,
+   * a tenant's other tasks, which may be a thousand times as long.
+   */
+  #predict(task: TaskView, node?: NodeView): Prediction {
+    const estimator = this.#estimator
+    return estimator.predictByClass?.(task, node) ?? estimator.predict(task, node)
   }
 
   #typicalOf(times: Times, task: TaskView): number {
@@ -147,7 +156,7 @@ export class DagTimes {
     if (!isNew && (this.#asks === 0 || !this.#isOld(times.askedAt, Infinity))) return times.typicalMs
     if (!isNew) this.#asks--
     times.askedAt = this.#ended
-    times.typicalMs = this.#estimator.predict(task).meanMs
+    times.typicalMs = this.#predict(task).meanMs
     return times.typicalMs
   }
 
