@@ -26,7 +26,7 @@ import type {
 } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
 import { takes } from '../node-rules.ts'
-import { DagPlan } from './dag-plan.ts'
+import { DagPlan, NOWHERE } from './dag-plan.ts'
 import { DagTimes } from './dag-times.ts'
 import type { Running } from './dag-times.ts'
 import type { GroupQueue } from './group-queue.ts'
@@ -46,6 +46,8 @@ interface Waiting {
   readonly id: TaskId
   readonly group: TaskId
   readonly priority: number
+  /** In its group's plan. */
+  place: number
   groupMs: number
   rank: number
 }
@@ -70,6 +72,9 @@ export class FinishFirst implements GroupQueue {
   #waiting: Waiting[] = []
   /** Ready or running tasks that no plan holds yet, by group. */
   readonly #strangers = new Map<TaskId, TaskId[]>()
+  /** Room for `#freeAt`, by index of node, and the same by node. */
+  readonly #lanes: number[][] = []
+  readonly #lanesOf = new Map<NodeId, number[]>()
   #stale = false
   /** Nothing can be placed before something changes, or before `#againAt`. */
   #quiet = false
@@ -93,6 +98,7 @@ export class FinishFirst implements GroupQueue {
     this.#strangers.clear()
     this.#waiting = []
     this.#times.nodesChanged()
+    this.#lanes.length = 0
     this.#quiet = false
   }
 
@@ -106,12 +112,14 @@ export class FinishFirst implements GroupQueue {
     this.#running.delete(task.id)
     this.#copies.delete(task.id)
     const plan = this.#plans.get(task.group)
+    const place = plan?.placeOf(task.id) ?? NOWHERE
     const waiting = {
       id: task.id,
       group: task.group,
       priority: task.priority,
+      place,
       groupMs: plan?.remainingMs ?? 0,
-      rank: plan?.rankOf(task.id) ?? 0
+      rank: plan?.rankAt(place) ?? 0
     }
     this.#waiting.splice(this.#positionOf(waiting), 0, waiting)
     this.#quiet = false
@@ -136,6 +144,7 @@ export class FinishFirst implements GroupQueue {
   finished(id: TaskId): void {
     this.#running.delete(id)
     this.#copies.delete(id)
+    this.#times.over(id)
     const group = this.#groupOf.get(id)
     const plan = group === undefined ? undefined : this.#plans.get(group)
     this.#groupOf.delete(id)
@@ -149,6 +158,7 @@ export class FinishFirst implements GroupQueue {
 
   nodesChanged(): void {
     this.#times.nodesChanged()
+    this.#lanes.length = 0
     this.#quiet = false
   }
 
@@ -230,19 +240,22 @@ export class FinishFirst implements GroupQueue {
     // It is the same work on both nodes: how long it has run for says as much of one as of the other.
     const wholeMs = view.now - running.at + leftMs
     const perMs = wholeMs / this.#times.onNode(task, host)
-    let best: Choice | undefined
+    const row = this.#times.row(task, nodes.length)
+    let best = -1
     let bestAt = view.now + leftMs * (1 - LEAST_SAVED)
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
-      const lanes = freeAt[index]
-      if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
-      if (node.id === running.node || node.id === task.lastFailedOn) continue
-      const endsAt = Math.max(lanes[0], view.now) + perMs * this.#times.onNode(task, node)
-      if (endsAt >= bestAt) continue
-      best = { node, lanes, endsAt }
+      const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
+      if (node === undefined || startsAt >= bestAt) continue
+      let ms = row[index] ?? NaN
+      if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
+      const endsAt = startsAt + perMs * ms
+      if (endsAt >= bestAt || node.id === running.node || node.id === task.lastFailedOn) continue
+      if (!view.eligible(task, node)) continue
+      best = index
       bestAt = endsAt
     }
-    return best
+    return choiceOf(best, bestAt, nodes, freeAt)
   }
 
   #choose(view: ClusterView): Candidate | undefined {
@@ -275,34 +288,59 @@ export class FinishFirst implements GroupQueue {
     freeAt: readonly number[][],
     view: ClusterView
   ): Choice | undefined {
-    let best: Choice | undefined
+    const row = this.#times.row(task, nodes.length)
+    const failedOn = nodes.length > 1 ? task.lastFailedOn : undefined
+    let best = -1
+    let bestAt = Infinity
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
-      const lanes = freeAt[index]
-      if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
-      if (node.id === task.lastFailedOn && nodes.length > 1) continue
-      const startsAt = Math.max(lanes[0], view.now)
-      if (best !== undefined && startsAt >= best.endsAt) continue
-      const endsAt = startsAt + this.#times.onNode(task, node)
-      if (best === undefined || endsAt < best.endsAt) best = { node, lanes, endsAt }
+      const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
+      if (node === undefined || startsAt >= bestAt) continue
+      let ms = row[index] ?? NaN
+      if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
+      const endsAt = startsAt + ms
+      if (endsAt >= bestAt || node.id === failedOn || !view.eligible(task, node)) continue
+      best = index
+      bestAt = endsAt
     }
-    return best
+    return choiceOf(best, bestAt, nodes, freeAt)
   }
 
   /** When each slot of each node is predicted to be free, earliest first. */
   #freeAt(nodes: readonly NodeView[], view: ClusterView): number[][] {
-    const lanes = new Map<NodeId, number[]>()
-    for (const node of nodes) lanes.set(node.id, new Array<number>(node.freeSlots).fill(view.now))
+    const freeAt = this.#lanes
+    const lanes = this.#lanesOf
+    if (freeAt.length !== nodes.length) {
+      freeAt.length = 0
+      lanes.clear()
+      for (const { id } of nodes) {
+        const list: number[] = []
+        freeAt.push(list)
+        lanes.set(id, list)
+      }
+    }
+    nodes.forEach((node, index) => {
+      const list = freeAt[index]
+      if (list === undefined) return
+      list.length = 0
+      for (let slot = 0; slot < node.freeSlots; slot++) list.push(view.now)
+    })
     for (const attempts of [this.#running, this.#copies]) {
       for (const [id, attempt] of attempts) {
         const list = lanes.get(attempt.node)
-        const task = list === undefined ? undefined : view.task(id)
-        if (task !== undefined) list?.push(this.#times.endOf(task, attempt, view))
+        if (list === undefined) continue
+        // Most are not due to be looked at: their task is not needed.
+        const endsAt = view.now < attempt.lookAt ? attempt.endsAt : this.#endOf(id, attempt, view)
+        if (endsAt !== undefined) list.push(endsAt)
       }
     }
-    const freeAt = [...lanes.values()]
-    for (const list of freeAt) if (list.length > 1) list.sort((a, b) => a - b)
+    for (const list of freeAt) if (list.length > 1) list.sort(rising)
     return freeAt
+  }
+
+  #endOf(id: TaskId, attempt: Running, view: ClusterView): number | undefined {
+    const task = view.task(id)
+    return task === undefined ? undefined : this.#times.endOf(task, attempt, view)
   }
 
   #meet(task: TaskView): void {
@@ -322,7 +360,9 @@ export class FinishFirst implements GroupQueue {
         return task?.group === group ? [task] : []
       })
       if (!this.#since.has(group)) this.#since.set(group, view.now)
-      this.#plans.set(group, new DagPlan(roots, view, this.#estimator))
+      const plan = new DagPlan(roots, view, this.#estimator)
+      this.#plans.set(group, plan)
+      for (const waiting of this.#waiting) if (waiting.group === group) waiting.place = plan.placeOf(waiting.id)
     }
     this.#strangers.clear()
     this.#stale = true
@@ -335,7 +375,7 @@ export class FinishFirst implements GroupQueue {
   /** Rule 3. */
   #rank(view: ClusterView): void {
     this.#stale = false
-    this.#times.forget()
+    this.#times.limit()
     for (const plan of this.#plans.values()) {
       if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) {
         plan.rank(view, (task) => this.#times.typical(task))
@@ -347,7 +387,7 @@ export class FinishFirst implements GroupQueue {
       const remainingMs = plan?.remainingMs ?? 0
       const ageMs = view.now - (this.#since.get(waiting.group) ?? view.now)
       waiting.groupMs = ageMs > (PATIENCE * remainingMs) / slots ? 0 : remainingMs
-      waiting.rank = plan?.rankOf(waiting.id) ?? 0
+      waiting.rank = plan?.rankAt(waiting.place) ?? 0
     }
     this.#waiting.sort(compare)
   }
@@ -365,12 +405,27 @@ export class FinishFirst implements GroupQueue {
   }
 }
 
+function choiceOf(
+  index: number,
+  endsAt: number,
+  nodes: readonly NodeView[],
+  freeAt: readonly number[][]
+): Choice | undefined {
+  const node = nodes[index]
+  const lanes = freeAt[index]
+  return node === undefined || lanes === undefined ? undefined : { node, lanes, endsAt }
+}
+
 /** Replaces the first of these rising numbers by a larger one, in its place. */
 function insert(rising: number[], value: number): void {
   let at = 0
   for (; at + 1 < rising.length && (rising[at + 1] ?? Infinity) < value; at++)
     rising[at] = rising[at + 1] ?? value
   rising[at] = value
+}
+
+function rising(a: number, b: number): number {
+  return a - b
 }
 
 /** Rule 1; the order of arrival among equals. */

@@ -59,7 +59,7 @@ test('ranks of a plan are those of the DAG edge by edge, and what is left is wha
       const costs = Float64Array.from(dag.ids, (id) => msOf(view.task(id)!.name))
       const ranks = upwardRanks(dag, costs)
       plan.rank(view, (task) => msOf(task.name))
-      expect(dag.ids.map((id) => plan.rankOf(id))).toEqual(Array.from(ranks))
+      expect(dag.ids.map((id) => plan.rankAt(plan.placeOf(id)))).toEqual(Array.from(ranks))
       expect(dag.ids.map((id, index) => plan.belowOf(id) + costs[index]!)).toEqual(Array.from(ranks))
       expect(plan.remainingMs).toBe(costs.reduce((sum, ms) => sum + ms, 0))
       const [first] = dag.ids
@@ -69,6 +69,19 @@ test('ranks of a plan are those of the DAG edge by edge, and what is left is wha
       expect(plan.remainingMs).toBe(costs.reduce((sum, ms) => sum + ms, 0) - costs[0]!)
     })
   )
+})
+
+test('tasks of one class that lead to the same tasks stand in one place, and a stranger nowhere', () => {
+  const view = viewOf([
+    { width: 5, all: true, ms: 1 },
+    { width: 2, all: true, ms: 2 }
+  ])
+  const estimator = known('known', () => 1)
+  const plan = new DagPlan([...view.tasks], view, estimator)
+  const places = view.tasks.map(({ id }) => plan.placeOf(id))
+  expect(new Set(places.slice(0, 5)).size).toBe(1)
+  expect(new Set(places).size).toBe(2)
+  expect(plan.rankAt(plan.placeOf(taskId(99)))).toBe(0)
 })
 
 test('a task that got a slow node because the fast one was busy is copied when that is free', () => {
