@@ -214,6 +214,12 @@ export class FinishFirst implements GroupQueue {
     return undefined
   }
 
+  copied({ taskId, node }: PlacementChoice, view: ClusterView): void {
+    const task = view.task(taskId)
+    if (task === undefined || !this.#running.has(taskId)) return
+    this.#copies.set(taskId, this.#times.begin(task, view.node(node), node, view.now))
+  }
+
   /** Attempts that may be copied; the one whose DAG may have to wait longest for it comes first. */
   #latest(view: ClusterView): { readonly task: TaskView; readonly running: Running }[] {
     const late: { readonly task: TaskView; readonly running: Running; readonly doneAt: number }[] = []
