@@ -38,7 +38,7 @@ export interface Estimator {
   predict(task: TaskView, node?: NodeView): Prediction
   /**
    * The same from what the task's class, and those that it is part of, took so far, where an estimator keeps that apart from what else it
-   * goes by. Absent: `predict` is all there is.
+   * goes by; of a class that never ran, what `predict` says. Absent: `predict` is all there is.
    */
   predictByClass?(task: TaskView, node?: NodeView): Prediction
   /** Learns from an attempt that is over. */

@@ -154,7 +154,8 @@ class Learned implements LearnedEstimator {
   }
 
   predictByClass(task: TaskView, node?: NodeView): Prediction {
-    return this.#base.predict(task, node)
+    const runs = this.#base.tree.of(task).cells.at(-1)?.value.durations.count ?? 0
+    return runs === 0 ? this.predict(task, node) : this.#base.predict(task, node)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {

@@ -8,9 +8,10 @@
  * 2. What is left of a running attempt is predicted from how long it has run, so one that outlives its prediction does not keep
  *    others waiting for a node that will be free any moment now, for ever: they look again when it has taken half as long again.
  * 3. A group's ranks are worked out again as completions move predictions: after an eighth of its tasks, at least five.
- * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when that would be through much sooner
- *    if the task turned out long (`DagTimes.LATE`): whether it does is not known, and the node has nothing better to do. Copies go
- *    where they end first, busy nodes included, since a task has one only; the task whose DAG would wait longest comes first.
+ * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when that would be through sooner if
+ *    the task turned out long (`DagTimes.LATE`): whether it does is not known, and the node has nothing better to do. Copies go where they
+ *    end first, busy nodes included, since a task has one only, which also bounds the extra work; the task whose DAG would wait longest
+ *    comes first.
  *
  * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are.
  */
@@ -37,7 +38,7 @@ const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
 /** A group that has been there so many times what it would take alone on all slots is owed its turn. */
 const PATIENCE = 30
-/** A copy must save so much of what is left of an attempt that turns out long. */
+/** A copy must save so much of what is left of an attempt that turns out long: less is not worth the work. */
 const LEAST_SAVED = 0.1
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
@@ -368,7 +369,8 @@ export class FinishFirst implements GroupQueue {
       if (!this.#since.has(group)) this.#since.set(group, view.now)
       const plan = new DagPlan(roots, view, this.#estimator)
       this.#plans.set(group, plan)
-      for (const waiting of this.#waiting) if (waiting.group === group) waiting.place = plan.placeOf(waiting.id)
+      for (const waiting of this.#waiting)
+        if (waiting.group === group) waiting.place = plan.placeOf(waiting.id)
     }
     this.#strangers.clear()
     this.#stale = true
