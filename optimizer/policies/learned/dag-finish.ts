@@ -38,8 +38,12 @@ const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
 /** A group that has been there so many times what it would take alone on all slots is owed its turn. */
 const PATIENCE = 30
-/** A copy must save so much of what is left of an attempt that turns out long: less is not worth the work. */
-const LEAST_SAVED = 0.1
+/**
+ * A copy must save so much of what is left of an attempt that turns out long: while one group is there, which it alone may serve or hinder; and
+ * while there are several, whose next tasks may soon want the node that it holds.
+ */
+const LEAST_SAVED_ALONE = 0.1
+const LEAST_SAVED = 0.3
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
 
@@ -249,7 +253,8 @@ export class FinishFirst implements GroupQueue {
     const perMs = wholeMs / this.#times.onNode(task, host)
     const row = this.#times.row(task, nodes.length)
     let best = -1
-    let bestAt = view.now + leftMs * (1 - LEAST_SAVED)
+    const leastSaved = this.#plans.size > 1 ? LEAST_SAVED : LEAST_SAVED_ALONE
+    let bestAt = view.now + leftMs * (1 - leastSaved)
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
       const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)

@@ -152,6 +152,29 @@ test('an idle node runs again what might take long on a slower one, and what end
   expect(attemptsOf(false)).toBe(3)
 })
 
+test('a copy that saves little is made while one group is there, not while another may want its node', () => {
+  const speeds = [1.25, 1, 0.9]
+  const estimator = known(
+    'known',
+    ({ name }) => ({ liar: 40_000, other: 5000, end: 10 })[name] ?? 4000,
+    (node) => speeds[node - 1]!
+  )
+  const tasks: TaskSketch[] = [
+    { work: 100, group: 1, name: 'liar', idempotent: true },
+    { work: 4000, group: 1, name: 'honest', idempotent: true },
+    { work: 10, group: 1, name: 'end', needs: [1, 2], idempotent: true }
+  ]
+  const other: TaskSketch[] = [
+    { work: 5000, group: 4, name: 'other', at: 50 },
+    { work: 10, group: 4, name: 'end', needs: [4], at: 50 }
+  ]
+  const endOf = (all: TaskSketch[]): number =>
+    runPolicy(all, mixed(speeds), learnedPolicy(estimator)(createRng(1))).finishedAt[1]!
+  // 80 ms on the fast node, then 3.2 s for the copy instead of 3.92 s that are left.
+  expect(endOf(tasks)).toBe(3280)
+  expect(endOf([...tasks, ...other])).toBe(4000)
+})
+
 test('a copy waits for a fast node that is free soon rather than take a mediocre one', () => {
   const speeds = [4, 2.2, 1]
   const meanMs = (name: string): number => ({ busy: 2000, brief: 900, unsure: 600 })[name] ?? 10
