@@ -36,6 +36,11 @@ export interface Estimator {
   classOf(task: TaskView): ClassKey
   /** Predicts one attempt of the task on `node`, or on a typical node when none is named. */
   predict(task: TaskView, node?: NodeView): Prediction
+  /**
+   * The same from what the task's class, and those that it is part of, took so far, where an estimator keeps that apart from what else it
+   * goes by; of a class that never ran, what `predict` says. Absent: `predict` is all there is.
+   */
+  predictByClass?(task: TaskView, node?: NodeView): Prediction
   /** Learns from an attempt that is over. */
   observe(feedback: AttemptFeedback): void
   /** An attempt began on the node at `now`, in state time. */

@@ -2,6 +2,7 @@
 import type { TaskView } from '../../scheduler/policy.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
+import { TENANT_LEVEL } from './class-entry.ts'
 import { ExpertCell } from './expert-cell.ts'
 
 /** These keep run times alone; the side is the tenant's tasks of one limit. */
@@ -31,4 +32,9 @@ export function teachExperts(
       value.experts.add(ln, limitMs, inputBytes)
     }
   })
+}
+
+/** How well each expert did lately for the class's tenant. */
+export function recordsOf({ cells }: TaskClass<CellStatistics>): Float32Array | undefined {
+  return cells[TENANT_LEVEL]?.value.experts?.records
 }

@@ -23,7 +23,7 @@ import type { TaskClass } from './class-tree.ts'
 import { Conformal } from './conformal.ts'
 import { DRIFT_DECAY, DriftWatch } from './drift.ts'
 import { ExpertMasses, EXPERTS } from './experts.ts'
-import { teachExperts } from './expert-lessons.ts'
+import { recordsOf, teachExperts } from './expert-lessons.ts'
 import { componentsOf, expertsOf, featuresOf } from './explain.ts'
 import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
@@ -64,6 +64,7 @@ export interface LearnedOptions {
 }
 
 export interface LearnedEstimator extends Estimator {
+  predictByClass(task: TaskView, node?: NodeView): Prediction
   placed(task: TaskView, node: NodeView, now: number): void
   advance(now: number): Iterable<ClassKey>
   stir(): void
@@ -159,6 +160,11 @@ class Learned implements LearnedEstimator {
   /** Whether an answer about this task is one that it will be held to: the first, before it begins. */
   #waits(task: TaskId): boolean {
     return task !== this.#over && !this.#asked.has(task) && !this.#base.running.has(task)
+  }
+
+  predictByClass(task: TaskView, node?: NodeView): Prediction {
+    const runs = this.#base.tree.of(task).cells.at(-1)?.value.durations.count ?? 0
+    return runs === 0 ? this.predict(task, node) : this.#base.predict(task, node)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
@@ -371,8 +377,8 @@ class Learned implements LearnedEstimator {
 
   /** The network's input for the class whose logits stand in it, in an array that is used again. */
   #writeInput(taskClass: ClassOfCells, task: TaskView): Float32Array {
-    const base = this.#base.entryOf(taskClass)
     const { now, running } = this.#base
+    const base = this.#base.entryOf(taskClass)
     writeFeatures(this.#row, taskClass, base.masses, {
       now,
       hour: this.#hourOf(now),
@@ -391,9 +397,4 @@ class Learned implements LearnedEstimator {
 /** Holds the levels to what they make of the prediction. */
 function promise(levels: Conformal, task: TaskView, { familiarity }: ClassEntry, to: Prediction): void {
   levels.promise(task.id, task.tenant, familiarity, to.quantileMs(0.9), to.quantileMs(0.99))
-}
-
-/** How well each expert did lately for the class's tenant. */
-function recordsOf(taskClass: ClassOfCells): Float32Array | undefined {
-  return taskClass.cells[TENANT_LEVEL]?.value.experts?.records
 }

@@ -43,6 +43,7 @@ export function createSelfTrainingEstimator(
     name: 'learned-network',
     classOf: (task) => estimator.classOf(task),
     predict: (task, node) => estimator.predict(task, node),
+    predictByClass: (task, node) => estimator.predictByClass(task, node),
     placed: (task, node, now) => {
       estimator.placed(task, node, now)
     },

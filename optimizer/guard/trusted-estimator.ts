@@ -51,6 +51,11 @@ export class TrustedEstimator implements Estimator {
     return this.#distrust === undefined ? own : this.#watch.plain.predict(task)
   }
 
+  predictByClass(task: TaskView, node?: NodeView): Prediction {
+    const own = this.#estimator.predictByClass?.(task, node) ?? this.#estimator.predict(task, node)
+    return this.#distrust === undefined ? own : this.#watch.plain.predict(task)
+  }
+
   placed(task: TaskView, node: NodeView, now: number): void {
     this.#watch.began(task, node)
     this.#estimator.placed?.(task, node, now)

@@ -18,6 +18,7 @@ export class Memory {
       name: inner.name,
       classOf: (task) => inner.classOf(task),
       predict: (task, node) => inner.predict(task, node),
+      predictByClass: (task, node) => (inner.predictByClass ?? inner.predict).call(inner, task, node),
       observe: (feedback) => {
         inner.observe(feedback)
       },

@@ -8,9 +8,10 @@
  * 2. What is left of a running attempt is predicted from how long it has run, so one that outlives its prediction does not keep
  *    others waiting for a node that will be free any moment now, for ever: they look again when it has taken half as long again.
  * 3. A group's ranks are worked out again as completions move predictions: after an eighth of its tasks, at least five.
- * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when that would be through much sooner
- *    if the task turned out long (`DagTimes.LATE`): whether it does is not known, and the node has nothing better to do. Copies go
- *    where they end first, busy nodes included, since a task has one only; the task whose DAG would wait longest comes first.
+ * 4. A node that nobody wants may run an idempotent task again that runs on a slower one (`copy`), when that would be through sooner if
+ *    the task turned out long (`DagTimes.LATE`): whether it does is not known, and the node has nothing better to do. Copies go where they
+ *    end first, busy nodes included, since a task has one only, which also bounds the extra work; the task whose DAG would wait longest
+ *    comes first.
  *
  * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are.
  */
@@ -26,9 +27,12 @@ import type {
 } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
 import { takes } from '../node-rules.ts'
-import { DagPlan } from './dag-plan.ts'
+import { Lanes, occupy } from './dag-lanes.ts'
+import { DagPlan, NOWHERE } from './dag-plan.ts'
 import { DagTimes } from './dag-times.ts'
 import type { Running } from './dag-times.ts'
+import { byTurn, turnOf } from './dag-waiting.ts'
+import type { Waiting } from './dag-waiting.ts'
 import type { GroupQueue } from './group-queue.ts'
 import type { Candidate } from './independent-queue.ts'
 
@@ -37,18 +41,14 @@ const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
 /** A group that has been there so many times what it would take alone on all slots is owed its turn. */
 const PATIENCE = 30
-/** A copy must save so much of what is left of an attempt that turns out long. */
+/**
+ * A copy must save so much of what is left of an attempt that turns out long: while one group is there, which it alone may serve or hinder; and
+ * while there are several, whose next tasks may soon want the node that it holds.
+ */
+const LEAST_SAVED_ALONE = 0.1
 const LEAST_SAVED = 0.3
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
-
-interface Waiting {
-  readonly id: TaskId
-  readonly group: TaskId
-  readonly priority: number
-  groupMs: number
-  rank: number
-}
 
 /** A slot's node, when each of its slots is free (earliest first), and when the task would end on it. */
 interface Choice {
@@ -70,6 +70,7 @@ export class FinishFirst implements GroupQueue {
   #waiting: Waiting[] = []
   /** Ready or running tasks that no plan holds yet, by group. */
   readonly #strangers = new Map<TaskId, TaskId[]>()
+  readonly #lanes = new Lanes()
   #stale = false
   /** Nothing can be placed before something changes, or before `#againAt`. */
   #quiet = false
@@ -93,6 +94,7 @@ export class FinishFirst implements GroupQueue {
     this.#strangers.clear()
     this.#waiting = []
     this.#times.nodesChanged()
+    this.#lanes.clear()
     this.#quiet = false
   }
 
@@ -106,14 +108,16 @@ export class FinishFirst implements GroupQueue {
     this.#running.delete(task.id)
     this.#copies.delete(task.id)
     const plan = this.#plans.get(task.group)
+    const place = plan?.placeOf(task.id) ?? NOWHERE
     const waiting = {
       id: task.id,
       group: task.group,
       priority: task.priority,
+      place,
       groupMs: plan?.remainingMs ?? 0,
-      rank: plan?.rankOf(task.id) ?? 0
+      rank: plan?.rankAt(place) ?? 0
     }
-    this.#waiting.splice(this.#positionOf(waiting), 0, waiting)
+    this.#waiting.splice(turnOf(waiting, this.#waiting), 0, waiting)
     this.#quiet = false
   }
 
@@ -136,6 +140,7 @@ export class FinishFirst implements GroupQueue {
   finished(id: TaskId): void {
     this.#running.delete(id)
     this.#copies.delete(id)
+    this.#times.over(id)
     const group = this.#groupOf.get(id)
     const plan = group === undefined ? undefined : this.#plans.get(group)
     this.#groupOf.delete(id)
@@ -149,6 +154,7 @@ export class FinishFirst implements GroupQueue {
 
   nodesChanged(): void {
     this.#times.nodesChanged()
+    this.#lanes.clear()
     this.#quiet = false
   }
 
@@ -198,10 +204,16 @@ export class FinishFirst implements GroupQueue {
         this.#copies.set(task.id, this.#times.begin(task, node, node.id, view.now))
         return { taskId: task.id, node: node.id }
       }
-      insert(lanes, endsAt)
+      occupy(lanes, endsAt)
       if (opens && (lanes[0] ?? Infinity) > view.now) open--
     }
     return undefined
+  }
+
+  copied({ taskId, node }: PlacementChoice, view: ClusterView): void {
+    const task = view.task(taskId)
+    if (task === undefined || !this.#running.has(taskId)) return
+    this.#copies.set(taskId, this.#times.begin(task, view.node(node), node, view.now))
   }
 
   /** Attempts that may be copied; the one whose DAG may have to wait longest for it comes first. */
@@ -230,19 +242,23 @@ export class FinishFirst implements GroupQueue {
     // It is the same work on both nodes: how long it has run for says as much of one as of the other.
     const wholeMs = view.now - running.at + leftMs
     const perMs = wholeMs / this.#times.onNode(task, host)
-    let best: Choice | undefined
-    let bestAt = view.now + leftMs * (1 - LEAST_SAVED)
+    const row = this.#times.row(task, nodes.length)
+    let best = -1
+    const leastSaved = this.#plans.size > 1 ? LEAST_SAVED : LEAST_SAVED_ALONE
+    let bestAt = view.now + leftMs * (1 - leastSaved)
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
-      const lanes = freeAt[index]
-      if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
-      if (node.id === running.node || node.id === task.lastFailedOn) continue
-      const endsAt = Math.max(lanes[0], view.now) + perMs * this.#times.onNode(task, node)
-      if (endsAt >= bestAt) continue
-      best = { node, lanes, endsAt }
+      const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
+      if (node === undefined || startsAt >= bestAt) continue
+      let ms = row[index] ?? NaN
+      if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
+      const endsAt = startsAt + perMs * ms
+      if (endsAt >= bestAt || node.id === running.node || node.id === task.lastFailedOn) continue
+      if (!view.eligible(task, node)) continue
+      best = index
       bestAt = endsAt
     }
-    return best
+    return choiceOf(best, bestAt, nodes, freeAt)
   }
 
   #choose(view: ClusterView): Candidate | undefined {
@@ -263,7 +279,7 @@ export class FinishFirst implements GroupQueue {
         return { taskId: task.id, node: node.id, priority: waiting.priority, areaMs: waiting.groupMs }
       }
       // It waits for that node, so others may not count on it.
-      insert(lanes, endsAt)
+      occupy(lanes, endsAt)
       if (opens && (lanes[0] ?? Infinity) > view.now) open--
     }
     return undefined
@@ -275,34 +291,40 @@ export class FinishFirst implements GroupQueue {
     freeAt: readonly number[][],
     view: ClusterView
   ): Choice | undefined {
-    let best: Choice | undefined
+    const row = this.#times.row(task, nodes.length)
+    const failedOn = nodes.length > 1 ? task.lastFailedOn : undefined
+    let best = -1
+    let bestAt = Infinity
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
-      const lanes = freeAt[index]
-      if (node === undefined || lanes?.[0] === undefined || !view.eligible(task, node)) continue
-      if (node.id === task.lastFailedOn && nodes.length > 1) continue
-      const startsAt = Math.max(lanes[0], view.now)
-      if (best !== undefined && startsAt >= best.endsAt) continue
-      const endsAt = startsAt + this.#times.onNode(task, node)
-      if (best === undefined || endsAt < best.endsAt) best = { node, lanes, endsAt }
+      const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
+      if (node === undefined || startsAt >= bestAt) continue
+      let ms = row[index] ?? NaN
+      if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
+      const endsAt = startsAt + ms
+      if (endsAt >= bestAt || node.id === failedOn || !view.eligible(task, node)) continue
+      best = index
+      bestAt = endsAt
     }
-    return best
+    return choiceOf(best, bestAt, nodes, freeAt)
   }
 
   /** When each slot of each node is predicted to be free, earliest first. */
-  #freeAt(nodes: readonly NodeView[], view: ClusterView): number[][] {
-    const lanes = new Map<NodeId, number[]>()
-    for (const node of nodes) lanes.set(node.id, new Array<number>(node.freeSlots).fill(view.now))
+  #freeAt(nodes: readonly NodeView[], view: ClusterView): readonly number[][] {
+    this.#lanes.begin(nodes, view.now)
     for (const attempts of [this.#running, this.#copies]) {
       for (const [id, attempt] of attempts) {
-        const list = lanes.get(attempt.node)
-        const task = list === undefined ? undefined : view.task(id)
-        if (task !== undefined) list?.push(this.#times.endOf(task, attempt, view))
+        // Most are not due to be looked at: their task is not needed.
+        const endsAt = view.now < attempt.lookAt ? attempt.endsAt : this.#endOf(id, attempt, view)
+        if (endsAt !== undefined) this.#lanes.add(attempt.node, endsAt)
       }
     }
-    const freeAt = [...lanes.values()]
-    for (const list of freeAt) if (list.length > 1) list.sort((a, b) => a - b)
-    return freeAt
+    return this.#lanes.sorted()
+  }
+
+  #endOf(id: TaskId, attempt: Running, view: ClusterView): number | undefined {
+    const task = view.task(id)
+    return task === undefined ? undefined : this.#times.endOf(task, attempt, view)
   }
 
   #meet(task: TaskView): void {
@@ -322,7 +344,10 @@ export class FinishFirst implements GroupQueue {
         return task?.group === group ? [task] : []
       })
       if (!this.#since.has(group)) this.#since.set(group, view.now)
-      this.#plans.set(group, new DagPlan(roots, view, this.#estimator))
+      const plan = new DagPlan(roots, view, this.#estimator)
+      this.#plans.set(group, plan)
+      for (const waiting of this.#waiting)
+        if (waiting.group === group) waiting.place = plan.placeOf(waiting.id)
     }
     this.#strangers.clear()
     this.#stale = true
@@ -335,7 +360,7 @@ export class FinishFirst implements GroupQueue {
   /** Rule 3. */
   #rank(view: ClusterView): void {
     this.#stale = false
-    this.#times.forget()
+    this.#times.limit()
     for (const plan of this.#plans.values()) {
       if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) {
         plan.rank(view, (task) => this.#times.typical(task))
@@ -347,33 +372,19 @@ export class FinishFirst implements GroupQueue {
       const remainingMs = plan?.remainingMs ?? 0
       const ageMs = view.now - (this.#since.get(waiting.group) ?? view.now)
       waiting.groupMs = ageMs > (PATIENCE * remainingMs) / slots ? 0 : remainingMs
-      waiting.rank = plan?.rankOf(waiting.id) ?? 0
+      waiting.rank = plan?.rankAt(waiting.place) ?? 0
     }
-    this.#waiting.sort(compare)
-  }
-
-  #positionOf(waiting: Waiting): number {
-    let low = 0
-    let high = this.#waiting.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      const other = this.#waiting[middle]
-      if (other !== undefined && compare(other, waiting) <= 0) low = middle + 1
-      else high = middle
-    }
-    return low
+    this.#waiting.sort(byTurn)
   }
 }
 
-/** Replaces the first of these rising numbers by a larger one, in its place. */
-function insert(rising: number[], value: number): void {
-  let at = 0
-  for (; at + 1 < rising.length && (rising[at + 1] ?? Infinity) < value; at++)
-    rising[at] = rising[at + 1] ?? value
-  rising[at] = value
-}
-
-/** Rule 1; the order of arrival among equals. */
-function compare(a: Waiting, b: Waiting): number {
-  return b.priority - a.priority || a.groupMs - b.groupMs || b.rank - a.rank || a.id - b.id
+function choiceOf(
+  index: number,
+  endsAt: number,
+  nodes: readonly NodeView[],
+  freeAt: readonly number[][]
+): Choice | undefined {
+  const node = nodes[index]
+  const lanes = freeAt[index]
+  return node === undefined || lanes === undefined ? undefined : { node, lanes, endsAt }
 }

@@ -1,15 +1,15 @@
 /**
- * One DAG as arrays: its tasks by class, and the longest predicted way from each to the end (the upward rank of Topcuoglu, Hariri & Wu,
+ * One DAG as arrays: its tasks by place, and the longest predicted way from each to the end (the upward rank of Topcuoglu, Hariri & Wu,
  * IEEE TPDS 2002, §4), which is worked out again in one pass whenever predictions have moved.
  *
- * Tasks that share one list of dependents (a stage of tasks that all lead to the next) share its edges, so n × m edges between two
- * stages cost n + m.
+ * Tasks of one class that lead to the same tasks have one place, and with it one rank: a stage of a thousand tasks costs what one costs.
+ * Tasks that share one list of dependents share its edges, so n × m edges between two stages cost n + m at most.
  */
 import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
 
-const NONE = -1
+export const NOWHERE = -1
 
 interface ClassCount {
   /** A task that stands for the class in predictions. */
@@ -19,16 +19,16 @@ interface ClassCount {
 }
 
 export class DagPlan {
-  readonly #indexOf = new Map<TaskId, number>()
+  readonly #placeOf = new Map<TaskId, number>()
   readonly #classes: ClassCount[] = []
-  /** By task. */
-  readonly #classOf: Int32Array
-  readonly #listOf: Int32Array
+  /** By place. */
+  readonly #classOf: number[] = []
+  readonly #listOf: number[] = []
   readonly #ranks: Float64Array
-  /** By list of dependents. */
+  /** Places of dependents, by list of dependents. */
   readonly #lists: (readonly number[])[]
   readonly #listRanks: Float64Array
-  /** Indexes of tasks, dependents before what they depend on. */
+  /** Places, dependents before what they depend on. */
   readonly #order: readonly number[]
   /** Tasks that are not finished. */
   left: number
@@ -40,55 +40,58 @@ export class DagPlan {
   /** Everything that can be reached from these tasks. */
   constructor(roots: readonly TaskView[], view: ClusterView, estimator: Estimator) {
     const tasks = reachable(roots, view)
-    tasks.forEach((task, index) => this.#indexOf.set(task.id, index))
     this.left = tasks.length
-    this.#classOf = new Int32Array(tasks.length)
-    this.#listOf = new Int32Array(tasks.length).fill(NONE)
-    this.#ranks = new Float64Array(tasks.length)
     const classIndexes = new Map<ClassKey, number>()
     const listIndexes = new Map<readonly TaskId[], number>()
-    this.#lists = []
-    tasks.forEach((task, index) => {
+    /** By class: places by list. */
+    const places: Map<number, number>[] = []
+    for (const task of tasks) {
       const key = estimator.classOf(task)
       let at = classIndexes.get(key)
       if (at === undefined) {
         at = this.#classes.push({ sample: task.id, left: 0 }) - 1
         classIndexes.set(key, at)
+        places.push(new Map())
       }
-      this.#classOf[index] = at
       const own = this.#classes[at]
       if (own !== undefined) own.left++
-      if (task.dependents.length === 0) return
-      let list = listIndexes.get(task.dependents)
-      if (list === undefined) {
-        list = this.#lists.push(this.#indexesOf(task.dependents)) - 1
-        listIndexes.set(task.dependents, list)
+      const list = numberOf(task.dependents, listIndexes)
+      let place = places[at]?.get(list)
+      if (place === undefined) {
+        place = this.#classOf.push(at) - 1
+        this.#listOf.push(list)
+        places[at]?.set(list, place)
       }
-      this.#listOf[index] = list
-    })
+      this.#placeOf.set(task.id, place)
+    }
+    this.#lists = [...listIndexes.keys()].map((ids) => this.#placesOf(ids))
+    this.#ranks = new Float64Array(this.#classOf.length)
     this.#listRanks = new Float64Array(this.#lists.length)
-    this.#order = this.#dependentsFirst(tasks.length)
+    this.#order = this.#dependentsFirst(this.#classOf.length)
   }
 
   has(id: TaskId): boolean {
-    return this.#indexOf.has(id)
+    return this.#placeOf.has(id)
   }
 
-  /** The longest predicted way to the end from the task on, itself included, in milliseconds; 0 for a stranger. */
-  rankOf(id: TaskId): number {
-    return this.#ranks[this.#indexOf.get(id) ?? NONE] ?? 0
+  /** Where the task stands in the plan; `NOWHERE` for a stranger. */
+  placeOf(id: TaskId): number {
+    return this.#placeOf.get(id) ?? NOWHERE
+  }
+
+  /** The longest predicted way to the end from a task of this place on, itself included, in milliseconds; 0 for nowhere. */
+  rankAt(place: number): number {
+    return this.#ranks[place] ?? 0
   }
 
   /** The same without the task itself. */
   belowOf(id: TaskId): number {
-    const index = this.#indexOf.get(id)
-    return index === undefined ? 0 : (this.#listRanks[this.#listOf[index] ?? NONE] ?? 0)
+    return this.#listRanks[this.#listOf[this.placeOf(id)] ?? NOWHERE] ?? 0
   }
 
   /** The task will not run again. */
   finished(id: TaskId): void {
-    const index = this.#indexOf.get(id)
-    const own = index === undefined ? undefined : this.#classes[this.#classOf[index] ?? NONE]
+    const own = this.#classes[this.#classOf[this.placeOf(id)] ?? NOWHERE]
     if (own === undefined) return
     own.left--
     this.left--
@@ -106,30 +109,30 @@ export class DagPlan {
       this.remainingMs += left * ms
       return ms
     })
-    this.#listRanks.fill(NONE)
-    for (const index of this.#order) {
-      const list = this.#listOf[index] ?? NONE
-      this.#ranks[index] =
-        (costs[this.#classOf[index] ?? NONE] ?? 0) + (list === NONE ? 0 : this.#longest(list))
+    this.#listRanks.fill(NOWHERE)
+    for (const place of this.#order) {
+      const list = this.#listOf[place] ?? NOWHERE
+      this.#ranks[place] =
+        (costs[this.#classOf[place] ?? NOWHERE] ?? 0) + (list === NOWHERE ? 0 : this.#longest(list))
     }
   }
 
   #longest(list: number): number {
-    const known = this.#listRanks[list] ?? NONE
-    if (known !== NONE) return known
+    const known = this.#listRanks[list] ?? NOWHERE
+    if (known !== NOWHERE) return known
     let longest = 0
     for (const child of this.#lists[list] ?? []) longest = Math.max(longest, this.#ranks[child] ?? 0)
     this.#listRanks[list] = longest
     return longest
   }
 
-  #indexesOf(ids: readonly TaskId[]): number[] {
-    const indexes: number[] = []
+  #placesOf(ids: readonly TaskId[]): number[] {
+    const places = new Set<number>()
     for (const id of ids) {
-      const index = this.#indexOf.get(id)
-      if (index !== undefined) indexes.push(index)
+      const place = this.#placeOf.get(id)
+      if (place !== undefined) places.add(place)
     }
-    return indexes
+    return [...places]
   }
 
   /** Each list is opened once, without recursion: a DAG may be as deep as it is long. */
@@ -139,21 +142,32 @@ export class DagPlan {
     const opened = new Uint8Array(this.#lists.length)
     for (let start = 0; start < count; start++) {
       const stack = [start]
-      for (let index = stack.at(-1); index !== undefined; index = stack.at(-1)) {
-        const list = this.#listOf[index] ?? NONE
-        if (placed[index] === 0 && list !== NONE && opened[list] === 0) {
+      for (let place = stack.at(-1); place !== undefined; place = stack.at(-1)) {
+        const list = this.#listOf[place] ?? NOWHERE
+        if (placed[place] === 0 && list !== NOWHERE && opened[list] === 0) {
           opened[list] = 1
           for (const child of this.#lists[list] ?? []) if (placed[child] === 0) stack.push(child)
           continue
         }
         stack.pop()
-        if (placed[index] === 1) continue
-        placed[index] = 1
-        order.push(index)
+        if (placed[place] === 1) continue
+        placed[place] = 1
+        order.push(place)
       }
     }
     return order
   }
+}
+
+/** The list's number, given if it has none yet; `NOWHERE` for the empty one. */
+function numberOf(list: readonly TaskId[], numbers: Map<readonly TaskId[], number>): number {
+  if (list.length === 0) return NOWHERE
+  let number = numbers.get(list)
+  if (number === undefined) {
+    number = numbers.size
+    numbers.set(list, number)
+  }
+  return number
 }
 
 function reachable(roots: readonly TaskView[], view: ClusterView): TaskView[] {

@@ -5,11 +5,12 @@
  *    differ for it, only in the latter case, or when 256 more have.
  * 2. One decision asks again about `MOST_ASKED` classes and `MOST_COMPARED` nodes at most; the others keep what they have until later. A
  *    class that is new is asked about at once, but nodes differ for it as they do for others until its turn comes.
- * 3. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
+ * 3. What a decision needs of a class on a node is worked out once, however many tasks of the class wait.
+ * 4. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import type { ClassKey, Estimator } from '../../estimate.ts'
+import type { ClassKey, Estimator, Prediction } from '../../estimate.ts'
 import { levelOf } from './speculation.ts'
 
 /** Of attempts that have run as long, the share that ends before one that "turns out long". */
@@ -36,6 +37,12 @@ interface Times {
   askedAt: number
   /** 0 before it was asked for. */
   typicalMs: number
+  /** The decision that `row` and `referenceMs` belong to. */
+  decision: number
+  /** Mean run times by index of node; NaN where none was needed yet. */
+  row: Float64Array
+  /** What nodes are compared with; 0 before it was asked for. */
+  referenceMs: number
 }
 
 /** An attempt, and when it is expected to end. */
@@ -52,11 +59,12 @@ export interface Running {
 export class DagTimes {
   readonly #estimator: Estimator
   readonly #times = new Map<ClassKey, Times>()
-  /** The same by task, as far as it was asked for since `forget`. */
+  /** The same by task that is not over, as far as it was asked for. */
   readonly #byTask = new Map<TaskId, Times>()
   /** The latest factors of any class. */
   readonly #usual = new Map<NodeId, number>()
   #ended = 0
+  #decision = 0
   /** Rule 2: what is left for this decision. */
   #asks = MOST_ASKED
   #comparisons = MOST_COMPARED
@@ -67,14 +75,21 @@ export class DagTimes {
 
   /** A decision begins. */
   decide(): void {
+    this.#decision++
     this.#asks = MOST_ASKED
     this.#comparisons = MOST_COMPARED
   }
 
-  /** Classes may be other ones now: what was remembered by task is not. */
-  forget(): void {
+  /** The task will not be asked about again. */
+  over(id: TaskId): void {
+    this.#byTask.delete(id)
+  }
+
+  /** Forgets all when there are too many classes. */
+  limit(): void {
+    if (this.#times.size <= MOST_CLASSES) return
+    this.#times.clear()
     this.#byTask.clear()
-    if (this.#times.size > MOST_CLASSES) this.#times.clear()
   }
 
   nodesChanged(): void {
@@ -87,6 +102,29 @@ export class DagTimes {
     this.#ended++
     const times = this.#times.get(this.#estimator.classOf(task))
     if (times !== undefined) times.askedAt = -1
+  }
+
+  /** Mean run times on nodes by their index, as far as this decision has asked for them (`fill` asks); NaN elsewhere. */
+  row(task: TaskView, nodes: number): Float64Array {
+    const times = this.#current(this.#of(task))
+    if (times.row.length !== nodes) times.row = new Float64Array(nodes).fill(NaN)
+    return times.row
+  }
+
+  /** Works out an entry of the task's row. */
+  fill(row: Float64Array, index: number, task: TaskView, node: NodeView): number {
+    const ms = this.onNode(task, node)
+    row[index] = ms
+    return ms
+  }
+
+  /** Rule 3: what belongs to an earlier decision is dropped. */
+  #current(times: Times): Times {
+    if (times.decision === this.#decision) return times
+    times.decision = this.#decision
+    times.row.fill(NaN)
+    times.referenceMs = 0
+    return times
   }
 
   /** The mean run time on the node, in milliseconds. */
@@ -103,8 +141,9 @@ export class DagTimes {
 
   #compare(task: TaskView, node: NodeView, times: Times): number {
     if (this.#comparisons > 0) this.#comparisons--
-    const ms = this.#estimator.predict(task).meanMs
-    const value = this.#estimator.predict(task, node).meanMs / ms
+    const current = this.#current(times)
+    if (current.referenceMs === 0) current.referenceMs = this.#predict(task).meanMs
+    const value = this.#predict(task, node).meanMs / current.referenceMs
     times.factors.set(node.id, { value, at: this.#ended })
     this.#usual.set(node.id, value)
     return value
@@ -125,7 +164,7 @@ export class DagTimes {
   endOf(task: TaskView, running: Running, view: ClusterView): number {
     if (view.now < running.lookAt) return running.endsAt
     const ageMs = view.now - running.at
-    const leftMs = Math.max(1, this.#estimator.predict(task, view.node(running.node)).remainingMs(ageMs))
+    const leftMs = Math.max(1, this.#predict(task, view.node(running.node)).remainingMs(ageMs))
     running.endsAt = view.now + leftMs
     running.lookAt = Math.min(running.endsAt, view.now + Math.max(leftMs, ageMs) / 2)
     running.lateAt = 0
@@ -136,10 +175,19 @@ export class DagTimes {
   lateEndOf(task: TaskView, running: Running, view: ClusterView): number {
     const endsAt = this.endOf(task, running, view)
     if (running.lateAt > 0) return running.lateAt
-    const prediction = this.#estimator.predict(task, view.node(running.node))
+    const prediction = this.#predict(task, view.node(running.node))
     const level = levelOf(prediction, view.now - running.at)
     running.lateAt = Math.max(endsAt, running.at + prediction.quantileMs(level + (1 - level) * LATE))
     return running.lateAt
+  }
+
+  /**
+   * By class alone: ends are expected values, and a mean is moved far by the little weight that a mixture gives to what is unlike the class,
+   * a tenant's other tasks, which may be a thousand times as long.
+   */
+  #predict(task: TaskView, node?: NodeView): Prediction {
+    const estimator = this.#estimator
+    return estimator.predictByClass?.(task, node) ?? estimator.predict(task, node)
   }
 
   #typicalOf(times: Times, task: TaskView): number {
@@ -147,7 +195,7 @@ export class DagTimes {
     if (!isNew && (this.#asks === 0 || !this.#isOld(times.askedAt, Infinity))) return times.typicalMs
     if (!isNew) this.#asks--
     times.askedAt = this.#ended
-    times.typicalMs = this.#estimator.predict(task).meanMs
+    times.typicalMs = this.#predict(task).meanMs
     return times.typicalMs
   }
 
@@ -162,7 +210,14 @@ export class DagTimes {
     const key = this.#estimator.classOf(task)
     let times = this.#times.get(key)
     if (times === undefined) {
-      times = { factors: new Map(), askedAt: -1, typicalMs: 0 }
+      times = {
+        factors: new Map(),
+        askedAt: -1,
+        typicalMs: 0,
+        decision: -1,
+        row: new Float64Array(0),
+        referenceMs: 0
+      }
       this.#times.set(key, times)
     }
     this.#byTask.set(task.id, times)

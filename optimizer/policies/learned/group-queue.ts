@@ -25,4 +25,6 @@ export interface GroupQueue {
   wakeAt?(view: ClusterView): TimestampMs | undefined
   /** A task that runs and had better run on another node too. */
   copy?(view: ClusterView): PlacementChoice | undefined
+  /** Somebody else had the task copied onto the node. */
+  copied?(copy: PlacementChoice, view: ClusterView): void
 }

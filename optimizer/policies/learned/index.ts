@@ -117,8 +117,13 @@ class Learned implements Policy {
     }
     if (this.#speculation === undefined || this.#alone.size > 0) return undefined
     const copy = this.#groups.copy?.(view)
-    if (copy !== undefined) this.#speculation.copied(copy.taskId)
-    return copy ?? (this.#groups.waiting === 0 ? this.#speculation.peek(view) : undefined)
+    if (copy !== undefined) {
+      this.#speculation.copied(copy.taskId)
+      return copy
+    }
+    const late = this.#groups.waiting === 0 ? this.#speculation.peek(view) : undefined
+    if (late !== undefined) this.#groups.copied?.(late, view)
+    return late
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {

@@ -213,3 +213,16 @@ function p90AfterSurprises(asksOfEnded: boolean): number {
 test('who asks of a task that has just ended is promised nothing, so that levels go on learning as fast', () => {
   expect(p90AfterSurprises(true)).toBe(p90AfterSurprises(false))
 })
+
+test('by class alone, what a tenant runs otherwise does not move the mean of a class that has run', () => {
+  const estimator = createLearnedEstimator()
+  const slow = { name: 'slow' }
+  const fast = { name: 'fast' }
+  for (let run = 1; run <= 40; run++) estimator.observe(ended(task(run, slow), 1e6))
+  const fresh = task(99, fast)
+  expect(estimator.predictByClass(fresh).meanMs).toBe(estimator.predict(fresh).meanMs)
+  for (let run = 41; run <= 80; run++) estimator.observe(ended(task(run, fast), 1000))
+  expect(estimator.predictByClass(task(100, fast)).meanMs).toBeLessThan(2500)
+  const byAll = estimator.predict(task(101, fast)).meanMs
+  expect(estimator.predictByClass(task(102, fast)).meanMs).toBeLessThan(byAll)
+})

@@ -85,3 +85,32 @@ test('without spread an attempt that turns out long ends when it is expected to,
   expect(times.lateEndOf(task!, running, late)).toBe(times.endOf(task!, running, late))
   expect(running.endsAt).toBe(5000)
 })
+
+test('what a decision needs of a class on a node is asked for once, however many tasks of the class wait', () => {
+  const counter = counting()
+  const times = new DagTimes(counter.estimator)
+  const alike = Array.from(
+    { length: 20 },
+    (_, index) => new LiveTask(taskOf({ work: 1, name: 'same' }, index), [])
+  )
+  times.decide()
+  for (const task of alike) {
+    const row = times.row(task, nodes.length)
+    nodes.forEach((node, index) => {
+      if (Number.isNaN(row[index])) times.fill(row, index, task, node)
+    })
+  }
+  expect(counter.compared).toBe(nodes.length)
+  const [first] = alike
+  expect(times.row(first!, nodes.length)[3]).toBe(times.onNode(first!, nodes[3]!))
+  times.decide()
+  expect(times.row(first!, nodes.length)[3]).toBeNaN()
+})
+
+test('an estimator that keeps what classes took apart is asked for that', () => {
+  const inner = known('known', () => 1000)
+  const byClass = known('class', () => 10)
+  const times = new DagTimes({ ...inner, predictByClass: (task, node) => byClass.predict(task, node) })
+  expect(times.typical(tasks[0]!)).toBe(10)
+  expect(new DagTimes(inner).typical(tasks[0]!)).toBe(1000)
+})

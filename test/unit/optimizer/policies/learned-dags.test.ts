@@ -59,7 +59,7 @@ test('ranks of a plan are those of the DAG edge by edge, and what is left is wha
       const costs = Float64Array.from(dag.ids, (id) => msOf(view.task(id)!.name))
       const ranks = upwardRanks(dag, costs)
       plan.rank(view, (task) => msOf(task.name))
-      expect(dag.ids.map((id) => plan.rankOf(id))).toEqual(Array.from(ranks))
+      expect(dag.ids.map((id) => plan.rankAt(plan.placeOf(id)))).toEqual(Array.from(ranks))
       expect(dag.ids.map((id, index) => plan.belowOf(id) + costs[index]!)).toEqual(Array.from(ranks))
       expect(plan.remainingMs).toBe(costs.reduce((sum, ms) => sum + ms, 0))
       const [first] = dag.ids
@@ -69,6 +69,19 @@ test('ranks of a plan are those of the DAG edge by edge, and what is left is wha
       expect(plan.remainingMs).toBe(costs.reduce((sum, ms) => sum + ms, 0) - costs[0]!)
     })
   )
+})
+
+test('tasks of one class that lead to the same tasks stand in one place, and a stranger nowhere', () => {
+  const view = viewOf([
+    { width: 5, all: true, ms: 1 },
+    { width: 2, all: true, ms: 2 }
+  ])
+  const estimator = known('known', () => 1)
+  const plan = new DagPlan([...view.tasks], view, estimator)
+  const places = view.tasks.map(({ id }) => plan.placeOf(id))
+  expect(new Set(places.slice(0, 5)).size).toBe(1)
+  expect(new Set(places).size).toBe(2)
+  expect(plan.rankAt(plan.placeOf(taskId(99)))).toBe(0)
 })
 
 test('a task that got a slow node because the fast one was busy is copied when that is free', () => {
@@ -137,6 +150,29 @@ test('an idle node runs again what might take long on a slower one, and what end
   // After 842 ms the fast node is idle. By the mean 158 ms are left on the slow one, less than a copy takes; it may be more.
   expect(attemptsOf(true)).toBe(4)
   expect(attemptsOf(false)).toBe(3)
+})
+
+test('a copy that saves little is made while one group is there, not while another may want its node', () => {
+  const speeds = [1.25, 1, 0.9]
+  const estimator = known(
+    'known',
+    ({ name }) => ({ liar: 40_000, other: 5000, end: 10 })[name] ?? 4000,
+    (node) => speeds[node - 1]!
+  )
+  const tasks: TaskSketch[] = [
+    { work: 100, group: 1, name: 'liar', idempotent: true },
+    { work: 4000, group: 1, name: 'honest', idempotent: true },
+    { work: 10, group: 1, name: 'end', needs: [1, 2], idempotent: true }
+  ]
+  const other: TaskSketch[] = [
+    { work: 5000, group: 4, name: 'other', at: 50 },
+    { work: 10, group: 4, name: 'end', needs: [4], at: 50 }
+  ]
+  const endOf = (all: TaskSketch[]): number =>
+    runPolicy(all, mixed(speeds), learnedPolicy(estimator)(createRng(1))).finishedAt[1]!
+  // 80 ms on the fast node, then 3.2 s for the copy instead of 3.92 s that are left.
+  expect(endOf(tasks)).toBe(3280)
+  expect(endOf([...tasks, ...other])).toBe(4000)
 })
 
 test('a copy waits for a fast node that is free soon rather than take a mediocre one', () => {
