@@ -74,7 +74,7 @@ test('a group counts once, from its submission to its last end, against its crit
 test('utilisation over time and the Gantt chart follow the attempts', () => {
   const { result, instance } = run()
   const judged = outcomes(result, 'task', 10 * second)
-  const data = plotData([{ policy: 'fifo', seed: 0, instance, result, judged }], [], [])
+  const data = plotData([{ policy: 'fifo', seed: 0, instance, result, judged, tookUs: 0 }], [], [])
   const points = data.utilisation[0]!.points.map(([, share]) => share)
   expect(points[0]).toBeCloseTo(1)
   expect(points.at(-1)).toBeCloseTo(0.5)

@@ -40,7 +40,7 @@ test('cold start is the first tenth of arrivals', () => {
   expect(0.1 * coldStart.meanJctS + 0.9 * warm.meanJctS).toBeCloseTo(meanJctS, 6)
 })
 
-test('decisions are timed with the clock that is passed in', () => {
+test('decisions and runs are timed with the clock that is passed in', () => {
   let ticks = 0
   const [base] = runProtocol(trace, {
     policies: findPolicies(['fifo-fit']),
@@ -49,6 +49,8 @@ test('decisions are timed with the clock that is passed in', () => {
     clockUs: () => (ticks += 3)
   }).policies
   expect(base!.decisionP50Us).toBe(3)
+  // Two readings a decision and two a run, each 3 µs after the one before.
+  expect(base!.completionsPerS).toBeCloseTo(base!.tasksFinished / ((ticks - 3) / 1e6), 6)
 })
 
 test('progress is told per run', () => {
