@@ -4,8 +4,9 @@
  * gathered for and carried out.
  *
  * 1. One judgement and one decision are under way at a time, and a decision does not wait for a judgement. It names the
- *    state that it expects, so one that comes too late changes nothing; one that could not be carried out comes again. A judgement
- *    that ends when decisions are not the guard's any more (models are frozen, the reign is over) leads to none.
+ *    state that it expects, so one that comes too late changes nothing; one that the log refused or lost is proposed again
+ *    for as long as it is the same trial, without another judgement. A judgement that ends when decisions are not the guard's
+ *    any more (models are frozen, the reign is over) leads to none.
  * 2. Losses begin anew with each shadow, with each serving model and with each reign.
  * 3. Nothing is promoted within `REST` scored attempts after a promotion or a roll-back.
  */
@@ -30,8 +31,8 @@ export interface ModelGuardOptions {
   readonly judge: (request: Omit<JudgeRequest, 'type' | 'replay'>) => Promise<Verdict | undefined>
   /** How well what predicts now covers run times; undefined while there is too little to say. */
   readonly coverage: () => Coverage | undefined
-  /** Resolves when the log has answered, whatever it was. */
-  readonly decide: (decision: ModelDecision) => Promise<void>
+  /** Resolves when the log has answered, to whether it took the decision. */
+  readonly decide: (decision: ModelDecision) => Promise<boolean>
 }
 
 /** Losses of the shadow and of what it would replace, over the same attempts. */
@@ -41,6 +42,8 @@ interface Trial {
   readonly challenger: number[]
   /** Scored attempts at the last look. */
   judgedAt: number
+  /** What that look led to; undefined: to wait. Once carried out, the trial is over. */
+  decision: ModelDecision | undefined
 }
 
 export class ModelGuard {
@@ -58,7 +61,7 @@ export class ModelGuard {
     this.#options = options
   }
 
-  /** Decisions since the node's start. */
+  /** Decisions that the log took, since the node's start. */
   get counts(): Readonly<Record<ModelDecision['verdict'], number>> {
     return this.#counts
   }
@@ -107,6 +110,8 @@ export class ModelGuard {
   }
 
   #follow(serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
+    // The state tells of a promotion whose answer was lost as well, and of none that was refused.
+    if (serving !== undefined && serving.version === this.#trial?.version) this.#rest = REST
     if (serving?.version !== this.#watch?.version) {
       this.#watch =
         serving === undefined
@@ -119,7 +124,7 @@ export class ModelGuard {
       this.#trial =
         shadow === undefined
           ? undefined
-          : { version: shadow.version, incumbent: [], challenger: [], judgedAt: 0 }
+          : { version: shadow.version, incumbent: [], challenger: [], judgedAt: 0, decision: undefined }
   }
 
   #score(row: TrainingRow, serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
@@ -141,6 +146,10 @@ export class ModelGuard {
   #look(): void {
     const trial = this.#trial
     if (trial === undefined || this.#judging || this.#deciding || this.#rest > 0) return
+    if (trial.decision !== undefined) {
+      this.#decide(trial.decision)
+      return
+    }
     const due = nextLook(trial.judgedAt)
     if (due === undefined || trial.challenger.length < due) return
     const at = LOOKS.findLast((look) => look <= trial.challenger.length) ?? due
@@ -154,12 +163,13 @@ export class ModelGuard {
         if (verdict === undefined || !this.#acts || this.#trial !== trial || this.#deciding) return
         trial.judgedAt = at
         if (verdict.verdict === 'wait') return
-        this.#decide({
+        trial.decision = {
           version: trial.version,
           verdict: verdict.verdict,
           expected: 'shadow',
           reason: verdict.reason
-        })
+        }
+        this.#decide(trial.decision)
       })
       .catch(() => {
         // The thread failed: its owner knows, and the look comes again.
@@ -170,11 +180,15 @@ export class ModelGuard {
   #decide(decision: ModelDecision): void {
     if (this.#deciding) return
     this.#deciding = true
-    this.#counts[decision.verdict]++
-    if (decision.verdict !== 'reject') this.#rest = REST
-    void this.#options.decide(decision).finally(() => {
-      this.#deciding = false
-    })
+    if (decision.verdict === 'roll-back') this.#rest = REST
+    void this.#options
+      .decide(decision)
+      .then((taken) => {
+        if (taken) this.#counts[decision.verdict]++
+      })
+      .finally(() => {
+        this.#deciding = false
+      })
   }
 }
 

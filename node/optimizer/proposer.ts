@@ -72,7 +72,8 @@ export class Proposer {
     }
   }
 
-  async judge({ version, verdict, expected, reason }: ModelDecision): Promise<void> {
+  /** Resolves to whether the log took it; one that was lost may be taken later all the same. */
+  async judge({ version, verdict, expected, reason }: ModelDecision): Promise<boolean> {
     try {
       await this.#runtime()?.propose(
         {
@@ -87,8 +88,10 @@ export class Proposer {
       )
       this.#verdicts.worked()
       this.#logger.info({ version, verdict, reason }, 'model judged')
+      return true
     } catch (error) {
       this.#verdicts.failed(error, { version, verdict })
+      return false
     }
   }
 }

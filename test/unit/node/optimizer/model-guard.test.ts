@@ -26,25 +26,29 @@ class Bench {
   judged = Promise.resolve()
   /** The log takes no verdict. */
   refuses = false
+  /** Verdicts that the log was asked to take, and judgements that were asked for. */
+  proposals = 0
+  judgements = 0
   acts = true
   #seed = 1
   readonly guard = new ModelGuard({
-    judge: ({ incumbent, challenger, last }) =>
-      this.slow
-        ? new Promise(() => undefined)
-        : this.failing
-          ? Promise.reject(new Error('the thread is gone'))
-          : this.judged.then(() => judge({ incumbent, challenger, replay: undefined }, last)),
+    judge: ({ incumbent, challenger, last }) => {
+      this.judgements++
+      if (this.slow) return new Promise(() => undefined)
+      if (this.failing) return Promise.reject(new Error('the thread is gone'))
+      return this.judged.then(() => judge({ incumbent, challenger, replay: undefined }, last))
+    },
     coverage: () => undefined,
     decide: (decision) => {
-      if (this.refuses) return Promise.resolve()
+      this.proposals++
+      if (this.refuses) return Promise.resolve(false)
       this.decisions.push(decision)
       const to = { promote: 'serving', reject: 'rejected', 'roll-back': 'rolled-back' } as const
       if (decision.verdict === 'promote')
         for (const model of this.state.models.values()) if (model.state === 'serving') model.state = 'retired'
       this.state.models.get(decision.version)!.state = to[decision.verdict]
       this.book.sync(this.state)
-      return Promise.resolve()
+      return Promise.resolve(true)
     }
   })
 
@@ -167,6 +171,40 @@ test('a roll-back that the log refused is proposed again', async () => {
   bench.refuses = false
   await bench.end(1)
   expect(bench.verdicts).toEqual(['roll-back 1'])
+})
+
+test.each([
+  ['promotion', 'promote', undefined, KNOWING],
+  ['rejection at the last look', 'reject', KNOWING, NEUTRAL]
+] as const)(
+  'a %s that the log refused is proposed again, and counted once',
+  async (_, verdict, serving, shadow) => {
+    const bench = new Bench()
+    if (serving !== undefined) bench.put(1, serving, 'serving')
+    bench.put(2, shadow, 'shadow')
+    bench.refuses = true
+    await bench.end(LOOKS.at(-1)! + 64)
+    expect(bench.proposals).toBeGreaterThan(1)
+    expect(bench.guard.counts[verdict]).toBe(0)
+    const { judgements } = bench
+    bench.refuses = false
+    await bench.end(1)
+    expect(bench.verdicts).toEqual([`${verdict} 2`])
+    expect(bench.guard.counts[verdict]).toBe(1)
+    // What was decided stands: it is not judged again.
+    expect(bench.judgements).toBe(judgements)
+  }
+)
+
+test('after a promotion none follows for a while', async () => {
+  const bench = new Bench()
+  bench.put(1, KNOWING, 'shadow')
+  await bench.end(256)
+  bench.put(2, INVERTED, 'shadow')
+  await bench.end(REST - 256)
+  expect(bench.verdicts).toEqual(['promote 1'])
+  await bench.end(REST)
+  expect(bench.verdicts).toEqual(['promote 1', 'reject 2'])
 })
 
 test('frozen models are scored and left alone', async () => {
