@@ -1,13 +1,15 @@
 /**
  * Keeps work within a share of one core, by saying how long to wait before the next piece of it.
  *
- * 1. Every piece is paid for by a wait in proportion, and none begins that would take a window of `WINDOW_MS` above the share:
- *    so the share holds from the beginning, over any such window, unless one piece alone is larger than what a window may hold.
+ * 1. Every piece is paid for by a wait in proportion, and none begins that would, with others that are paid for, take a window of
+ *    `WINDOW_MS` above the share: so for these the share holds from the beginning, over any such window, unless one piece alone is
+ *    larger than what a window may hold, or longer than the one before it.
  * 2. Work is measured as the thread's CPU time where the system tells it, else as elapsed time, which is never less: on a busy
  *    machine training gets slower, not greedier.
- * 3. What cannot wait (replays, which take bad models and policies out) is counted and not paid for: no step begins while it fills
- *    a window, and none is owed for it afterwards. Were it paid for, a cluster with many replays would never train again. So the share
- *    that is reported is of all that the thread does, and is above the budget where replays alone are.
+ * 3. What cannot wait (replays, which take bad models and policies out) is counted and not paid for. While it fills a window, a step
+ *    waits, but for one window at most beyond when it was asked for and is due by rule 1; then it begins all the same. Otherwise a
+ *    cluster with many replays would never train again. So the share that is reported is of all that the thread does: it is above
+ *    the budget where replays alone are, and where replays go on for so long that steps begin between them.
  */
 import { readFileSync } from 'node:fs'
 import { second } from '../../base/units.ts'
@@ -19,7 +21,12 @@ export interface CpuBudget {
   charge(ms: number): void
   /** Work that did not wait for the budget: so many milliseconds of a core, until now. */
   count(ms: number): void
-  /** How long to wait before the next step, in milliseconds. */
+  /**
+   * Asks for a step: how long to wait before it, in milliseconds. It stays asked for until something is paid for. Other work may come
+   * meanwhile, so whoever has waited asks again, until the answer is 0.
+   */
+  ask(): number
+  /** What `ask` would say of a step that nobody has asked for yet. */
   readonly waitMs: number
   /** Share of a core that was used over the last minute, or since the beginning; over ten seconds at least. */
   readonly share: number
@@ -36,6 +43,7 @@ const MAX_WAIT_MS = 60 * second
 interface Spent {
   readonly at: number
   readonly ms: number
+  readonly paid: boolean
 }
 
 /** A budget of `share`, in (0, 1]; `now` is a monotonic clock, `cpuNow` the thread's CPU time; both in milliseconds. */
@@ -53,6 +61,8 @@ class Budget implements CpuBudget {
   #notBefore = 0
   /** Of the last piece that was paid for; the next one is taken to be as long. */
   #lastMs = 0
+  /** When the next step was asked for. */
+  #askedAt: number | undefined
   peakShare = 0
 
   constructor(share: number, now: () => number, cpuNow: () => number) {
@@ -73,24 +83,35 @@ class Budget implements CpuBudget {
 
   charge(charged: number): void {
     const ms = Math.max(0, charged)
-    this.count(ms)
+    this.#add(ms, true)
+    this.#askedAt = undefined
     this.#lastMs = ms
     const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
     this.#notBefore = Math.max(this.#notBefore, this.#now()) + restMs
   }
 
   count(counted: number): void {
+    this.#add(Math.max(0, counted), false)
+  }
+
+  #add(ms: number, paid: boolean): void {
     const at = this.#now()
     this.#forget(at)
-    this.#spent.push({ at, ms: Math.max(0, counted) })
+    this.#spent.push({ at, ms, paid })
     // Used time rises during work alone, so a window that is fullest ends with a piece of it.
     const used = this.#spent.reduce((sum, piece) => sum + overlapMs(piece, at - WINDOW_MS), 0)
     this.peakShare = Math.max(this.peakShare, used / WINDOW_MS)
   }
 
+  ask(): number {
+    this.#askedAt ??= this.#now()
+    return this.waitMs
+  }
+
   get waitMs(): number {
     const at = this.#now()
-    return Math.max(0, this.#notBefore - at, this.#windowOpensAt() - at)
+    const dueAt = Math.max(this.#askedAt ?? at, this.#notBefore, this.#windowOpensAt(true))
+    return Math.max(0, dueAt - at, Math.min(this.#windowOpensAt(false), dueAt + WINDOW_MS) - at)
   }
 
   get share(): number {
@@ -100,12 +121,14 @@ class Budget implements CpuBudget {
     return total / Math.max(WINDOW_MS, Math.min(MEMORY_MS, at - this.#beganAt))
   }
 
-  /** When a step as long as the last one fits into the window that ends with it. */
-  #windowOpensAt(): number {
+  /** When a step as long as the last one fits into the window that ends with it. `paid`: beside what is paid for alone. */
+  #windowOpensAt(paid: boolean): number {
     const next = this.#lastMs
     let roomMs = this.#share * WINDOW_MS - next
     for (let index = this.#spent.length - 1; index >= 0; index--) {
-      const { at, ms } = this.#spent[index] ?? { at: 0, ms: 0 }
+      const piece = this.#spent[index]
+      if (piece === undefined || (paid && !piece.paid)) continue
+      const { at, ms } = piece
       if (ms > roomMs) return at - Math.max(0, roomMs) + WINDOW_MS - next
       roomMs -= ms
     }

@@ -1,6 +1,7 @@
 /**
  * Training in the optimizer thread: rows come in, models go out, within the budget. Rows are learned from in the order in
- * which they came, a step's worth at a time; who falls behind the cluster trains later, not more.
+ * which they came, a step's worth at a time; who falls behind the cluster trains later, not more. Whether a step may begin is asked
+ * again when its time has come, since a replay may have been made meanwhile.
  *
  * It begins slowly: loading is paid for before the first step, and while V8 compiles on threads of its own, work is paid for twice.
  */
@@ -74,12 +75,12 @@ class BudgetedTraining implements Training {
   add(rows: readonly TrainingRow[]): void {
     this.#waiting.push(...rows)
     this.#waiting.splice(0, Math.max(0, this.#waiting.length - MOST_WAITING))
-    this.#timer ??= setTimeout(this.#work, this.#budget.waitMs)
+    this.#arm()
   }
 
   wantModel(): void {
     this.#wanted = true
-    this.#timer ??= setTimeout(this.#work, this.#budget.waitMs)
+    this.#arm()
   }
 
   report(): void {
@@ -87,8 +88,16 @@ class BudgetedTraining implements Training {
     this.#tell()
   }
 
+  #arm(): void {
+    this.#timer ??= setTimeout(this.#work, Math.ceil(this.#budget.ask()))
+  }
+
   readonly #work = (): void => {
     this.#timer = undefined
+    if (this.#budget.ask() > 0) {
+      this.#arm()
+      return
+    }
     this.#budget.spend(
       () => {
         for (const row of this.#waiting.splice(0, ROWS_PER_STEP)) this.#trainer.add(row)
@@ -96,8 +105,7 @@ class BudgetedTraining implements Training {
       },
       this.#begun++ < COLD_STEPS ? COLD_TIMES : 1
     )
-    if (this.#waiting.length > 0 || this.#trainer.isDue)
-      this.#timer = setTimeout(this.#work, this.#budget.waitMs)
+    if (this.#waiting.length > 0 || this.#trainer.isDue) this.#arm()
     else this.#offer()
     this.#tell()
   }

@@ -89,6 +89,66 @@ test('what cannot wait is counted, puts off steps while it fills a window, and i
   expect(budget.waitMs).toBeLessThanOrEqual(900)
 })
 
+/** Training wants to step all the time, beside replays of so long every so often; returns when steps began. */
+function besideReplays(replayMs: number, everyMs: number, untilMs: number): number[] {
+  let now = 0
+  const budget = createCpuBudget(0.1, () => now)
+  const steps: number[] = []
+  let replayAt = everyMs
+  let stepAt = budget.ask()
+  while (now < untilMs) {
+    now = Math.max(now, Math.min(stepAt, replayAt))
+    if (replayAt <= stepAt) {
+      now += replayMs
+      budget.count(replayMs)
+      replayAt += everyMs
+    } else if (budget.ask() === 0) {
+      steps.push(now)
+      budget.spend(() => {
+        now += 50
+      })
+      stepAt = now + budget.ask()
+    } else stepAt = now + budget.ask()
+  }
+  return steps
+}
+
+test('replays that go on put off each step by one window at most', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 500, max: 3_000 }),
+      fc.integer({ min: 3_500, max: 12_000 }),
+      (replayMs, everyMs) => {
+        const steps = besideReplays(replayMs, everyMs, 300_000)
+        // A step is due 450 ms after the last one; a replay that is under way is waited for.
+        const gaps = steps.slice(1).map((at, index) => at - (steps[index] ?? 0))
+        expect(Math.max(...gaps)).toBeLessThanOrEqual(50 + 450 + 10_000 + replayMs)
+        expect(steps.at(-1)).toBeGreaterThan(280_000)
+      }
+    )
+  )
+})
+
+test('a step that is asked for only after a long rest waits for a replay of just before', () => {
+  let now = 0
+  const budget = createCpuBudget(0.1, () => now)
+  budget.spend(() => {
+    now += 50
+  })
+  now += 3_600_000
+  budget.count(2_000)
+  const wait = budget.ask()
+  expect(wait).toBeGreaterThan(8_000)
+  now += wait
+  expect(budget.ask()).toBe(0)
+})
+
+test('however many replays there are, steps alone stay within the share', () => {
+  const steps = besideReplays(3_000, 3_500, 600_000)
+  for (const from of steps)
+    expect(steps.filter((at) => at >= from && at < from + 10_000).length * 50).toBeLessThanOrEqual(1_000)
+})
+
 test('what other threads do because of a step is paid for as well', () => {
   let now = 0
   const budget = createCpuBudget(0.5, () => now)

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { FromThread, ReplayRequest } from '../../../../node/optimizer/protocol.ts'
+import { startTraining } from '../../../../node/optimizer/training.ts'
 import { createThreadProgram } from '../../../../node/optimizer/thread-program.ts'
 import { lossWithoutModel, ModelScorer } from '../../../../node/optimizer/scoring.ts'
 import { decodeModel } from '../../../../optimizer/estimator/weights.ts'
@@ -90,6 +91,33 @@ test('replays between two steps of training are in the share of a core that is r
   const reported = next('progress')
   tell({ type: 'request', id: 2, request: replay })
   expect((await reported).peakCpuShare).toBeGreaterThan(before.peakCpuShare)
+})
+
+test('a replay between the arming of a step and its time puts the step off', async () => {
+  // Whether a step may begin is asked when it is armed, and each time when it was told to be due.
+  const answers = [0, 5, 5, 5, 5]
+  let stepped = (): void => undefined
+  const step = new Promise<void>((resolve) => (stepped = resolve))
+  const left: number[] = []
+  const budget = {
+    ...{ charge: () => undefined, count: () => undefined, waitMs: 0, share: 0, peakShare: 0 },
+    ask: () => answers.shift() ?? 0,
+    spend: (work: () => void) => {
+      work()
+      left.push(answers.length)
+      stepped()
+    }
+  }
+  const options = { type: 'train', seed: 1, cpuShare: 1, weights: undefined } as const
+  const training = await startTraining(
+    options,
+    budget,
+    () => 0,
+    () => undefined
+  )
+  training.add(makeRows(1))
+  await step
+  expect(left[0]).toBe(0)
 })
 
 test.each([
