@@ -49,11 +49,13 @@ export interface Estimator {
   advance?(now: number): Iterable<ClassKey>
   /** Has the next `advance` name every class that was asked for: something beside the estimator moved what it answers. */
   stir?(): void
+  /** Grows when all predictions move at once, as when a model arrived; constant where it is absent. */
+  readonly epoch?: number
 }
 
 /** A prediction without spread: every quantile is the one value. */
 export class PointPrediction implements Prediction {
-  readonly failureProbability = 0
+  failureProbability = 0
   meanMs = 1
 
   get medianMs(): number {

@@ -7,11 +7,10 @@
  * 1. Rows, records, Hedge and conformal levels learn from what was predicted when the attempt began (`snapshots.ts`).
  * 2. A class's mixture is worked out when it is asked for after a change, with one plain forward pass (10 µs or so); else
  *    a prediction costs a few look-ups.
- * 3. What is asked of a task that waits is a promise, which its outcome is held against; who asks of a task that has just ended wants to
- *    learn from it, and is promised nothing.
+ * 3. What is asked of a task before its first attempt is a promise, which its outcome is held against; whoever asks of one that has
+ *    run, be it to learn from its end or because it stands for its class, is promised nothing.
  * 4. Without a model everything works; a model only ever adds a component that must earn its weight.
  */
-import type { TaskId } from '../../base/ids.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { Asked } from './asked.ts'
@@ -68,6 +67,7 @@ export interface LearnedEstimator extends Estimator {
   placed(task: TaskView, node: NodeView, now: number): void
   advance(now: number): Iterable<ClassKey>
   stir(): void
+  readonly epoch: number
   /** Training rows gathered since the last call. */
   drainSamples(): TrainingRow[]
   /** Predicts with this model from now on; undefined: with none. */
@@ -86,6 +86,7 @@ type ClassOfCells = TaskClass<CellStatistics>
 
 class Learned implements LearnedEstimator {
   readonly name = 'learned'
+  epoch = 0
   readonly #base: Statistics
   readonly #entries = new Map<number, ClassEntry>()
   readonly #experts = new ExpertMasses(GUESS)
@@ -116,8 +117,6 @@ class Learned implements LearnedEstimator {
   #stirred = false
   /** Classes that were asked for since all predictions moved last. */
   readonly #askedSince = new Set<number>()
-  /** The task whose end was told last. */
-  #over: TaskId | undefined
 
   constructor({ classes = 4096, hourOf = hourOfUtc, rows = true }: LearnedOptions) {
     this.#hourOf = hourOf
@@ -150,16 +149,16 @@ class Learned implements LearnedEstimator {
     this.#askedSince.add(taskClass.key)
     const entry = this.#entryOf(taskClass, task)
     const prediction = entry.on(node)
-    if (node === undefined && this.#waits(task.id)) {
+    if (node === undefined && this.#waits(task)) {
       this.#asked.add(task.id).medians.set(entry.medians)
       promise(this.#waiting, task, entry, prediction)
     }
     return prediction
   }
 
-  /** Whether an answer about this task is one that it will be held to: the first, before it begins. */
-  #waits(task: TaskId): boolean {
-    return task !== this.#over && !this.#asked.has(task) && !this.#base.running.has(task)
+  /** Whether an answer about this task is one that it will be held to: the first, before its first attempt. */
+  #waits({ id, attempts }: TaskView): boolean {
+    return attempts === 0 && !this.#asked.has(id) && !this.#base.running.has(id)
   }
 
   predictByClass(task: TaskView, node?: NodeView): Prediction {
@@ -192,7 +191,6 @@ class Learned implements LearnedEstimator {
 
   observe(feedback: AttemptFeedback): void {
     const { task, end, runMs, node } = feedback
-    this.#over = task.id
     const snapshot = this.#snapshots.take(task.id)
     const ran = hasRun(end)
     this.#waiting.end(task.id, runMs, !ran)
@@ -229,6 +227,7 @@ class Learned implements LearnedEstimator {
   }
 
   stir(): void {
+    this.epoch++
     this.#stirred = true
   }
 

@@ -51,6 +51,9 @@ export function createSelfTrainingEstimator(
     stir: () => {
       estimator.stir()
     },
+    get epoch() {
+      return estimator.epoch
+    },
     observe: (feedback) => {
       estimator.observe(feedback)
       if (++observed % ROWS_PER_STEP === 0) train()

@@ -53,7 +53,7 @@ const WARM_COUNT = 5
 const FEW_RUNS = 8
 /** … later when its levels have changed so often, or when its prediction is older than such a share of its own median. */
 const MOST_CHANGES = 16
-const KEPT_SHARE = 0.03
+const KEPT_SHARE = 0.02
 const LONGEST_KEPT_MS = 1000
 /** All running siblings together count for so many completions at most: they began together and know the same. */
 const SIBLINGS_WEIGHT = 4

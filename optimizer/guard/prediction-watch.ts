@@ -12,7 +12,7 @@
  *    it began, which it does not influence: n that began together count for ln n. Inverted, constant or huge predictions are wrong for many classes.
  * 3. An alarm is given once; the bet then begins anew, so what stays bad is found again and again.
  */
-import type { TaskId } from '../../base/ids.ts'
+import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { hasRun } from '../estimator/failures.ts'
@@ -29,6 +29,11 @@ const ENOUGH = 10_000
 /** Attempts that are followed at once; the oldest go first. */
 const MOST = 4096
 
+/** Ends of attempts on a node that count for the mean of all nodes. */
+const NODE_PRIOR = 5
+const NODE_DECAY = 0.98
+const MOST_NODES = 1024
+
 interface Followed {
   readonly classKey: ClassKey
   /** As ln t. */
@@ -41,24 +46,40 @@ export class PredictionWatch {
   /** What predictions are held against; it hears of every end. */
   readonly plain: Estimator = plainStatistics()
   readonly #estimator: Estimator
-  readonly #followed = new Map<TaskId, Followed>()
+  /** By task and node: a copy takes what it takes on its own node. */
+  readonly #followed = new Map<string, Followed>()
   /** Followed attempts by class. */
   readonly #running = new Map<ClassKey, number>()
   #stake = 1
   #ends = 0
   #regret = 0
+  #evidence = 0
+  /** By how much attempts on a node took longer than plain means say, as sums of ln. */
+  readonly #nodes = new Map<NodeId, { sum: number; weight: number }>()
 
   /** `estimator` is asked for what it predicts, and told nothing. */
   constructor(estimator: Estimator) {
     this.#estimator = estimator
   }
 
+  /** How much has been judged, in ends that tell something of their own (rule 2). */
+  get evidence(): number {
+    return this.#evidence
+  }
+
+  /** What the node multiplies plain means by, as far as attempts on it have shown. */
+  nodeFactor(node: NodeId): number {
+    const { sum = 0, weight = 0 } = this.#nodes.get(node) ?? {}
+    return Math.exp(sum / (weight + NODE_PRIOR))
+  }
+
   /** An attempt begins on the node; the estimator has not heard of it yet, or has: only its prediction counts. */
   began(task: TaskView, node: NodeView): void {
-    if (this.#followed.has(task.id)) return
+    const key = keyOf(task.id, node.id)
+    if (this.#followed.has(key)) return
     const classKey = this.#estimator.classOf(task)
     const running = this.#running.get(classKey) ?? 0
-    this.#followed.set(task.id, {
+    this.#followed.set(key, {
       classKey,
       predicted: lnOf(this.#estimator.predict(task, node)),
       plain: lnOf(this.plain.predict(task)),
@@ -74,12 +95,14 @@ export class PredictionWatch {
 
   /** An attempt is over. Returns what is wrong with the predictions, when it has become certain. */
   ended(feedback: AttemptFeedback): string | undefined {
-    const followed = this.#forget(feedback.task.id)
+    const followed = this.#forget(keyOf(feedback.task.id, feedback.node))
     this.plain.observe(feedback)
     if (followed === undefined || !hasRun(feedback.end)) return undefined
     const ln = Math.log(Math.max(1, feedback.runMs))
+    this.#learnNode(feedback.node, ln - followed.plain)
     const regret = (errorOf(followed.predicted, ln) - errorOf(followed.plain, ln)) / WORST_LN
     this.#ends++
+    this.#evidence += followed.weight
     this.#regret += regret * WORST_LN
     this.#stake *= 1 + BET * followed.weight * (regret - TOLERATED)
     if (this.#stake <= 1) this.#restart()
@@ -96,15 +119,31 @@ export class PredictionWatch {
     this.#regret = 0
   }
 
-  #forget(task: TaskId): Followed | undefined {
-    const followed = this.#followed.get(task)
+  #learnNode(node: NodeId, overLn: number): void {
+    const known = this.#nodes.get(node) ?? { sum: 0, weight: 0 }
+    known.sum = known.sum * NODE_DECAY + Math.max(-WORST_LN, Math.min(WORST_LN, overLn))
+    known.weight = known.weight * NODE_DECAY + 1
+    this.#nodes.set(node, known)
+    if (this.#nodes.size <= MOST_NODES) return
+    for (const oldest of this.#nodes.keys()) {
+      this.#nodes.delete(oldest)
+      break
+    }
+  }
+
+  #forget(key: string): Followed | undefined {
+    const followed = this.#followed.get(key)
     if (followed === undefined) return undefined
-    this.#followed.delete(task)
+    this.#followed.delete(key)
     const left = (this.#running.get(followed.classKey) ?? 1) - 1
     if (left > 0) this.#running.set(followed.classKey, left)
     else this.#running.delete(followed.classKey)
     return followed
   }
+}
+
+function keyOf(task: TaskId, node: NodeId): string {
+  return `${task}/${node}`
 }
 
 function lnOf({ medianMs }: Prediction): number {

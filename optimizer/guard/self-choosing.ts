@@ -22,6 +22,7 @@ import type {
 } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
 import { finishedView, History } from './history.ts'
+import type { FinishedTask } from './history.ts'
 import { PolicyChoice, type PolicySwitch } from './policy-choice.ts'
 import { compareOnRecent, FEWEST_REPLAYED } from './recent.ts'
 import type { NodeFacts } from './replay.ts'
@@ -56,8 +57,8 @@ class SelfChoosing implements Policy {
   readonly #choice: PolicyChoice
   readonly #estimator: TrustedEstimator
   readonly #history = new History(HISTORY_TASKS)
-  /** How the last attempt of a task that has not finished ended. */
-  readonly #last = new Map<TaskId, AttemptFeedback & { readonly at: TimestampMs }>()
+  /** What a task that has not finished would be in the history, by how its last attempt ended. */
+  readonly #last = new Map<TaskId, FinishedTask>()
   #inner: Policy
   #current: string
   #offered: PlacementChoice | undefined
@@ -98,15 +99,14 @@ class SelfChoosing implements Policy {
 
   onEnded(feedback: AttemptFeedback, view: ClusterView): void {
     this.#estimator.observe(feedback)
-    this.#last.set(feedback.task.id, { ...feedback, at: view.now })
+    this.#last.set(feedback.task.id, finishedView(feedback.task, feedback, view.now))
     this.#try(view, (policy) => policy.onEnded?.(feedback, view))
   }
 
   onFinished(taskId: TaskId, view: ClusterView): void {
-    const task = view.task(taskId)
     const last = this.#last.get(taskId)
     this.#last.delete(taskId)
-    if (task !== undefined && last !== undefined) this.#history.add(finishedView(task, last, last.at))
+    if (last !== undefined) this.#history.add(last)
     if (this.#choice.ended(1, this.#current)) this.#due = true
     this.#try(view, (policy) => policy.onFinished?.(taskId, view))
   }

@@ -6,15 +6,19 @@
  * nothing wrong with predictions at all (docs/SCHEDULING.md).
  *
  * 1. It hears what the estimator hears, and passes it on; beginnings and ends are watched (`prediction-watch.ts`).
- * 2. Its word is taken again after `PROBATION` ends in which nothing was found; what stays bad is found again long before that.
- * 3. Either turn moves every prediction: `advance` then names all classes that were asked for.
+ * 2. Its word is taken again after `PROBATION` of evidence in which nothing was found, twice as much after each relapse. What stays bad is
+ *    found again on less: evidence counts attempts as the watch does.
+ * 3. Plain means know how nodes differ, by what attempts on them took beyond the means. Memory and failures stay the estimator's own word.
+ * 4. Either turn moves every prediction: `advance` then names all classes that were asked for, and `epoch` grows.
  */
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
+import { PointPrediction } from '../estimate.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { PredictionWatch } from './prediction-watch.ts'
 
-/** Ends of attempts. */
-export const PROBATION = 1024
+/** In ends that tell something of their own. */
+export const PROBATION = 256
+const LONGEST_PROBATION = 64 * PROBATION
 
 const NONE: readonly ClassKey[] = []
 
@@ -22,8 +26,12 @@ export class TrustedEstimator implements Estimator {
   readonly #estimator: Estimator
   readonly #watch: PredictionWatch
   readonly #onTurn: (distrust: string | undefined) => void
+  readonly #plain = new PlainPrediction()
   #distrust: string | undefined
-  #left = 0
+  /** The evidence after which the estimator is trusted again. */
+  #until = 0
+  #probation = PROBATION
+  #turns = 0
 
   /** `onTurn` is told why the estimator is not trusted from now on; undefined when it is again. */
   constructor(estimator: Estimator, onTurn: (distrust: string | undefined) => void = () => undefined) {
@@ -34,6 +42,10 @@ export class TrustedEstimator implements Estimator {
 
   get name(): string {
     return this.#estimator.name
+  }
+
+  get epoch(): number {
+    return this.#turns + (this.#estimator.epoch ?? 0)
   }
 
   /** Why plain class means answer now; undefined while the estimator does. */
@@ -48,12 +60,12 @@ export class TrustedEstimator implements Estimator {
   predict(task: TaskView, node?: NodeView): Prediction {
     // It is asked in either case: what it is asked for it names when it moves.
     const own = this.#estimator.predict(task, node)
-    return this.#distrust === undefined ? own : this.#watch.plain.predict(task)
+    return this.#distrust === undefined ? own : this.#plainly(task, node, own)
   }
 
   predictByClass(task: TaskView, node?: NodeView): Prediction {
     const own = this.#estimator.predictByClass?.(task, node) ?? this.#estimator.predict(task, node)
-    return this.#distrust === undefined ? own : this.#watch.plain.predict(task)
+    return this.#distrust === undefined ? own : this.#plainly(task, node, own)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {
@@ -65,7 +77,7 @@ export class TrustedEstimator implements Estimator {
     const found = this.#watch.ended(feedback)
     this.#estimator.observe(feedback)
     if (found !== undefined) this.#found(found)
-    else if (this.#distrust !== undefined && --this.#left === 0) this.#turn(undefined)
+    else if (this.#distrust !== undefined && this.#watch.evidence >= this.#until) this.#turn(undefined)
   }
 
   advance(now: number): Iterable<ClassKey> {
@@ -76,14 +88,38 @@ export class TrustedEstimator implements Estimator {
     this.#estimator.stir?.()
   }
 
+  #plainly(task: TaskView, node: NodeView | undefined, own: Prediction): Prediction {
+    const { meanMs } = this.#watch.plain.predict(task)
+    return this.#plain.instead(own, meanMs * (node === undefined ? 1 : this.#watch.nodeFactor(node.id)))
+  }
+
   #found(reason: string): void {
-    this.#left = PROBATION
-    if (this.#distrust === undefined) this.#turn(reason)
+    if (this.#distrust === undefined) {
+      if (this.#turns > 0) this.#probation = Math.min(LONGEST_PROBATION, 2 * this.#probation)
+      this.#turn(reason)
+    }
+    this.#until = this.#watch.evidence + this.#probation
   }
 
   #turn(distrust: string | undefined): void {
     this.#distrust = distrust
+    this.#turns++
     this.stir()
     this.#onTurn(distrust)
+  }
+}
+
+/** A run time without spread, and of everything else what the estimator says. */
+class PlainPrediction extends PointPrediction {
+  #own: Prediction | undefined
+
+  instead(own: Prediction, ms: number): this {
+    this.#own = own
+    this.failureProbability = own.failureProbability
+    return this.of(Math.max(1, ms))
+  }
+
+  override memoryBytes(q = 0.5): number {
+    return this.#own?.memoryBytes(q) ?? 0
   }
 }

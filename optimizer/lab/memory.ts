@@ -25,7 +25,10 @@ export class Memory {
       placed: (task, node, now) => {
         inner.placed?.(task, node, this.#originMs + now)
       },
-      advance: (now) => inner.advance?.(this.#originMs + now) ?? []
+      advance: (now) => inner.advance?.(this.#originMs + now) ?? [],
+      get epoch() {
+        return inner.epoch ?? 0
+      }
     }
   }
 

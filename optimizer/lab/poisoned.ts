@@ -25,7 +25,10 @@ export function poisoned(estimator: Estimator, poison: Poison, isOn: () => boole
     },
     placed: (task, node, now) => estimator.placed?.(task, node, now),
     advance: (now) => estimator.advance?.(now) ?? [],
-    stir: () => estimator.stir?.()
+    stir: () => estimator.stir?.(),
+    get epoch() {
+      return estimator.epoch ?? 0
+    }
   }
 }
 

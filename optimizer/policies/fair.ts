@@ -108,14 +108,14 @@ class Sharing implements Policy {
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
-    for (const group of this.#unweighed) this.#weigh(group, view)
+    for (const group of this.#unweighed) this.#weigh(group)
     this.#unweighed.clear()
     return this.#stay(view) ?? this.#move(view)
   }
 
   /** A group's weight is that of its whole work when it came, not of what is left. */
-  #weigh(group: TaskId, view: ClusterView): void {
-    const weight = this.#alpha === 'fifo' ? 1 : this.#work.remainingMs(group, view) ** this.#alpha
+  #weigh(group: TaskId): void {
+    const weight = this.#alpha === 'fifo' ? 1 : this.#work.remainingMs(group) ** this.#alpha
     this.#totalWeight += weight - (this.#weights.get(group) ?? 0)
     this.#weights.set(group, weight)
   }

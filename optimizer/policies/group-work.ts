@@ -9,10 +9,11 @@
 import type { TaskId } from '../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../estimate.ts'
+import { sampleOf } from './sample.ts'
 
 interface ClassCount {
-  /** A task that stands for the class in predictions. */
-  readonly sample: TaskId
+  /** Stands for the class in predictions. */
+  readonly sample: TaskView
   left: number
 }
 
@@ -93,12 +94,10 @@ export class GroupWork {
   }
 
   /** Predicted run time of all tasks of the group that are not finished, in milliseconds. */
-  remainingMs(group: TaskId, view: ClusterView): number {
+  remainingMs(group: TaskId): number {
     let total = 0
-    for (const { sample, left } of this.#groups.get(group)?.classes.values() ?? []) {
-      const task = view.task(sample)
-      if (task !== undefined) total += left * this.#estimator.predict(task).meanMs
-    }
+    for (const { sample, left } of this.#groups.get(group)?.classes.values() ?? [])
+      total += left * this.#estimator.predict(sample).meanMs
     return total
   }
 
@@ -118,7 +117,7 @@ export class GroupWork {
     }
     group.left++
     const count = group.classes.get(key)
-    if (count === undefined) group.classes.set(key, { sample: task.id, left: 1 })
+    if (count === undefined) group.classes.set(key, { sample: sampleOf(task), left: 1 })
     else count.left++
   }
 }

@@ -53,7 +53,6 @@ class Srpt implements Policy {
   /** Ready tasks by group and name, for nodes that go on. Those that `#queues` no longer has are skipped. */
   readonly #stages = new Map<TaskId, Map<string, Stage>>()
   #freed: NodeId[] = []
-  #view: ClusterView | undefined
 
   constructor(options: SrptOptions) {
     this.name = options.name
@@ -74,7 +73,6 @@ class Srpt implements Policy {
   }
 
   onReady(task: TaskView, view: ClusterView): void {
-    this.#view = view
     const found = this.#work.discover(task, view)
     this.#queues.add(task, task.group)
     // Another root brings its own part of the DAG.
@@ -106,22 +104,19 @@ class Srpt implements Policy {
     this.#freed.push(node)
   }
 
-  onFinished(taskId: TaskId, view: ClusterView): void {
-    this.#view = view
+  onFinished(taskId: TaskId): void {
     const group = this.#work.groupOf(taskId)
     if (group === undefined) return
     if (this.#work.finished(taskId)) this.#stages.delete(group)
     else this.#queues.rescore(group)
   }
 
-  onNodesChanged(view: ClusterView): void {
+  onNodesChanged(): void {
     this.#freed = []
     for (const shape of this.#queues.shapes()) shape.triedUpTo = -1
-    this.#view = view
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
-    this.#view = view
     return (this.#sticky ? this.#goOn(view) : undefined) ?? this.#best(view)
   }
 
@@ -161,8 +156,6 @@ class Srpt implements Policy {
   }
 
   #emptyQueues(): ClassQueues {
-    return new ClassQueues((key) =>
-      this.#view === undefined ? 0 : this.#work.remainingMs(key as TaskId, this.#view)
-    )
+    return new ClassQueues((key) => this.#work.remainingMs(key as TaskId))
   }
 }

@@ -152,8 +152,10 @@ export class SimView implements ClusterView {
     return node?.up === true ? node : undefined
   }
 
+  /** As in a cluster, which forgets tasks that have ended. */
   task(id: TaskId): LiveTask | undefined {
-    return this.tasks[id - 1]
+    const task = this.tasks[id - 1]
+    return task?.status === 'succeeded' || task?.status === 'failed' ? undefined : task
   }
 
   running(): Iterable<RunningView> {

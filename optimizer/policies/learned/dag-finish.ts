@@ -27,7 +27,8 @@ import type {
 } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
 import { takes } from '../node-rules.ts'
-import { Lanes, occupy } from './dag-lanes.ts'
+import { choiceOf, Lanes, occupy } from './dag-lanes.ts'
+import type { Choice } from './dag-lanes.ts'
 import { DagPlan, NOWHERE } from './dag-plan.ts'
 import { DagTimes } from './dag-times.ts'
 import type { Running } from './dag-times.ts'
@@ -49,13 +50,6 @@ const LEAST_SAVED_ALONE = 0.1
 const LEAST_SAVED = 0.3
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
-
-/** A slot's node, when each of its slots is free (earliest first), and when the task would end on it. */
-interface Choice {
-  readonly node: NodeView
-  readonly lanes: number[]
-  readonly endsAt: number
-}
 
 export class FinishFirst implements GroupQueue {
   readonly #estimator: Estimator
@@ -146,10 +140,14 @@ export class FinishFirst implements GroupQueue {
     this.#groupOf.delete(id)
     if (group === undefined || plan === undefined) return
     plan.finished(id)
-    if (plan.left === 0) {
-      this.#plans.delete(group)
-      this.#since.delete(group)
-    } else if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) this.#stale = true
+    if (plan.left === 0) this.#forget(group)
+    else if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) this.#stale = true
+  }
+
+  anew(): void {
+    this.#times.anew()
+    this.#stale = true
+    this.#quiet = false
   }
 
   nodesChanged(): void {
@@ -344,6 +342,10 @@ export class FinishFirst implements GroupQueue {
         return task?.group === group ? [task] : []
       })
       if (!this.#since.has(group)) this.#since.set(group, view.now)
+      if (roots.length === 0) {
+        this.#forget(group)
+        continue
+      }
       const plan = new DagPlan(roots, view, this.#estimator)
       this.#plans.set(group, plan)
       for (const waiting of this.#waiting)
@@ -351,6 +353,11 @@ export class FinishFirst implements GroupQueue {
     }
     this.#strangers.clear()
     this.#stale = true
+  }
+
+  #forget(group: TaskId): void {
+    this.#plans.delete(group)
+    this.#since.delete(group)
   }
 
   #current(): TaskId[] {
@@ -363,7 +370,7 @@ export class FinishFirst implements GroupQueue {
     this.#times.limit()
     for (const plan of this.#plans.values()) {
       if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) {
-        plan.rank(view, (task) => this.#times.typical(task))
+        plan.rank((task) => this.#times.typical(task))
       }
     }
     const slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
@@ -376,15 +383,4 @@ export class FinishFirst implements GroupQueue {
     }
     this.#waiting.sort(byTurn)
   }
-}
-
-function choiceOf(
-  index: number,
-  endsAt: number,
-  nodes: readonly NodeView[],
-  freeAt: readonly number[][]
-): Choice | undefined {
-  const node = nodes[index]
-  const lanes = freeAt[index]
-  return node === undefined || lanes === undefined ? undefined : { node, lanes, endsAt }
 }

@@ -2,6 +2,13 @@
 import type { NodeId } from '../../../base/ids.ts'
 import type { NodeView } from '../../../scheduler/policy.ts'
 
+/** A slot's node, when each of its slots is free (earliest first), and when the task would end on it. */
+export interface Choice {
+  readonly node: NodeView
+  readonly lanes: number[]
+  readonly endsAt: number
+}
+
 export class Lanes {
   /** By index of node. */
   readonly #lanes: number[][] = []
@@ -43,6 +50,18 @@ export class Lanes {
       this.#ofNode.set(id, lanes)
     }
   }
+}
+
+/** The choice of the node at this index; undefined for none. */
+export function choiceOf(
+  index: number,
+  endsAt: number,
+  nodes: readonly NodeView[],
+  freeAt: readonly number[][]
+): Choice | undefined {
+  const node = nodes[index]
+  const lanes = freeAt[index]
+  return node === undefined || lanes === undefined ? undefined : { node, lanes, endsAt }
 }
 
 /** The earliest of a node's lanes is taken until `endsAt`, which is later; they stay in order. */

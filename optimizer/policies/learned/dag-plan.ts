@@ -2,18 +2,20 @@
  * One DAG as arrays: its tasks by place, and the longest predicted way from each to the end (the upward rank of Topcuoglu, Hariri & Wu,
  * IEEE TPDS 2002, §4), which is worked out again in one pass whenever predictions have moved.
  *
- * Tasks of one class that lead to the same tasks have one place, and with it one rank: a stage of a thousand tasks costs what one costs.
- * Tasks that share one list of dependents share its edges, so n × m edges between two stages cost n + m at most.
+ * Tasks of one class that lead to the same tasks have one place, and with it one rank: a stage of a thousand tasks costs what one costs
+ * (lists of dependents are compared by what is in them, once each). Edges are kept by list, so n × m of them between two stages
+ * cost n + m after that.
  */
 import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
+import { sampleOf } from '../sample.ts'
 
 export const NOWHERE = -1
 
 interface ClassCount {
-  /** A task that stands for the class in predictions. */
-  readonly sample: TaskId
+  /** Stands for the class in predictions. */
+  readonly sample: TaskView
   /** Tasks that are not finished. */
   left: number
 }
@@ -42,20 +44,20 @@ export class DagPlan {
     const tasks = reachable(roots, view)
     this.left = tasks.length
     const classIndexes = new Map<ClassKey, number>()
-    const listIndexes = new Map<readonly TaskId[], number>()
+    const lists = new DependentLists()
     /** By class: places by list. */
     const places: Map<number, number>[] = []
     for (const task of tasks) {
       const key = estimator.classOf(task)
       let at = classIndexes.get(key)
       if (at === undefined) {
-        at = this.#classes.push({ sample: task.id, left: 0 }) - 1
+        at = this.#classes.push({ sample: sampleOf(task), left: 0 }) - 1
         classIndexes.set(key, at)
         places.push(new Map())
       }
       const own = this.#classes[at]
       if (own !== undefined) own.left++
-      const list = numberOf(task.dependents, listIndexes)
+      const list = lists.numberOf(task.dependents)
       let place = places[at]?.get(list)
       if (place === undefined) {
         place = this.#classOf.push(at) - 1
@@ -64,7 +66,7 @@ export class DagPlan {
       }
       this.#placeOf.set(task.id, place)
     }
-    this.#lists = [...listIndexes.keys()].map((ids) => this.#placesOf(ids))
+    this.#lists = lists.all.map((ids) => this.#placesOf(ids))
     this.#ranks = new Float64Array(this.#classOf.length)
     this.#listRanks = new Float64Array(this.#lists.length)
     this.#order = this.#dependentsFirst(this.#classOf.length)
@@ -99,13 +101,12 @@ export class DagPlan {
   }
 
   /** Works out ranks and what is left, each class at `msOf` one of its tasks. */
-  rank(view: ClusterView, msOf: (task: TaskView) => number): void {
+  rank(msOf: (task: TaskView) => number): void {
     this.news = 0
     this.remainingMs = 0
     const costs = this.#classes.map(({ sample, left }) => {
-      const task = left === 0 ? undefined : view.task(sample)
-      if (task === undefined) return 0
-      const ms = msOf(task)
+      if (left === 0) return 0
+      const ms = msOf(sample)
       this.remainingMs += left * ms
       return ms
     })
@@ -159,15 +160,45 @@ export class DagPlan {
   }
 }
 
-/** The list's number, given if it has none yet; `NOWHERE` for the empty one. */
-function numberOf(list: readonly TaskId[], numbers: Map<readonly TaskId[], number>): number {
-  if (list.length === 0) return NOWHERE
-  let number = numbers.get(list)
-  if (number === undefined) {
-    number = numbers.size
-    numbers.set(list, number)
+/** Lists of dependents, each kept once: tasks of a stage have equal ones, and where they come from a log no two are one array. */
+class DependentLists {
+  readonly all: (readonly TaskId[])[] = []
+  /** Numbers by a hash of what is in the list. */
+  readonly #byHash = new Map<number, number[]>()
+  #last: readonly TaskId[] | undefined
+  #lastNumber = NOWHERE
+
+  /** The list's number, given if it has none yet; `NOWHERE` for the empty one. */
+  numberOf(list: readonly TaskId[]): number {
+    if (list.length === 0) return NOWHERE
+    if (list !== this.#last) {
+      this.#last = list
+      this.#lastNumber = this.#find(list)
+    }
+    return this.#lastNumber
   }
-  return number
+
+  #find(list: readonly TaskId[]): number {
+    const hash = hashOf(list)
+    const alike = this.#byHash.get(hash)
+    const known = alike?.find((number) => isEqual(this.all[number] ?? [], list))
+    if (known !== undefined) return known
+    const number = this.all.push(list) - 1
+    if (alike === undefined) this.#byHash.set(hash, [number])
+    else alike.push(number)
+    return number
+  }
+}
+
+/** FNV-1a over the numbers. */
+function hashOf(list: readonly TaskId[]): number {
+  let code = 0x811c9dc5
+  for (const id of list) code = Math.imul(code ^ id, 0x01000193)
+  return code ^ list.length
+}
+
+function isEqual(one: readonly TaskId[], other: readonly TaskId[]): boolean {
+  return one === other || (one.length === other.length && one.every((id, at) => id === other[at]))
 }
 
 function reachable(roots: readonly TaskView[], view: ClusterView): TaskView[] {

@@ -92,6 +92,12 @@ export class DagTimes {
     this.#byTask.clear()
   }
 
+  /** All predictions have moved: what is known of classes is asked for anew. */
+  anew(): void {
+    this.#byTask.clear()
+    this.#times.clear()
+  }
+
   nodesChanged(): void {
     this.#byTask.clear()
     this.#times.clear()

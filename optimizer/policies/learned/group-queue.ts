@@ -19,6 +19,8 @@ export interface GroupQueue {
   /** A task will not run again. */
   finished(id: TaskId, view: ClusterView): void
   nodesChanged(view: ClusterView): void
+  /** All predictions have moved at once: the estimator's word of before is void. */
+  anew(): void
   /** The best task that should be placed now, and where; `areaMs` is what its group has left. */
   peek(view: ClusterView): Candidate | undefined
   /** When time alone is a reason to ask again while tasks wait; undefined for when something changes. */

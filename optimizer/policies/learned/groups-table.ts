@@ -7,13 +7,14 @@
  */
 import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
+import { sampleOf } from '../sample.ts'
 import type { KnownClass } from './groups-warmth.ts'
 
 export interface Stage {
   readonly name: string
   readonly priority: number
-  /** A task that stands for the stage in predictions. */
-  readonly sample: TaskId
+  /** Stands for the stage in predictions. */
+  readonly sample: TaskView
   /** What is known of tasks like these. */
   readonly known: KnownClass
   readonly children: Set<Stage>
@@ -179,7 +180,7 @@ export class GroupTable {
     stage = {
       name: task.name,
       priority: task.priority,
-      sample: task.id,
+      sample: sampleOf(task),
       known: this.#classOf(task),
       children: new Set(),
       waiting: new Set(),

@@ -87,6 +87,12 @@ export class Warmth {
     this.#running.clear()
   }
 
+  /** All predictions have moved: the estimator is asked again. */
+  anew(): void {
+    for (const known of this.#classes.values()) known.uses = 0
+    this.news++
+  }
+
   /** What is known of the task's class; to be kept by who asks often. */
   classOf(task: TaskView): KnownClass {
     const key = this.#estimator.classOf(task)

@@ -121,6 +121,13 @@ export class SharedGroups implements GroupQueue {
     if (stage?.left === 0 || group.left < RECOUNT * group.countedLeft) this.#stale = true
   }
 
+  anew(): void {
+    this.#warmth.anew()
+    for (const group of this.#table.groups()) this.#recount(group)
+    this.#stale = true
+    this.#quiet = false
+  }
+
   nodesChanged(view: ClusterView): void {
     this.#slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
     this.#stale = true
@@ -129,7 +136,7 @@ export class SharedGroups implements GroupQueue {
 
   peek(view: ClusterView): Candidate | undefined {
     if (this.#quiet) return undefined
-    if (this.#stale) this.#count(view)
+    if (this.#stale) this.#count()
     const candidate = (this.#warmth.matters() ? this.#goOn(view) : undefined) ?? this.#best(view)
     this.#quiet = candidate === undefined
     return candidate
@@ -145,7 +152,7 @@ export class SharedGroups implements GroupQueue {
     home.stage.endsAt += endsAt
   }
 
-  #count(view: ClusterView): void {
+  #count(): void {
     this.#stale = false
     const groups = [...this.#table.groups()]
     const { news } = this.#warmth
@@ -153,8 +160,8 @@ export class SharedGroups implements GroupQueue {
       const isRecent =
         group.left >= RECOUNT * group.countedLeft && news - group.countedNews < NEWS * groups.length
       if (isRecent && group.countedLeft > 0) continue
-      group.remainingMs = this.#remainingMs(group, view)
-      group.parallelism = averageParallelism(group, this.#warmth, view)
+      group.remainingMs = this.#remainingMs(group)
+      group.parallelism = averageParallelism(group, this.#warmth)
       group.countedLeft = group.left
       group.countedNews = news
     }
@@ -168,14 +175,13 @@ export class SharedGroups implements GroupQueue {
   }
 
   /** Rule 4. */
-  #remainingMs(group: Group, view: ClusterView): number {
+  #remainingMs(group: Group): number {
     const unlike = (group.tookMs + PRIOR_MS) / (group.expectedMs + PRIOR_MS)
     let total = 0
     for (const stage of group.stages) {
-      const task = stage.left > 0 ? view.task(stage.sample) : undefined
-      if (task === undefined) continue
+      if (stage.left === 0) continue
       const factor = stage.known.ended > 0 ? 1 : unlike
-      total += stage.left * this.#warmth.typicalMs(task, stage.known) * factor
+      total += stage.left * this.#warmth.typicalMs(stage.sample, stage.known) * factor
     }
     return total
   }

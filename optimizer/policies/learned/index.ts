@@ -51,6 +51,7 @@ class Learned implements Policy {
   /** Whether `#groups` is the one for nodes that differ. */
   #mixed = false
   #offered: PlacementChoice | undefined
+  #epoch = 0
 
   constructor(estimator: Estimator, { name = 'learned', learns = true, speculates = true }: LearnedOptions) {
     this.name = name
@@ -109,6 +110,7 @@ class Learned implements Policy {
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
+    this.#hearOfEpoch()
     this.#alone.advance(view, this.#estimator.advance?.(view.now) ?? [])
     const candidate = better(this.#alone.peek(view), this.#groups.peek(view))
     if (candidate !== undefined) {
@@ -124,6 +126,14 @@ class Learned implements Policy {
     const late = this.#groups.waiting === 0 ? this.#speculation.peek(view) : undefined
     if (late !== undefined) this.#groups.copied?.(late, view)
     return late
+  }
+
+  /** Queues of single tasks hear of every class by `advance`; those of DAGs keep answers for longer. */
+  #hearOfEpoch(): void {
+    const { epoch = 0 } = this.#estimator
+    if (epoch === this.#epoch) return
+    this.#epoch = epoch
+    this.#groups.anew()
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {

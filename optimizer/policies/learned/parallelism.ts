@@ -10,7 +10,6 @@
  *
  * the geometric mean of the group's average parallelism W ÷ C and of its equal share.
  */
-import type { ClusterView } from '../../../scheduler/policy.ts'
 import type { Group, Stage } from './groups-table.ts'
 import { FIRST, WARM } from './groups-warmth.ts'
 import type { Warmth } from './groups-warmth.ts'
@@ -29,14 +28,13 @@ export function shareOf(parallelism: number, slots: number, groups: number): num
  * W ÷ C of what is left: all tasks at their time on a warm node, over the longest path of stages at one first task each. A stage
  * that leads back to itself through others (names repeat along a path) counts once.
  */
-export function averageParallelism(group: Group, warmth: Warmth, view: ClusterView): number {
+export function averageParallelism(group: Group, warmth: Warmth): number {
   let workMs = 0
   const firstMs = new Map<Stage, number>()
   for (const stage of group.stages) {
-    const task = stage.left > 0 ? view.task(stage.sample) : undefined
-    if (task === undefined) continue
-    workMs += stage.left * warmth.expectedMs(task, stage.known, WARM)
-    firstMs.set(stage, warmth.expectedMs(task, stage.known, FIRST))
+    if (stage.left === 0) continue
+    workMs += stage.left * warmth.expectedMs(stage.sample, stage.known, WARM)
+    firstMs.set(stage, warmth.expectedMs(stage.sample, stage.known, FIRST))
   }
   const longest = longestPath(firstMs)
   return longest > 0 ? Math.max(1, workMs / longest) : 1

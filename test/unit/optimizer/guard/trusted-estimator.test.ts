@@ -4,6 +4,7 @@ import { nodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { feedbackOf, viewOf } from '../../../../optimizer/guard/history.ts'
+import type { FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { PROBATION, TrustedEstimator } from '../../../../optimizer/guard/trusted-estimator.ts'
 import { poisoned } from '../../../../optimizer/lab/poisoned.ts'
 import { LiveNode } from '../../../../optimizer/sim/view.ts'
@@ -12,6 +13,7 @@ import { finished } from './fixture.ts'
 const host = new LiveNode({
   ...{ id: nodeId(1), labels: {}, zone: '', profile: 'any', slots: 8, resources: {}, speeds: {} }
 })
+const fast = new LiveNode({ ...host.spec, id: nodeId(2) })
 const KINDS = 6
 const typicalMs = (kind: number): number => 100 * 4 ** kind
 
@@ -27,16 +29,36 @@ class Bench {
   #now = 0
 
   /** Attempts of classes from 0.1 s to 100 s, one after another. */
-  run(count: number): void {
+  run(count: number, on = host): void {
     for (let left = count; left > 0; left--) {
-      const kind = Math.floor(KINDS * this.#rng.nextFloat())
-      const runMs = Math.round(typicalMs(kind) * (0.5 + this.#rng.nextFloat()))
-      const task = finished(this.#id++, { name: `kind ${kind}`, runMs })
-      this.trusted.placed(viewOf(task), host, this.#now)
-      this.#now += runMs
-      this.trusted.advance(this.#now)
-      this.trusted.observe(feedbackOf(task))
+      const task = this.#draw(on)
+      this.trusted.placed(viewOf(task), on, this.#now)
+      this.#end(task)
     }
+  }
+
+  /** The same, so many at a time. */
+  runTogether(count: number, together: number): void {
+    const running: FinishedTask[] = []
+    for (let left = count; left > 0; left--) {
+      const task = this.#draw(host)
+      this.trusted.placed(viewOf(task), host, this.#now)
+      running.push(task)
+      const oldest = running.length > together ? running.shift() : undefined
+      if (oldest !== undefined) this.#end(oldest)
+    }
+  }
+
+  #draw(on: LiveNode): FinishedTask {
+    const kind = Math.floor(KINDS * this.#rng.nextFloat())
+    const runMs = Math.round((typicalMs(kind) * (0.5 + this.#rng.nextFloat())) / (on === fast ? 4 : 1))
+    return finished(this.#id++, { name: `kind ${kind}`, runMs, node: on.id })
+  }
+
+  #end(task: FinishedTask): void {
+    this.#now += task.runMs
+    this.trusted.advance(this.#now)
+    this.trusted.observe(feedbackOf(task))
   }
 
   /** Whether the class of 100 s is taken for longer than that of 0.1 s. */
@@ -63,8 +85,41 @@ test('what turns bad in use is replaced within a hundred ends, and taken again w
   bench.run(3 * PROBATION)
   expect(bench.turns).toHaveLength(1)
   bench.isPoisoned = false
-  bench.run(PROBATION + 100)
+  bench.run(3 * PROBATION)
   expect([bench.turns.length, bench.trusted.distrust, bench.knowsLong]).toEqual([2, undefined, true])
+})
+
+test('where many of a class run at a time and little is known of it, what stays bad is not taken again', () => {
+  const bench = new Bench()
+  bench.isPoisoned = true
+  bench.runTogether(20_000, 64)
+  expect(bench.turns).toHaveLength(1)
+})
+
+test('a relapse makes the next probation longer', () => {
+  const bench = new Bench()
+  const turn = (poisoned: boolean): number => {
+    bench.isPoisoned = poisoned
+    const before = bench.turns.length
+    let ends = 0
+    for (; bench.turns.length === before; ends++) bench.run(1)
+    return ends
+  }
+  bench.run(500)
+  turn(true)
+  const first = turn(false)
+  turn(true)
+  expect(turn(false)).toBeGreaterThan(1.8 * first)
+})
+
+test('class means know how nodes differ, and what the estimator says of memory and failures stands', () => {
+  const bench = new Bench()
+  bench.isPoisoned = true
+  for (let round = 0; round < 400; round++) bench.run(1, round % 2 === 0 ? fast : host)
+  expect(bench.trusted.distrust).toBeDefined()
+  const task = viewOf(finished(3_000_000, { name: 'kind 3' }))
+  const onFast = bench.trusted.predict(task, fast).medianMs
+  expect(bench.trusted.predict(task, host).medianMs / onFast).toBeGreaterThan(2.5)
 })
 
 test('at each turn, what was asked for is said to have moved', () => {
