@@ -226,3 +226,30 @@ test('by class alone, what a tenant runs otherwise does not move the mean of a c
   const byAll = estimator.predict(task(101, fast)).meanMs
   expect(estimator.predictByClass(task(102, fast)).meanMs).toBeLessThan(byAll)
 })
+
+test('whether rows to train on are gathered changes no prediction, with a model or without', () => {
+  const medians = (rows: boolean): number[] => {
+    const estimator = createLearnedEstimator({ rows })
+    const rng = createRng(5)
+    const seen: number[] = []
+    for (let id = 1, now = 0; id <= 300; id++) {
+      if (id === 100) {
+        const drawn = createRng(6)
+        estimator.useModel({
+          weights: Float32Array.from({ length: WEIGHT_COUNT }, () => 0.2 * (2 * drawn.nextFloat() - 1))
+        })
+      }
+      const one = task(id, { name: id % 2 === 0 ? 'a' : 'b' })
+      estimator.placed(one, node(1), now)
+      const runMs = Math.exp((id % 2 === 0 ? 6 : 9) + rng.nextFloat())
+      now += runMs
+      estimator.advance(now)
+      estimator.observe(ended(one, runMs, {}))
+      const prediction = estimator.predict(task(10_000 + id, { name: 'a' }))
+      seen.push(prediction.medianMs, prediction.quantileMs(0.9))
+    }
+    expect(estimator.drainSamples().length).toBe(rows ? 300 : 0)
+    return seen
+  }
+  expect(medians(false)).toEqual(medians(true))
+})

@@ -177,6 +177,22 @@ test('a copy that saves little is made while one group is there, not while anoth
   expect(endOf([...tasks, ...other])).toBe(4000)
 })
 
+test('what was copied because it took suspiciously long is not copied again when a faster node is idle', () => {
+  const speeds = [2, 1, 8]
+  const estimator = known(
+    'known',
+    ({ name }) => ({ busy: 80_000, liar: 1000 })[name] ?? 10,
+    (node) => speeds[node - 1]!
+  )
+  const tasks: TaskSketch[] = [
+    { work: 40_000, group: 1, name: 'busy', idempotent: true },
+    { work: 100_000, group: 1, name: 'liar', idempotent: true },
+    { work: 10, group: 1, name: 'end', needs: [1, 2], idempotent: true }
+  ]
+  // The liar is copied from the first node to the slow one; the fast one is idle from 5 s on.
+  expect(runPolicy(tasks, mixed(speeds), learnedPolicy(estimator)(createRng(1))).attemptCount).toBe(4)
+})
+
 test('a copy waits for a fast node that is free soon rather than take a mediocre one', () => {
   const speeds = [4, 2.2, 1]
   const meanMs = (name: string): number => ({ busy: 2000, brief: 900, unsure: 600 })[name] ?? 10
