@@ -2,6 +2,7 @@
  * Which medians were predicted for tasks while they waited, until their attempts are over: the first answer counts, as it is the one that was planned with.
  */
 import type { TaskId } from '../../base/ids.ts'
+import { dropOldest } from '../../base/oldest.ts'
 import { MEDIANS } from './medians.ts'
 
 /** Tasks that are followed at once; the oldest go first. */
@@ -22,12 +23,7 @@ export class Asked {
   /** Keeps the task's first answer; the caller fills it in. */
   add(task: TaskId): Answer {
     const answer: Answer = { medians: new Float64Array(MEDIANS.length) }
-    if (this.#byTask.size >= MOST) {
-      for (const oldest of this.#byTask.keys()) {
-        this.#byTask.delete(oldest)
-        break
-      }
-    }
+    if (this.#byTask.size >= MOST) dropOldest(this.#byTask)
     this.#byTask.set(task, answer)
     return answer
   }

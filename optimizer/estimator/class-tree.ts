@@ -11,6 +11,7 @@
  *    no class needs any more.
  * 2. A class's number is never used again: a policy that holds an old one finds nothing rather than another class.
  */
+import type { TaskId } from '../../base/ids.ts'
 import type { TaskView } from '../../scheduler/policy.ts'
 
 /** A level of the hierarchy, with what an estimator keeps there. */
@@ -50,7 +51,7 @@ export class ClassTree<T> {
   readonly #byKey = new Map<number, TaskClass<T>>()
   readonly #onEvict: (evicted: TaskClass<T>) => void
   /** Who asks of a task mostly asks again at once. */
-  #last: { readonly task: TaskView; readonly of: TaskClass<T> } | undefined
+  #last: { readonly task: TaskView; readonly id: TaskId; readonly of: TaskClass<T> } | undefined
   #next = 1
   #clock = 0
 
@@ -71,11 +72,12 @@ export class ClassTree<T> {
 
   /** The task's class, made if new. */
   of(task: TaskView): TaskClass<T> {
-    if (this.#last?.task === task) return this.#last.of
+    // A view may show another task at the next call.
+    if (this.#last?.task === task && this.#last.id === task.id) return this.#last.of
     const path = pathOf(task)
     const known = this.#classes.get(path) ?? this.#new(task, path)
     known.lastUsed = this.#clock++
-    this.#last = { task, of: known }
+    this.#last = { task, id: task.id, of: known }
     return known
   }
 

@@ -13,6 +13,7 @@
  *    open promises would depend on how long runs take.
  */
 import type { TaskId } from '../../base/ids.ts'
+import { dropOldest } from '../../base/oldest.ts'
 import { EventHeap } from '../sim/event-heap.ts'
 
 /** The quantiles that are kept honest. Those between and beyond are read off them; below the median nothing changes. */
@@ -143,12 +144,7 @@ export class Conformal {
     if (known !== undefined) return known
     const track = fresh(START_OF_TENANT)
     this.#tenants.set(tenant, track)
-    if (this.#tenants.size > MOST_TENANTS) {
-      for (const oldest of this.#tenants.keys()) {
-        this.#tenants.delete(oldest)
-        break
-      }
-    }
+    if (this.#tenants.size > MOST_TENANTS) dropOldest(this.#tenants)
     return track
   }
 

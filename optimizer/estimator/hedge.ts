@@ -5,6 +5,7 @@
  *
  * Losses fade, so that a predictor that became good is trusted in time; a key (a class, a tenant) starts from what all keys taught.
  */
+import { dropOldest } from '../../base/oldest.ts'
 
 export const COMPONENTS = ['limit', 'last-two', 'statistics', 'network'] as const
 type Component = (typeof COMPONENTS)[number]
@@ -78,12 +79,7 @@ export class Hedge<K> {
     let own = this.#keys.get(key)
     if (own === undefined) {
       own = fresh(scores.length)
-      if (this.#keys.size >= MOST_KEYS) {
-        for (const oldest of this.#keys.keys()) {
-          this.#keys.delete(oldest)
-          break
-        }
-      }
+      if (this.#keys.size >= MOST_KEYS) dropOldest(this.#keys)
       this.#keys.set(key, own)
     }
     let best = -Infinity

@@ -13,6 +13,7 @@
  * 3. An alarm is given once; the bet then begins anew, so what stays bad is found again and again.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
+import { dropOldest } from '../../base/oldest.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { hasRun } from '../estimator/failures.ts'
@@ -124,11 +125,7 @@ export class PredictionWatch {
     known.sum = known.sum * NODE_DECAY + Math.max(-WORST_LN, Math.min(WORST_LN, overLn))
     known.weight = known.weight * NODE_DECAY + 1
     this.#nodes.set(node, known)
-    if (this.#nodes.size <= MOST_NODES) return
-    for (const oldest of this.#nodes.keys()) {
-      this.#nodes.delete(oldest)
-      break
-    }
+    if (this.#nodes.size > MOST_NODES) dropOldest(this.#nodes)
   }
 
   #forget(key: string): Followed | undefined {

@@ -51,6 +51,18 @@ const LEAST_SAVED = 0.3
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
 
+/** How a task is to end. */
+interface Wish {
+  /** What a run takes of its predicted time. */
+  readonly perMs: number
+  /** Sooner than this, in state time. */
+  readonly before: number
+  /** On any node but this one. */
+  readonly besides: NodeId | undefined
+}
+
+const ANYWHERE: Wish = { perMs: 1, before: Infinity, besides: undefined }
+
 export class FinishFirst implements GroupQueue {
   readonly #estimator: Estimator
   readonly #times: DagTimes
@@ -240,23 +252,9 @@ export class FinishFirst implements GroupQueue {
     // It is the same work on both nodes: how long it has run for says as much of one as of the other.
     const wholeMs = view.now - running.at + leftMs
     const perMs = wholeMs / this.#times.onNode(task, host)
-    const row = this.#times.row(task, nodes.length)
-    let best = -1
     const leastSaved = this.#plans.size > 1 ? LEAST_SAVED : LEAST_SAVED_ALONE
-    let bestAt = view.now + leftMs * (1 - leastSaved)
-    for (let index = 0; index < nodes.length; index++) {
-      const node = nodes[index]
-      const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
-      if (node === undefined || startsAt >= bestAt) continue
-      let ms = row[index] ?? NaN
-      if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
-      const endsAt = startsAt + perMs * ms
-      if (endsAt >= bestAt || node.id === running.node || node.id === task.lastFailedOn) continue
-      if (!view.eligible(task, node)) continue
-      best = index
-      bestAt = endsAt
-    }
-    return choiceOf(best, bestAt, nodes, freeAt)
+    const before = view.now + leftMs * (1 - leastSaved)
+    return this.#earliest(task, nodes, freeAt, view, { perMs, before, besides: running.node })
   }
 
   #choose(view: ClusterView): Candidate | undefined {
@@ -283,24 +281,27 @@ export class FinishFirst implements GroupQueue {
     return undefined
   }
 
+  /** Where the task would end first, as it is wished. */
   #earliest(
     task: TaskView,
     nodes: readonly NodeView[],
     freeAt: readonly number[][],
-    view: ClusterView
+    view: ClusterView,
+    { perMs, before, besides }: Wish = ANYWHERE
   ): Choice | undefined {
     const row = this.#times.row(task, nodes.length)
     const failedOn = nodes.length > 1 ? task.lastFailedOn : undefined
     let best = -1
-    let bestAt = Infinity
+    let bestAt = before
     for (let index = 0; index < nodes.length; index++) {
       const node = nodes[index]
       const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
       if (node === undefined || startsAt >= bestAt) continue
       let ms = row[index] ?? NaN
       if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
-      const endsAt = startsAt + ms
-      if (endsAt >= bestAt || node.id === failedOn || !view.eligible(task, node)) continue
+      const endsAt = startsAt + perMs * ms
+      if (endsAt >= bestAt || node.id === besides || node.id === failedOn) continue
+      if (!view.eligible(task, node)) continue
       best = index
       bestAt = endsAt
     }

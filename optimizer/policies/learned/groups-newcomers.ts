@@ -9,6 +9,7 @@
  * 4. Whoever foresaw first completions better so far is believed: an estimator that was told of classes in advance stays.
  */
 import type { TaskId } from '../../../base/ids.ts'
+import { dropOldest } from '../../../base/oldest.ts'
 
 /** First completions before the estimator may be doubted. */
 const LEAST_SEEN = 5
@@ -141,12 +142,7 @@ function shrunk(level: Votes | undefined, above: number, weight: number): number
 function of<K>(levels: Map<K, Votes>, key: K, most: number): Votes {
   let level = levels.get(key)
   if (level !== undefined) return level
-  if (levels.size >= most) {
-    for (const oldest of levels.keys()) {
-      levels.delete(oldest)
-      break
-    }
-  }
+  if (levels.size >= most) dropOldest(levels)
   level = votes()
   levels.set(key, level)
   return level

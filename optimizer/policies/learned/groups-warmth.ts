@@ -7,6 +7,7 @@
  *    slow decay. Nothing observed: all kinds are alike, and whoever asks `matters` is told no.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import { dropOldest } from '../../../base/oldest.ts'
 import type { TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
 import { Newcomers } from './groups-newcomers.ts'
@@ -98,12 +99,7 @@ export class Warmth {
     const key = this.#estimator.classOf(task)
     let known = this.#classes.get(key)
     if (known !== undefined) return known
-    if (this.#classes.size >= CLASSES) {
-      for (const oldest of this.#classes.keys()) {
-        this.#classes.delete(oldest)
-        break
-      }
-    }
+    if (this.#classes.size >= CLASSES) dropOldest(this.#classes)
     known = {
       nameKey: `${task.tenant}\n${task.name}`,
       source: task.needs.length === 0,

@@ -7,6 +7,7 @@
  *    only the estimator remembers, as after a change of leader, is not taken for new.
  * 3. Tenants and names are bounded in number; the longest known are forgotten first.
  */
+import { dropOldest } from '../../../base/oldest.ts'
 
 /** Mean and variance of ln(ms). */
 export interface LnBelief {
@@ -34,11 +35,11 @@ export class Newcomers {
 
   /** The first completion of a burst. */
   learn(tenant: string, name: string, ln: number): void {
-    if (this.#known.size >= TENANTS && !this.#known.has(tenant)) drop(this.#known)
+    if (this.#known.size >= TENANTS && !this.#known.has(tenant)) dropOldest(this.#known)
     this.#known.add(tenant)
     let record = this.#names.get(name)
     if (record === undefined) {
-      if (this.#names.size >= NAMES) drop(this.#names)
+      if (this.#names.size >= NAMES) dropOldest(this.#names)
       record = { sum: 0, squares: 0, weight: 0 }
       this.#names.set(name, record)
     }
@@ -61,13 +62,5 @@ export class Newcomers {
     const both = ofName + ofEstimator
     // Neither is independent of the other: two opinions do not make either surer.
     return { ln: (ofName * mean + ofEstimator * opinion.ln) / both, variance: 2 / both }
-  }
-}
-
-/** Removes the entry that was added first. */
-function drop(entries: Set<string> | Map<string, NameRecord>): void {
-  for (const key of entries.keys()) {
-    entries.delete(key)
-    return
   }
 }
