@@ -41,8 +41,18 @@ export const RELATIVE_ZERO_LN = lnOfBin(FINE_BINS / 2)
 
 /** The ln t below which lies the share `q` of the masses. */
 export function quantileLn(masses: Float64Array | Float32Array, q: number): number {
-  let below = 0
-  for (let bin = 0; bin < FINE_BINS; bin++) {
+  return quantileLnFrom(masses, q, 0, 0)
+}
+
+/** The same, looked for from the bin `first` on, below which lies the share `below`, less than `q`. */
+function quantileLnFrom(
+  masses: Float64Array | Float32Array,
+  q: number,
+  first: number,
+  belowFirst: number
+): number {
+  let below = belowFirst
+  for (let bin = first; bin < FINE_BINS; bin++) {
     const mass = masses[bin] ?? 0
     if (mass > 0 && below + mass >= q) return (bin + Math.min(1, Math.max(0, q - below) / mass)) * WIDTH
     below += mass
@@ -108,17 +118,6 @@ const UNFORESEEN = 0.01
 /** What of it is beyond a further bin, and beyond the last on the grid lies too little to matter. */
 const BEYOND_PER_BIN = Math.exp(-2 * WIDTH)
 
-/** Adds the weight of a run that outlived all that was expected in the bin `first`. */
-function addBeyond(into: Float64Array, first: number, weight: number): void {
-  let left = weight
-  for (let bin = first; bin < FINE_BINS - 1; bin++) {
-    const next = left * BEYOND_PER_BIN
-    into[bin] = (into[bin] ?? 0) + left - next
-    left = next
-  }
-  into[FINE_BINS - 1] = (into[FINE_BINS - 1] ?? 0) + left
-}
-
 /** Spreads the weight of a run that is known to have taken longer than `ms` over what is expected above it. */
 export function addCensored(into: Float64Array, expected: Float64Array, ms: number, weight: number): void {
   const at = ms <= 1 ? 0 : Math.log(ms) * FINE_PER_LN
@@ -128,12 +127,16 @@ export function addCensored(into: Float64Array, expected: Float64Array, ms: numb
   for (let bin = first + 1; bin < FINE_BINS; bin++) above += expected[bin] ?? 0
   // The less was expected above, the less its shape says.
   const beyond = (weight * UNFORESEEN) / (above + UNFORESEEN)
-  addBeyond(into, first, beyond)
-  if (above === 0) return
-  const scale = (weight - beyond) / above
-  into[first] = (into[first] ?? 0) + scale * share * (expected[first] ?? 0)
-  for (let bin = first + 1; bin < FINE_BINS; bin++)
-    into[bin] = (into[bin] ?? 0) + scale * (expected[bin] ?? 0)
+  const scale = above === 0 ? 0 : (weight - beyond) / above
+  let left = beyond
+  let of = scale * share
+  for (let bin = first; bin < FINE_BINS - 1; bin++) {
+    const next = left * BEYOND_PER_BIN
+    into[bin] = (into[bin] ?? 0) + left - next + of * (expected[bin] ?? 0)
+    left = next
+    of = scale
+  }
+  into[FINE_BINS - 1] = (into[FINE_BINS - 1] ?? 0) + left + of * (expected[FINE_BINS - 1] ?? 0)
 }
 
 /** Moves all mass above the bin `last` into it: a run is killed at its limit. */
@@ -157,36 +160,47 @@ export interface SideKnowledge {
 
 const NOTHING: SideKnowledge = { failureProbability: 0, memoryBytes: () => 0 }
 
+/** Sums of masses are kept at each so many bins. */
+const STRIDE = 16
+
 /** A distribution on the grid as a `Prediction`, times a factor (a node's slowness), capped. */
 export class BinnedPrediction implements Prediction {
   readonly #masses: Float64Array
+  /** What lies below every `STRIDE`-th bin. */
+  readonly #below = new Float64Array(FINE_BINS / STRIDE)
+  #isSummed = false
+  /** Of the masses alone; NaN while it is not known. */
+  #wholeMeanMs = NaN
   #factor = 1
   #capMs = Infinity
   #side = NOTHING
-  #meanMs = 1
-  #medianMs = 1
 
-  /** `masses` is kept and read anew after each `refresh`. */
+  /** `masses` is kept; who changes them says so by `changed`. */
   constructor(masses: Float64Array) {
     this.#masses = masses
   }
 
-  /** Reads the masses anew. `factor` multiplies times; no time exceeds `capMs`. Returns itself. */
+  /** The masses are others now. */
+  changed(): void {
+    this.#isSummed = false
+    this.#wholeMeanMs = NaN
+  }
+
+  /** `factor` multiplies times; no time exceeds `capMs`. Returns itself. */
   refresh(factor: number, capMs: number, side: SideKnowledge = NOTHING): this {
     this.#factor = factor
     this.#capMs = capMs > 0 ? capMs : Infinity
     this.#side = side
-    this.#meanMs = this.#capped(meanMs(this.#masses) * factor)
-    this.#medianMs = this.quantileMs(0.5)
     return this
   }
 
   get meanMs(): number {
-    return this.#meanMs
+    if (Number.isNaN(this.#wholeMeanMs)) this.#wholeMeanMs = meanMs(this.#masses)
+    return this.#capped(this.#wholeMeanMs * this.#factor)
   }
 
   get medianMs(): number {
-    return this.#medianMs
+    return this.quantileMs(0.5)
   }
 
   get failureProbability(): number {
@@ -195,7 +209,7 @@ export class BinnedPrediction implements Prediction {
 
   quantileMs(q: number): number {
     const level = this.#side.level?.(q) ?? q
-    return this.#capped(Math.exp(quantileLn(this.#masses, level)) * this.#factor)
+    return this.#capped(Math.exp(this.#quantileLn(level)) * this.#factor)
   }
 
   remainingMs(elapsedMs: number): number {
@@ -207,7 +221,27 @@ export class BinnedPrediction implements Prediction {
     return this.#side.memoryBytes(q)
   }
 
+  /** `quantileLn`, from the last of the kept sums that is below `q`. */
+  #quantileLn(q: number): number {
+    const below = this.#below
+    if (!this.#isSummed) {
+      sumInto(below, this.#masses)
+      this.#isSummed = true
+    }
+    let from = 0
+    while (from + 1 < below.length && (below[from + 1] ?? 0) < q) from++
+    return quantileLnFrom(this.#masses, q, from * STRIDE, below[from] ?? 0)
+  }
+
   #capped(ms: number): number {
     return Math.max(1, Math.min(ms, this.#capMs))
+  }
+}
+
+function sumInto(below: Float64Array, masses: Float64Array): void {
+  let sum = 0
+  for (let bin = 0; bin < FINE_BINS; bin++) {
+    if (bin % STRIDE === 0) below[bin / STRIDE] = sum
+    sum += masses[bin] ?? 0
   }
 }

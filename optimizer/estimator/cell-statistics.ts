@@ -20,8 +20,9 @@ export class CellStatistics {
   /** Grows with every change. */
   version = 0
 
-  addDuration(ms: number, decay: number): void {
-    this.durations.add(ms, decay)
+  /** A run took ln t, ≥ 0. */
+  addDurationLn(ln: number, decay: number): void {
+    this.durations.addLn(ln, decay)
     this.version++
   }
 

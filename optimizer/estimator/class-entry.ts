@@ -6,6 +6,7 @@ import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import { familiarityOf } from './conformal.ts'
 import type { Conformal } from './conformal.ts'
+import type { ExpertMasses } from './experts.ts'
 import type { FailurePlaces } from './failures.ts'
 import { MEDIANS } from './medians.ts'
 import { Mixture } from './mixture.ts'
@@ -50,6 +51,12 @@ export class ClassEntry implements SideKnowledge {
   on(node: NodeView | undefined): BinnedPrediction {
     this.#node = node
     return this.#prediction.refresh(this.factorOn(node), this.#class.limitMs, this)
+  }
+
+  /** Works out the masses from the experts; the mixture's weights are up to date. */
+  combine(experts: ExpertMasses): void {
+    this.mixture.combine(experts)
+    this.#prediction.changed()
   }
 
   /** By how much the node multiplies run times. */

@@ -26,7 +26,7 @@ export function teachExperts(
     value.experts.add(ln, limitMs, inputBytes)
   })
   side.forEach(({ value }, at) => {
-    if (at === TENANT_LIMIT_SIDE) value.addDuration(Math.exp(ln), SIDE_DECAY)
+    if (at === TENANT_LIMIT_SIDE) value.addDurationLn(Math.max(0, ln), SIDE_DECAY)
     else {
       value.experts ??= new ExpertCell(false)
       value.experts.add(ln, limitMs, inputBytes)

@@ -292,7 +292,7 @@ class Learned implements LearnedEstimator {
     mixture.output = this.#forward?.run(this.#writeInput(taskClass, task))
     const frozen = mixture.output === undefined || this.#drift.isDrifting(taskClass.key)
     this.#hedge.weigh(taskClass.key, mixture.hedge, (component) => component !== NETWORK || !frozen)
-    mixture.combine(this.#experts)
+    entry.combine(this.#experts)
     this.#centre(taskClass, entry)
   }
 
@@ -328,7 +328,7 @@ class Learned implements LearnedEstimator {
     snapshot.medians.set(entry.medians)
     snapshot.output = entry.mixture.output
     snapshot.failureProbability = entry.expectedFailure
-    snapshot.memoryBytes = base.memoryKnown ? MEMORY_QUANTILES.map((q) => base.memoryBytes(q)) : []
+    snapshot.memoryBytes = this.#gathersRows ? base.memoryQuantiles(MEMORY_QUANTILES) : []
     return snapshot
   }
 

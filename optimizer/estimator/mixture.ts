@@ -58,7 +58,6 @@ export class Mixture {
   /** Works out masses from the experts. `hedge`, `byRecord` and `output` are up to date. */
   combine(experts: ExpertMasses): void {
     const { masses, output } = this
-    masses.fill(0)
     const total = this.#total
     const [limit = 0, lastTwo = 0] = this.hedge
     const statistics = this.hedge[STATISTICS] ?? 0
@@ -68,19 +67,46 @@ export class Mixture {
     }
     total[LIMIT] = (total[LIMIT] ?? 0) + limit
     total[LAST_TWO] = (total[LAST_TWO] ?? 0) + lastTwo
-    const all = experts.all
-    for (let expert = 0; expert < EXPERT_COUNT; expert++) {
-      const weight = total[expert] ?? 0
-      if (weight < NEGLIGIBLE) continue
-      const from = expert * FINE_BINS
-      for (let bin = 0; bin < FINE_BINS; bin++) {
-        masses[bin] = (masses[bin] ?? 0) + weight * (all[from + bin] ?? 0)
-      }
-    }
+    sumInto(masses, experts.all, total)
     const own = total[EXPERT_COUNT] ?? 0
     if (output !== undefined && own >= NEGLIGIBLE)
       addOctaves(masses, output.octaves, experts.of('chain'), own)
     experts.finish(masses)
+  }
+}
+
+/** Experts of one sum: where their masses begin and their weights, and room for some of weight 0 to fill up the last four. */
+const STARTS = new Int32Array(EXPERT_COUNT + 3)
+const WEIGHTS = new Float64Array(EXPERT_COUNT + 3)
+
+/** masses ← Σ weight × expert, in the order of experts, without negligible ones. Four at a time: it is the largest sum of all. */
+function sumInto(masses: Float64Array, all: Float32Array, weights: Float64Array): void {
+  let used = 0
+  for (let expert = 0; expert < EXPERT_COUNT; expert++) {
+    const weight = weights[expert] ?? 0
+    if (weight < NEGLIGIBLE) continue
+    STARTS[used] = expert * FINE_BINS
+    WEIGHTS[used++] = weight
+  }
+  WEIGHTS.fill(0, used)
+  masses.fill(0)
+  for (let at = 0; at < used; at += 4) {
+    const a = WEIGHTS[at] ?? 0
+    const b = WEIGHTS[at + 1] ?? 0
+    const c = WEIGHTS[at + 2] ?? 0
+    const d = WEIGHTS[at + 3] ?? 0
+    const fromA = STARTS[at] ?? 0
+    const fromB = STARTS[at + 1] ?? 0
+    const fromC = STARTS[at + 2] ?? 0
+    const fromD = STARTS[at + 3] ?? 0
+    for (let bin = 0; bin < FINE_BINS; bin++) {
+      masses[bin] =
+        (masses[bin] ?? 0) +
+        a * (all[fromA + bin] ?? 0) +
+        b * (all[fromB + bin] ?? 0) +
+        c * (all[fromC + bin] ?? 0) +
+        d * (all[fromD + bin] ?? 0)
+    }
   }
 }
 
@@ -112,10 +138,11 @@ export function weighByRecord(
   experts: ExpertMasses,
   { records, siblings }: Evidence
 ): void {
+  if (siblings.length > 0) bear(experts, siblings)
   let sum = 0
   for (let expert = 0; expert < EXPERT_COUNT; expert++) {
     let logit = (PRIOR_LOGITS[expert] ?? 0) + RECORD_RATE * (records?.[expert] ?? 0)
-    if (siblings.length > 0) logit += bearing(experts, expert, siblings)
+    if (siblings.length > 0) logit += SIBLING_RATE * (BEARINGS[expert] ?? 0)
     const weight = Math.exp(logit)
     logits[expert] = logit
     weights[expert] = weight
@@ -128,20 +155,46 @@ export function weighByRecord(
   }
 }
 
-/** How well the expert bears that these siblings still run, as a logit. One pass over its masses, from above. */
-function bearing(experts: ExpertMasses, expert: number, siblings: readonly SiblingGroup[]): number {
-  const from = expert * FINE_BINS
-  const { all, lastBin } = experts
-  let above = 0
-  let bin = FINE_BINS - 1
-  let logit = 0
-  // The oldest first: by falling bins.
-  for (const sibling of siblings) {
-    while (bin > sibling.bin) above += all[from + bin--] ?? 0
-    const survival = sibling.bin >= lastBin ? 0 : above
-    logit += sibling.weight * Math.log(survival + LEAST_SURVIVAL)
+/** Logits by expert, with room for the last four. */
+const BEARINGS = new Float64Array(EXPERT_COUNT + 3)
+
+/**
+ * How well each expert bears that these siblings still run, as logits into `BEARINGS`. One pass over masses, from above, four experts at a
+ * time: a sum has to wait for its own last addition, but not for those of others.
+ */
+function bear({ all, lastBin }: ExpertMasses, siblings: readonly SiblingGroup[]): void {
+  BEARINGS.fill(0)
+  for (let first = 0; first < EXPERT_COUNT; first += 4) {
+    const fromA = first * FINE_BINS
+    const fromB = startOf(first + 1)
+    const fromC = startOf(first + 2)
+    const fromD = startOf(first + 3)
+    let a = 0
+    let b = 0
+    let c = 0
+    let d = 0
+    let bin = FINE_BINS - 1
+    // The oldest first: by falling bins.
+    for (const sibling of siblings) {
+      for (; bin > sibling.bin; bin--) {
+        a += all[fromA + bin] ?? 0
+        b += all[fromB + bin] ?? 0
+        c += all[fromC + bin] ?? 0
+        d += all[fromD + bin] ?? 0
+      }
+      const open = sibling.bin >= lastBin ? 0 : 1
+      const { weight } = sibling
+      BEARINGS[first] = (BEARINGS[first] ?? 0) + weight * Math.log(open * a + LEAST_SURVIVAL)
+      BEARINGS[first + 1] = (BEARINGS[first + 1] ?? 0) + weight * Math.log(open * b + LEAST_SURVIVAL)
+      BEARINGS[first + 2] = (BEARINGS[first + 2] ?? 0) + weight * Math.log(open * c + LEAST_SURVIVAL)
+      BEARINGS[first + 3] = (BEARINGS[first + 3] ?? 0) + weight * Math.log(open * d + LEAST_SURVIVAL)
+    }
   }
-  return SIBLING_RATE * logit
+}
+
+/** Where the expert's masses begin; the last one's for those that there are not. */
+function startOf(expert: number): number {
+  return Math.min(expert, EXPERT_COUNT - 1) * FINE_BINS
 }
 
 function ln(likelihood: number): number {

@@ -30,7 +30,7 @@ export interface Snapshot {
   readonly medians: Float64Array
   output: NetworkOutput | undefined
   failureProbability: number
-  /** Expected peak memory at `MEMORY_QUANTILES`; empty when nothing was known. */
+  /** Expected peak memory at `MEMORY_QUANTILES`, for rows; empty when nothing was known. */
   memoryBytes: readonly number[]
   /** Who still needs it: attempts, and its class. At 0 its arrays are used again. */
   holders: number

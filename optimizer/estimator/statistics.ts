@@ -217,6 +217,7 @@ export class Statistics implements Estimator {
       value.durations.shrink(masses, level === 0 ? GUESS_WEIGHT : this.#prior)
     })
     if (this.running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
+    entry.prediction.changed()
     entry.medianLn = quantileLn(masses, 0.5)
     entry.medianMs = Math.exp(entry.medianLn)
   }
@@ -250,11 +251,11 @@ export class Statistics implements Estimator {
       const spread = { varianceLn: own.varianceLn, runs: Math.min(own.count, own.weight) }
       this.factors.observe(taskClass.nameKey, this.profileOf(node), node, ln - own.meanLn, spread)
     }
-    const typicalMs = Math.exp(ln - lnFactor)
+    const typicalLn = Math.max(0, ln - lnFactor)
     const anew = this.#decayOf?.(taskClass.key) ?? this.#decay
     for (let level = 0; level < taskClass.cells.length; level++) {
       const decay = level < FIRST_WARM_LEVEL ? this.#decayAt(level) : anew
-      taskClass.cells[level]?.value.addDuration(typicalMs, decay)
+      taskClass.cells[level]?.value.addDurationLn(typicalLn, decay)
     }
   }
 
@@ -315,11 +316,16 @@ export class Entry implements SideKnowledge {
   }
 
   memoryBytes(q: number): number {
+    return this.memoryQuantiles([q])[0] ?? 0
+  }
+
+  /** `memoryBytes` of each, which share most of the work; empty when nothing is known. */
+  memoryQuantiles(levels: readonly number[]): number[] {
     const masses = MEMORY
     evenMasses(masses)
     let known = false
     for (const { value } of this.#cells) known = value.shrinkMemory(masses, this.#prior) || known
-    return known ? memoryQuantileBytes(masses, q) : 0
+    return known ? levels.map((q) => memoryQuantileBytes(masses, q)) : []
   }
 }
 
