@@ -11,8 +11,10 @@
  *    no class needs any more.
  * 2. A class's number is never used again: a policy that holds an old one finds nothing rather than another class.
  */
-import type { TaskId } from '../../base/ids.ts'
 import type { TaskView } from '../../scheduler/policy.ts'
+
+/** Tasks whose classes are found without looking at more than their numbers. */
+const REMEMBERED = 4096
 
 /** A level of the hierarchy, with what an estimator keeps there. */
 export interface Cell<T> {
@@ -50,8 +52,10 @@ export class ClassTree<T> {
   readonly #classes = new Map<string, TaskClass<T>>()
   readonly #byKey = new Map<number, TaskClass<T>>()
   readonly #onEvict: (evicted: TaskClass<T>) => void
-  /** Who asks of a task mostly asks again at once. */
-  #last: { readonly task: TaskView; readonly id: TaskId; readonly of: TaskClass<T> } | undefined
+  /** Tasks that were asked about, by the last digits of their numbers: each is asked about again and again until it has ended. */
+  readonly #views = new Array<TaskView | undefined>(REMEMBERED).fill(undefined)
+  readonly #ids = new Float64Array(REMEMBERED)
+  readonly #ofIds = new Array<TaskClass<T> | undefined>(REMEMBERED).fill(undefined)
   #next = 1
   #clock = 0
 
@@ -72,12 +76,18 @@ export class ClassTree<T> {
 
   /** The task's class, made if new. */
   of(task: TaskView): TaskClass<T> {
-    // A view may show another task at the next call.
-    if (this.#last?.task === task && this.#last.id === task.id) return this.#last.of
-    const path = pathOf(task)
-    const known = this.#classes.get(path) ?? this.#new(task, path)
+    const { id } = task
+    const at = id % REMEMBERED
+    // A view may show another task at the next call, and a number may belong to a task of another run.
+    let known = this.#views[at] === task && this.#ids[at] === id ? this.#ofIds[at] : undefined
+    if (known === undefined) {
+      const path = pathOf(task)
+      known = this.#classes.get(path) ?? this.#new(task, path)
+      this.#views[at] = task
+      this.#ids[at] = id
+      this.#ofIds[at] = known
+    }
     known.lastUsed = this.#clock++
-    this.#last = { task, id: task.id, of: known }
     return known
   }
 
@@ -122,7 +132,7 @@ export class ClassTree<T> {
 
   /** Drops the least recently used tenth. */
   #evict(): void {
-    this.#last = undefined
+    this.#ofIds.fill(undefined)
     const byAge = [...this.#classes.values()].sort((a, b) => a.lastUsed - b.lastUsed)
     for (const old of byAge.slice(0, Math.ceil(byAge.length / 10))) {
       this.#classes.delete(old.path)

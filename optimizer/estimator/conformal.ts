@@ -55,11 +55,14 @@ interface Track {
 }
 
 interface Promised {
-  readonly tracks: readonly Track[]
-  /** What its outcome counts for on each of them. */
-  readonly weights: readonly number[]
-  /** In milliseconds. */
-  readonly quantilesMs: readonly number[]
+  readonly familiar: Track
+  readonly tenant: Track
+  /** What its outcome counts for on the correction of all, and on these two. */
+  readonly weightOfAll: number
+  readonly weightOfFamiliar: number
+  readonly weightOfTenant: number
+  readonly p90Ms: number
+  readonly p99Ms: number
   /** When the attempt began; undefined while the task waits. */
   since: number | undefined
   /** The first promise that is still open. */
@@ -95,10 +98,22 @@ export class Conformal {
   /** These quantiles are promised for the task's next attempt; the first promise counts. */
   promise(task: TaskId, tenant: string, familiarity: number, p90Ms: number, p99Ms: number): void {
     if (this.#promises.has(task)) return
-    const tracks = [this.#all, this.#familiar[familiarity] ?? this.#all, this.#trackOf(tenant)]
-    const weights = tracks.map(({ open }) => 1 / (1 + open / HALVED_BY))
-    for (const track of tracks) track.open++
-    this.#promises.set(task, { tracks, weights, quantilesMs: [p90Ms, p99Ms], since: undefined, open: 0 })
+    const familiar = this.#familiar[familiarity] ?? this.#all
+    const ofTenant = this.#trackOf(tenant)
+    this.#promises.set(task, {
+      familiar,
+      tenant: ofTenant,
+      weightOfAll: weightOf(this.#all),
+      weightOfFamiliar: weightOf(familiar),
+      weightOfTenant: weightOf(ofTenant),
+      p90Ms,
+      p99Ms,
+      since: undefined,
+      open: 0
+    })
+    this.#all.open++
+    familiar.open++
+    ofTenant.open++
     if (this.#promises.size <= MOST_PROMISES) return
     for (const [oldest, promised] of this.#promises) {
       this.#close(oldest, promised)
@@ -111,7 +126,7 @@ export class Conformal {
     const promised = this.#promises.get(task)
     if (promised === undefined || promised.since !== undefined) return
     promised.since = now
-    this.#due.push(now + (promised.quantilesMs[0] ?? 0), promised)
+    this.#due.push(now + promised.p90Ms, promised)
   }
 
   /** It is `now`: attempts that have outlived a quantile count as above it. */
@@ -120,8 +135,8 @@ export class Conformal {
       const promised = this.#due.pop()
       if (promised === undefined || promised.open >= PROMISED.length) continue
       this.#learn(promised, true)
-      const next = promised.quantilesMs[promised.open]
-      if (next !== undefined) this.#due.push((promised.since ?? now) + next, promised)
+      if (promised.open < PROMISED.length)
+        this.#due.push((promised.since ?? now) + firstOpenMs(promised), promised)
     }
   }
 
@@ -129,8 +144,7 @@ export class Conformal {
   end(task: TaskId, runMs: number, censored: boolean): void {
     const promised = this.#promises.get(task)
     if (promised === undefined) return
-    while (!censored && promised.open < PROMISED.length)
-      this.#learn(promised, runMs > (promised.quantilesMs[promised.open] ?? 0))
+    while (!censored && promised.open < PROMISED.length) this.#learn(promised, runMs > firstOpenMs(promised))
     this.#close(task, promised)
   }
 
@@ -151,7 +165,9 @@ export class Conformal {
   #close(task: TaskId, promised: Promised): void {
     this.#promises.delete(task)
     promised.open = PROMISED.length
-    for (const track of promised.tracks) track.open--
+    this.#all.open--
+    promised.familiar.open--
+    promised.tenant.open--
   }
 
   /** The first open promise is decided. */
@@ -164,17 +180,32 @@ export class Conformal {
     }
     const q = PROMISED[promise] ?? MEDIAN
     const step = (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
-    promised.tracks.forEach(({ offsets }, index) => {
-      const moved = (offsets[promise] ?? 0) + step * (promised.weights[index] ?? 0)
-      offsets[promise] = Math.max(-LARGEST_CORRECTION, Math.min(LARGEST_CORRECTION, moved))
-    })
+    move(this.#all, promise, step * promised.weightOfAll)
+    move(promised.familiar, promise, step * promised.weightOfFamiliar)
+    move(promised.tenant, promise, step * promised.weightOfTenant)
   }
+}
+
+function firstOpenMs({ open, p90Ms, p99Ms }: Promised): number {
+  return open === 0 ? p90Ms : p99Ms
+}
+
+/** Rule 3. */
+function weightOf({ open }: Track): number {
+  return 1 / (1 + open / HALVED_BY)
+}
+
+function move({ offsets }: Track, promise: number, by: number): void {
+  const moved = (offsets[promise] ?? 0) + by
+  offsets[promise] = Math.max(-LARGEST_CORRECTION, Math.min(LARGEST_CORRECTION, moved))
 }
 
 /** How well a class is known, for `Conformal`: by what has ended of its tenant and of itself. */
 export function familiarityOf(ofTenant: number, ofClass: number): number {
   if (ofTenant === 0) return 0
-  return FAMILIARITIES.findLastIndex(({ least }) => ofClass >= least)
+  let familiarity = FAMILIARITIES.length - 1
+  while (ofClass < (FAMILIARITIES[familiarity]?.least ?? 0)) familiarity--
+  return familiarity
 }
 
 function fresh(start: readonly number[]): Track {

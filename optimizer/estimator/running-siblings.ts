@@ -44,6 +44,8 @@ export class RunningSiblings {
   /** Sets keep the order of insertion: the oldest first. */
   readonly #byClass = new Map<number, Set<Attempt>>()
   readonly #due = new EventHeap<Attempt>()
+  /** The last answer of `groups`, which is mostly asked for again at once; void as soon as an attempt begins or ends. */
+  #known: Known | undefined
 
   /** Attempts that run. */
   get size(): number {
@@ -62,6 +64,7 @@ export class RunningSiblings {
     // A second copy of a task says nothing that the first does not.
     if (this.#byTask.has(taskId)) return
     const attempt: Attempt = { taskId, classKey, since: now, completions, over: false }
+    this.#known = undefined
     this.#byTask.set(taskId, attempt)
     const siblings = this.#byClass.get(classKey)
     if (siblings === undefined) this.#byClass.set(classKey, new Set([attempt]))
@@ -73,6 +76,7 @@ export class RunningSiblings {
   end(taskId: TaskId): void {
     const attempt = this.#byTask.get(taskId)
     if (attempt === undefined) return
+    this.#known = undefined
     this.#byTask.delete(taskId)
     attempt.over = true
     const siblings = this.#byClass.get(attempt.classKey)
@@ -87,6 +91,9 @@ export class RunningSiblings {
   groups(classKey: number, now: number, completions: number): readonly SiblingGroup[] {
     const siblings = this.#byClass.get(classKey)
     if (siblings === undefined) return NONE
+    const known = this.#known
+    if (known?.classKey === classKey && known.now === now && known.completions === completions)
+      return known.groups
     const groups: Group[] = []
     let counted = 0
     for (const { since, completions: before } of siblings) {
@@ -101,6 +108,7 @@ export class RunningSiblings {
     // Those that were not counted are younger than all others: they can only belong with the last.
     const last = groups.at(-1)
     if (last !== undefined) last.weight = weightOf(last, last.count + siblings.size - counted)
+    this.#known = { classKey, now, completions, groups }
     return groups
   }
 
@@ -117,6 +125,14 @@ export class RunningSiblings {
       this.#due.push(attempt.since + (now - attempt.since) * GROWTH + 1, attempt)
     }
   }
+}
+
+/** What was asked, and the answer. */
+interface Known {
+  readonly classKey: number
+  readonly now: number
+  readonly completions: number
+  readonly groups: readonly SiblingGroup[]
 }
 
 interface Group {
