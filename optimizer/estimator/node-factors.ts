@@ -56,12 +56,21 @@ interface Term {
   noise: number
 }
 
+/** What a profile does to a name. */
+interface NameTerm extends Term {
+  readonly name: string
+  readonly profile: string
+}
+
 export class NodeFactors {
   readonly #profiles = new Terms<string>(PROFILE_VARIANCE)
   /** By profile. */
   readonly #nodes = new Map<string, Terms<NodeId>>()
   readonly #profileOf = new Map<NodeId, string>()
-  readonly #names = new Map<string, Term>()
+  /** By profile, then by name. */
+  readonly #names = new Map<string, Map<string, NameTerm>>()
+  /** The same terms, the oldest first. */
+  readonly #byAge = new Set<NameTerm>()
   /** Rule 3: moments of names' terms. */
   #nameSignal = 0
   #namePrecision = 0
@@ -77,7 +86,7 @@ export class NodeFactors {
   lnFactor(name: string, profile: string, node: NodeId): number {
     const ofNode = this.#profileOf.get(node) === profile ? (this.#nodes.get(profile)?.relative(node) ?? 0) : 0
     if (this.#profiles.size < 2) return ofNode
-    return this.#profiles.relative(profile) + this.#ofName(this.#names.get(nameKey(name, profile))) + ofNode
+    return this.#profiles.relative(profile) + this.#ofName(this.#names.get(profile)?.get(name)) + ofNode
   }
 
   /** Learns from a run that took `residualLn` more than its class takes on a typical node. */
@@ -89,7 +98,7 @@ export class NodeFactors {
     { varianceLn, runs }: ClassSpread
   ): void {
     const residual = Math.max(-LARGEST_RESIDUAL, Math.min(LARGEST_RESIDUAL, residualLn))
-    const ofName = this.#nameTerm(nameKey(name, profile))
+    const ofName = this.#nameTerm(name, profile)
     const several = this.#profiles.size > 1
     const byProfile = several ? this.#profiles.relative(profile) : 0
     const byName = several ? this.#ofName(ofName) : 0
@@ -124,19 +133,32 @@ export class NodeFactors {
     return mean(term, Math.max(LEAST_NAME_VARIANCE, Math.min(MOST_NAME_VARIANCE, variance)))
   }
 
-  #nameTerm(key: string): Term {
-    let term = this.#names.get(key)
+  #nameTerm(name: string, profile: string): Term {
+    let terms = this.#names.get(profile)
+    if (terms === undefined) {
+      terms = new Map()
+      this.#names.set(profile, terms)
+    }
+    let term = terms.get(name)
     if (term !== undefined) return term
-    term = { precision: 0, weighted: 0, noise: 0 }
-    this.#names.set(key, term)
-    if (this.#names.size > MOST_NAMES) {
-      for (const [oldest, old] of this.#names) {
-        this.#countName(old, -1)
-        this.#names.delete(oldest)
+    term = { name, profile, precision: 0, weighted: 0, noise: 0 }
+    terms.set(name, term)
+    this.#byAge.add(term)
+    if (this.#byAge.size > MOST_NAMES) {
+      for (const oldest of this.#byAge) {
+        this.#forgetName(oldest)
         break
       }
     }
     return term
+  }
+
+  #forgetName(term: NameTerm): void {
+    this.#countName(term, -1)
+    this.#byAge.delete(term)
+    const terms = this.#names.get(term.profile)
+    terms?.delete(term.name)
+    if (terms?.size === 0) this.#names.delete(term.profile)
   }
 
   #learnName(term: Term, residual: number, precision: number): void {
@@ -199,10 +221,6 @@ class Terms<K> {
     this.#sum += sign * term.precision * mean(term, this.#variance)
     this.#weight += sign * term.precision
   }
-}
-
-function nameKey(name: string, profile: string): string {
-  return `${profile}\n${name}`
 }
 
 function add(term: Term, residual: number, precision: number): void {
