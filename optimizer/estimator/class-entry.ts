@@ -31,7 +31,8 @@ export class ClassEntry implements SideKnowledge {
   readonly #prediction = new BinnedPrediction(this.mixture.masses)
   readonly #around: Surroundings
   readonly #class: TaskClass<CellStatistics>
-  readonly #statistics: Entry
+  /** What the class statistics know; up to date when the mixture is. */
+  readonly statistics: Entry
   #node: NodeView | undefined
   /** Medians that compete, as ln t, and the level of the mixture that stands for the median. */
   readonly medians = new Float64Array(MEDIANS.length)
@@ -44,7 +45,7 @@ export class ClassEntry implements SideKnowledge {
   constructor(around: Surroundings, taskClass: TaskClass<CellStatistics>) {
     this.#around = around
     this.#class = taskClass
-    this.#statistics = around.base.entryOf(taskClass)
+    this.statistics = around.base.entryOf(taskClass)
   }
 
   /** The prediction for an attempt on `node`, or on a typical one. */
@@ -74,7 +75,7 @@ export class ClassEntry implements SideKnowledge {
 
   /** On a typical node. */
   get expectedFailure(): number {
-    const expected = this.#statistics.failureProbability
+    const expected = this.statistics.failureProbability
     const correction = this.mixture.output?.failureLogit
     if (correction === undefined || expected <= 0 || expected >= 1) return expected
     const logit = Math.log(expected / (1 - expected)) + correction
@@ -82,7 +83,7 @@ export class ClassEntry implements SideKnowledge {
   }
 
   memoryBytes(q: number): number {
-    const bytes = this.#statistics.memoryBytes(q)
+    const bytes = this.statistics.memoryBytes(q)
     const corrections = this.mixture.output?.memoryLn
     if (corrections === undefined || bytes === 0) return bytes
     return bytes * Math.exp(between(corrections, q))

@@ -83,16 +83,15 @@ export class Conformal {
     const own = this.#tenants.get(tenant)?.offsets ?? START_OF_TENANT
     const familiar = this.#familiar[familiarity]?.offsets ?? START_OF_ALL
     const all = this.#all.offsets
-    const [at90, at99] = PROMISED_LOGITS
-    const corrected90 = at90 + (all[0] ?? 0) + (familiar[0] ?? 0) + (own[0] ?? 0)
-    const corrected99 = at99 + (all[1] ?? 0) + (familiar[1] ?? 0) + (own[1] ?? 0)
+    const corrected90 = LOGIT_90 + (all[0] ?? 0) + (familiar[0] ?? 0) + (own[0] ?? 0)
+    const corrected99 = LOGIT_99 + (all[1] ?? 0) + (familiar[1] ?? 0) + (own[1] ?? 0)
     const least = logit(centre)
     const low = Math.max(least, Math.min(LARGEST_LOGIT, corrected90))
     const high = Math.max(low, Math.min(LARGEST_LOGIT, corrected99))
     const wanted = logit(q)
-    if (wanted <= at90) return Math.max(centre, levelOf(least + (wanted / at90) * (low - least)))
-    if (wanted <= at99) return levelOf(low + ((wanted - at90) / (at99 - at90)) * (high - low))
-    return levelOf(high + (wanted - at99))
+    if (wanted <= LOGIT_90) return Math.max(centre, levelOf(least + (wanted / LOGIT_90) * (low - least)))
+    if (wanted <= LOGIT_99) return levelOf(low + ((wanted - LOGIT_90) / (LOGIT_99 - LOGIT_90)) * (high - low))
+    return levelOf(high + (wanted - LOGIT_99))
   }
 
   /** These quantiles are promised for the task's next attempt; the first promise counts. */
@@ -220,4 +219,5 @@ function levelOf(at: number): number {
   return 1 / (1 + Math.exp(-at))
 }
 
-const PROMISED_LOGITS = [logit(0.9), logit(0.99)] as const
+const LOGIT_90 = logit(PROMISED[0])
+const LOGIT_99 = logit(PROMISED[1])

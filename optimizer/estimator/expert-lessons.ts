@@ -19,19 +19,23 @@ export function teachExperts(
   ln: number,
   now: number
 ): void {
-  cells.forEach(({ value }, level) => {
+  let level = 0
+  for (const { value } of cells) {
     value.lastAt = now
-    if (level === LIMIT_LEVEL || level === NAME_LIMIT_LEVEL) return
-    value.experts ??= new ExpertCell(level === 0)
-    value.experts.add(ln, limitMs, inputBytes)
-  })
-  side.forEach(({ value }, at) => {
-    if (at === TENANT_LIMIT_SIDE) value.addDurationLn(Math.max(0, ln), SIDE_DECAY)
+    if (level !== LIMIT_LEVEL && level !== NAME_LIMIT_LEVEL) {
+      value.experts ??= new ExpertCell(level === 0)
+      value.experts.add(ln, limitMs, inputBytes)
+    }
+    level++
+  }
+  let at = 0
+  for (const { value } of side) {
+    if (at++ === TENANT_LIMIT_SIDE) value.addDurationLn(Math.max(0, ln), SIDE_DECAY)
     else {
       value.experts ??= new ExpertCell(false)
       value.experts.add(ln, limitMs, inputBytes)
     }
-  })
+  }
 }
 
 /** How well each expert did lately for the class's tenant. */

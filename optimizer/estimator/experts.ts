@@ -156,19 +156,23 @@ export class ExpertMasses {
     base: Float32Array
   ): void {
     const masses = this.of(expert)
-    masses.set(base)
-    if (relative === undefined || aroundLn === undefined || relative.count === 0) return
+    if (relative === undefined || aroundLn === undefined || relative.count === 0) {
+      masses.set(base)
+      return
+    }
     const prior = 0.5 / (relative.weight + 0.5)
-    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (masses[bin] ?? 0) * prior
+    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (base[bin] ?? 0) * prior
     relative.addShifted(masses, aroundLn - RELATIVE_ZERO_LN, 1 - prior)
   }
 
   #last(lastLn: number | undefined, base: Float32Array): void {
     const masses = this.of('last')
-    masses.set(base)
-    if (lastLn === undefined) return
+    if (lastLn === undefined) {
+      masses.set(base)
+      return
+    }
     const rest = 1 - LAST_SHARE - 2 * BESIDE_SHARE
-    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (masses[bin] ?? 0) * rest
+    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (base[bin] ?? 0) * rest
     const bin = binOfLn(lastLn)
     const below = Math.max(0, bin - 1)
     const above = Math.min(FINE_BINS - 1, bin + 1)

@@ -302,7 +302,7 @@ class Learned implements LearnedEstimator {
     const most = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : Infinity
     const whole = quantileLn(mixture.masses, 0.5)
     const alone = (mixture.hedge[NETWORK] ?? 0) === 0
-    medians[OF_STATISTICS] = alone ? Math.min(most, this.#base.entryOf(taskClass).medianLn) : whole
+    medians[OF_STATISTICS] = alone ? Math.min(most, entry.statistics.medianLn) : whole
     medians[OF_MIXTURE] = whole
     const level = shareBelowLn(mixture.masses, this.#trust.centreLn(taskClass.tenant, medians))
     entry.centre = Math.max(LEAST_CENTRE, Math.min(1 - LEAST_CENTRE, level))
@@ -311,13 +311,12 @@ class Learned implements LearnedEstimator {
   /** Fills in and weighs the experts, which stand in one array for all classes, unless they are the class's already. */
   #fill(taskClass: ClassOfCells, entry: ClassEntry): void {
     if (this.#filled === entry) return
-    this.#experts.fill(taskClass, this.#base.entryOf(taskClass).masses)
+    this.#experts.fill(taskClass, entry.statistics.masses)
     this.#weigh(taskClass, entry.mixture)
     this.#filled = entry
   }
 
   #snapshotOf(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): Snapshot {
-    const base = this.#base.entryOf(taskClass)
     this.#fill(taskClass, entry)
     const snapshot = this.#snapshots.blank()
     if (this.#gathersRows) snapshot.input.set(this.#writeInput(taskClass, task))
@@ -328,7 +327,7 @@ class Learned implements LearnedEstimator {
     snapshot.medians.set(entry.medians)
     snapshot.output = entry.mixture.output
     snapshot.failureProbability = entry.expectedFailure
-    snapshot.memoryBytes = this.#gathersRows ? base.memoryQuantiles(MEMORY_QUANTILES) : []
+    snapshot.memoryBytes = this.#gathersRows ? entry.statistics.memoryQuantiles(MEMORY_QUANTILES) : []
     return snapshot
   }
 

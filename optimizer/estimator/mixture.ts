@@ -19,6 +19,8 @@ import { EXPERT_COUNT, GATE_COUNT } from './rows.ts'
 
 const LIMIT = EXPERTS.indexOf('limit-share-all')
 const LAST_TWO = EXPERTS.indexOf('tenant-fast')
+const BY_LIMIT = COMPONENTS.indexOf('limit')
+const BY_LAST_TWO = COMPONENTS.indexOf('last-two')
 const STATISTICS = COMPONENTS.indexOf('statistics')
 const NETWORK = COMPONENTS.indexOf('network')
 const PER_OCTAVE = FINE_BINS / OCTAVES
@@ -59,14 +61,13 @@ export class Mixture {
   combine(experts: ExpertMasses): void {
     const { masses, output } = this
     const total = this.#total
-    const [limit = 0, lastTwo = 0] = this.hedge
     const statistics = this.hedge[STATISTICS] ?? 0
     const network = output === undefined ? 0 : (this.hedge[NETWORK] ?? 0)
     for (let gate = 0; gate < GATE_COUNT; gate++) {
       total[gate] = statistics * (this.byRecord[gate] ?? 0) + network * (output?.gates[gate] ?? 0)
     }
-    total[LIMIT] = (total[LIMIT] ?? 0) + limit
-    total[LAST_TWO] = (total[LAST_TWO] ?? 0) + lastTwo
+    total[LIMIT] = (total[LIMIT] ?? 0) + (this.hedge[BY_LIMIT] ?? 0)
+    total[LAST_TWO] = (total[LAST_TWO] ?? 0) + (this.hedge[BY_LAST_TWO] ?? 0)
     sumInto(masses, experts.all, total)
     const own = total[EXPERT_COUNT] ?? 0
     if (output !== undefined && own >= NEGLIGIBLE)
@@ -121,8 +122,8 @@ export function scoreComponents(
   for (let expert = 0; expert < EXPERT_COUNT; expert++) {
     statistics += (byRecord[expert] ?? 0) * (likelihood[expert] ?? 0)
   }
-  into[0] = ln(likelihood[LIMIT] ?? 0)
-  into[1] = ln(likelihood[LAST_TWO] ?? 0)
+  into[BY_LIMIT] = ln(likelihood[LIMIT] ?? 0)
+  into[BY_LAST_TWO] = ln(likelihood[LAST_TWO] ?? 0)
   into[STATISTICS] = ln(statistics)
   // Without a network, what it would have said is unknown: as good as the statistics.
   into[NETWORK] = ln(ofNetwork ?? statistics)

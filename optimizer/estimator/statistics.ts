@@ -158,16 +158,19 @@ export class Statistics implements Estimator {
 
   advance(now: number): Iterable<ClassKey> {
     this.#now = Math.max(this.#now, now)
-    this.running.advance(now, (key) => {
-      const entry = this.#entries.get(key)
-      if (entry === undefined) return
-      entry.stamp = -1
-      this.#moved.add(key)
-    })
+    this.running.advance(now, this.#heard)
     if (this.#moved.size === 0) return NONE
     const moved = [...this.#moved]
     this.#moved.clear()
     return moved
+  }
+
+  /** Attempts of the class have run for long enough to say something. */
+  readonly #heard = (classKey: number): void => {
+    const entry = this.#entries.get(classKey)
+    if (entry === undefined) return
+    entry.stamp = -1
+    this.#moved.add(classKey)
   }
 
   /** ln of the factor by which the node multiplies the class's run times, by the profile that it was last seen with. */
@@ -213,9 +216,11 @@ export class Statistics implements Estimator {
   #refresh(taskClass: TaskClass<CellStatistics>, entry: Entry): void {
     const { masses } = entry
     masses.set(GUESS)
-    taskClass.cells.forEach(({ value }, level) => {
-      value.durations.shrink(masses, level === 0 ? GUESS_WEIGHT : this.#prior)
-    })
+    let prior = GUESS_WEIGHT
+    for (const { value } of taskClass.cells) {
+      value.durations.shrink(masses, prior)
+      prior = this.#prior
+    }
     if (this.running.count(taskClass.key) > 0) this.#addSiblings(taskClass, masses)
     entry.prediction.changed()
     entry.medianLn = quantileLn(masses, 0.5)
