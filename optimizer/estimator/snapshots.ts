@@ -14,8 +14,8 @@ import { GUESS } from './statistics.ts'
 
 /** Attempts followed at once: at most about 10 kB each. */
 const MOST = 1024
-/** Snapshots that wait to be used again. */
-const MOST_FREE = 64
+/** Snapshots that wait to be used again: when a burst ends, many are given back at once, and the next burst takes as many. */
+const MOST_FREE = 256
 
 /** A class's prediction at one moment. */
 export interface Snapshot {
