@@ -12,9 +12,18 @@
  * 2. A class's number is never used again: a policy that holds an old one finds nothing rather than another class.
  */
 import type { TaskView } from '../../scheduler/policy.ts'
+import type { Resources } from '../../scheduler/types.ts'
 
-/** Tasks whose classes are found without looking at more than their numbers. */
+/** Tasks whose classes are found without making keys. */
 const REMEMBERED = 4096
+
+/** What makes a task's class, but not its view, which would keep its input alive. */
+interface Remembered<T> {
+  readonly name: string
+  readonly resources: Resources
+  readonly inputBytes: number
+  readonly of: TaskClass<T>
+}
 
 /** A level of the hierarchy, with what an estimator keeps there. */
 export interface Cell<T> {
@@ -53,9 +62,7 @@ export class ClassTree<T> {
   readonly #byKey = new Map<number, TaskClass<T>>()
   readonly #onEvict: (evicted: TaskClass<T>) => void
   /** Tasks that were asked about, by the last digits of their numbers: each is asked about again and again until it has ended. */
-  readonly #views = new Array<TaskView | undefined>(REMEMBERED).fill(undefined)
-  readonly #ids = new Float64Array(REMEMBERED)
-  readonly #ofIds = new Array<TaskClass<T> | undefined>(REMEMBERED).fill(undefined)
+  readonly #remembered = new Array<Remembered<T> | undefined>(REMEMBERED).fill(undefined)
   #next = 1
   #clock = 0
 
@@ -76,16 +83,14 @@ export class ClassTree<T> {
 
   /** The task's class, made if new. */
   of(task: TaskView): TaskClass<T> {
-    const { id } = task
-    const at = id % REMEMBERED
-    // A view may show another task at the next call, and a number may belong to a task of another run.
-    let known = this.#views[at] === task && this.#ids[at] === id ? this.#ofIds[at] : undefined
+    const at = task.id % REMEMBERED
+    const last = this.#remembered[at]
+    let known = last !== undefined && isAlike(last, task) ? last.of : undefined
     if (known === undefined) {
       const path = pathOf(task)
       known = this.#classes.get(path) ?? this.#new(task, path)
-      this.#views[at] = task
-      this.#ids[at] = id
-      this.#ofIds[at] = known
+      const { name, resources, inputBytes } = task
+      this.#remembered[at] = { name, resources, inputBytes, of: known }
     }
     known.lastUsed = this.#clock++
     return known
@@ -132,7 +137,7 @@ export class ClassTree<T> {
 
   /** Drops the least recently used tenth. */
   #evict(): void {
-    this.#ofIds.fill(undefined)
+    this.#remembered.fill(undefined)
     const byAge = [...this.#classes.values()].sort((a, b) => a.lastUsed - b.lastUsed)
     for (const old of byAge.slice(0, Math.ceil(byAge.length / 10))) {
       this.#classes.delete(old.path)
@@ -141,6 +146,17 @@ export class ClassTree<T> {
       this.#onEvict(old)
     }
   }
+}
+
+/** Whether the task is of the class for all that one can see at once: its resources are the same object, not just equal. */
+function isAlike(last: Remembered<unknown>, task: TaskView): boolean {
+  return (
+    last.resources === task.resources &&
+    last.name === task.name &&
+    last.inputBytes === task.inputBytes &&
+    last.of.tenant === task.tenant &&
+    last.of.limitMs === task.limitMs
+  )
 }
 
 /** All that makes a class, as one string. */

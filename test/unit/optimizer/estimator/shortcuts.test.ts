@@ -45,17 +45,25 @@ test('a prediction’s quantiles are those of its masses to the last digit, also
   )
 })
 
-test('a task’s class is its own whatever numbers others have, in this run or another, and after it was forgotten', () => {
-  const tree = new ClassTree(() => 0, 2)
-  const [ann, alike, other] = [task(1), task(1 + 4096, { name: 'alike' }), task(1, { name: 'other' })]
+test('a task’s class is its own although another task’s number ends alike, or is the same in another run', () => {
+  const tree = new ClassTree(() => 0, 10)
+  const resources = { cpu: 1 }
+  const ann = task(1, { resources })
+  const [alike, again] = [task(1 + 4096, { name: 'alike', resources }), task(1, { name: 'again', resources })]
   const first = tree.of(ann)
   expect(tree.of(alike).nameKey).toBe('ann\nalike')
+  expect(tree.of(again).nameKey).toBe('ann\nagain')
   expect(tree.of(ann)).toBe(first)
-  // A third class has the first but one forgotten.
-  expect(tree.of(other).nameKey).toBe('ann\nother')
-  expect(tree.of(alike).nameKey).toBe('ann\nalike')
-  expect(tree.size).toBeLessThanOrEqual(2)
-  expect(tree.byKey(tree.of(ann).key)).toBe(tree.of(ann))
+})
+
+test('a class that was forgotten is made anew when its task is asked about again', () => {
+  const tree = new ClassTree(() => 0, 2)
+  const old = task(1)
+  const { key } = tree.of(old)
+  for (const id of [2, 3, 4]) tree.of(task(id, { name: `other-${id}` }))
+  expect(tree.byKey(key)).toBeUndefined()
+  const made = tree.of(old)
+  expect(tree.byKey(made.key)).toBe(made)
 })
 
 test('who asks of running siblings twice in a moment hears what began or ended in between', () => {
