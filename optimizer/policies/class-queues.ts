@@ -131,13 +131,46 @@ export class ClassQueues {
 
   /** The next task of all shapes that `open` lets through. */
   best(open: (shape: Shape) => boolean): Head | undefined {
+    const shape = this.#first(open)
+    return shape === undefined ? undefined : this.head(shape)
+  }
+
+  /**
+   * Offers the next tasks of shapes that `open` lets through, in order, until `accept` answers. Where it does not it has closed the shape, or
+   * removed the task. Costs O(shapes), and O(shapes × log shapes) when the first is not accepted.
+   */
+  offer<T>(open: (shape: Shape) => boolean, accept: (head: Head) => T | undefined): T | undefined {
+    let turns: Shape[] | undefined
+    let at = 0
+    for (let shape = this.#first(open); shape !== undefined; shape = turns[at++]) {
+      const head = this.head(shape)
+      const answer = head === undefined ? undefined : accept(head)
+      if (answer !== undefined) return answer
+      if (turns !== undefined && !open(shape)) continue
+      // Most first offers are accepted: only now whose turn is next is worth knowing.
+      turns = this.#inTurn(open)
+      at = 0
+    }
+    return undefined
+  }
+
+  #first(open: (shape: Shape) => boolean): Shape | undefined {
     let best: Group | undefined
     for (const shape of this.#shapes.values()) {
       const group = shape.heap[0]
       if (group === undefined || !open(shape)) continue
       if (best === undefined || before(group, best)) best = group
     }
-    return best === undefined ? undefined : this.head(best.shape)
+    return best?.shape
+  }
+
+  #inTurn(open: (shape: Shape) => boolean): Shape[] {
+    const heads: Group[] = []
+    for (const shape of this.#shapes.values()) {
+      const group = shape.heap[0]
+      if (group !== undefined && open(shape)) heads.push(group)
+    }
+    return heads.sort((a, b) => (before(a, b) ? -1 : 1)).map(({ shape }) => shape)
   }
 
   /** The earliest task of one class that `accepts` takes; one task of each shape is asked about. */

@@ -16,7 +16,7 @@ import type {
 } from '../../scheduler/policy.ts'
 import type { ClassKey } from '../estimate.ts'
 import { ClassQueues } from './class-queues.ts'
-import type { Shape } from './class-queues.ts'
+import type { Head, Shape } from './class-queues.ts'
 
 /** Which task is next. */
 export interface Order {
@@ -109,19 +109,27 @@ class QueuePolicy implements Policy {
   next(view: ClusterView): PlacementChoice | undefined {
     this.#view = view
     if (this.#freed.length > 4096) this.onNodesChanged()
+    if (!this.#strict) return this.#queues.offer(this.#isOpen, (head) => this.#placed(head, view))
     for (;;) {
-      const head = this.#queues.best(this.#strict ? always : this.#isOpen)
+      const head = this.#queues.best(always)
       if (head === undefined) return undefined
-      const task = view.task(head.taskId)
-      if (task === undefined) {
-        this.#queues.remove(head.taskId)
-        continue
-      }
-      const node = this.#node(task, this.#candidates(head.shape, view), view)
-      if (node !== undefined) return { taskId: head.taskId, node: node.id }
-      head.shape.triedUpTo = this.#freed.length
-      if (this.#strict) return undefined
+      const choice = this.#placed(head, view)
+      // One that is gone is in nobody's way.
+      if (choice !== undefined || this.#queues.has(head.taskId)) return choice
     }
+  }
+
+  /** Where the head of a shape goes now; the shape is closed where it goes nowhere, and a task that is gone is removed. */
+  #placed({ shape, taskId }: Head, view: ClusterView): PlacementChoice | undefined {
+    const task = view.task(taskId)
+    if (task === undefined) {
+      this.#queues.remove(taskId)
+      return undefined
+    }
+    const node = this.#node(task, this.#candidates(shape, view), view)
+    if (node !== undefined) return { taskId, node: node.id }
+    shape.triedUpTo = this.#freed.length
+    return undefined
   }
 
   #candidates(shape: Shape, view: ClusterView): readonly NodeView[] {

@@ -5,17 +5,26 @@
 import type { TaskView } from '../../scheduler/policy.ts'
 
 export function sampleOf(task: TaskView): TaskView {
-  const { id, name, tenant, executor, handler, priority, inputBytes, limitMs } = task
-  const { submittedAt, readyAt, attempts, idempotent, deadlineAt, group } = task
   return {
-    ...{ id, name, tenant, executor, handler, priority, inputBytes, limitMs },
-    ...{ submittedAt, readyAt, idempotent, deadlineAt, group },
-    attempts: Math.max(1, attempts),
+    id: task.id,
+    name: task.name,
+    tenant: task.tenant,
+    executor: task.executor,
+    handler: task.handler,
+    priority: task.priority,
     resources: { ...task.resources },
     nodeSelector: { ...task.nodeSelector },
+    inputBytes: task.inputBytes,
+    limitMs: task.limitMs,
+    submittedAt: task.submittedAt,
+    readyAt: task.readyAt,
+    attempts: Math.max(1, task.attempts),
+    idempotent: task.idempotent,
+    deadlineAt: task.deadlineAt,
     lastFailedOn: undefined,
     lastErrorCode: undefined,
     needs: [],
-    dependents: []
+    dependents: [],
+    group: task.group
   }
 }

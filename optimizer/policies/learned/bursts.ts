@@ -54,6 +54,8 @@ export interface Burst {
   priorVariance: number
   /** Whether the estimator's opinion has changed since the prior was read. */
   stale: boolean
+  /** The task of it that the estimator was asked about last. */
+  askedAbout: TaskId | undefined
   /** When the burst is next worth looking at because of those that run; Infinity for never. */
   dueAt: number
   lastSubmittedAt: number
@@ -173,16 +175,13 @@ export class Bursts {
     return burst
   }
 
-  /** What is known of the burst now. `predict` gives the estimator's opinion, asked only before the first completion. */
-  estimate(burst: Burst, now: number, predict: () => Prediction | undefined): BurstEstimate {
+  /** What is known of the burst now. `opinion` is the estimator's of its class, asked for only before the first completion. */
+  estimate(burst: Burst, now: number, opinion: () => LnBelief): BurstEstimate {
     if (burst.stale) {
-      const prediction = predict()
-      if (prediction !== undefined) {
-        const prior = this.#newcomers.expect(burst.tenant, burst.name, beliefOf(prediction))
-        burst.priorLn = prior.ln
-        burst.priorVariance = prior.variance
-        burst.stale = false
-      }
+      const prior = this.#newcomers.expect(burst.tenant, burst.name, opinion())
+      burst.priorLn = prior.ln
+      burst.priorVariance = prior.variance
+      burst.stale = false
     }
     const limitLn = Math.log(burst.limitMs)
     if (burst.priorVariance === 0) return known(Math.min(limitLn, burst.priorLn))
@@ -227,6 +226,7 @@ export class Bursts {
       priorLn: 0,
       priorVariance: 0,
       stale: true,
+      askedAbout: undefined,
       dueAt: Infinity,
       lastSubmittedAt: task.submittedAt
     }
@@ -301,7 +301,7 @@ function known(ln: number): BurstEstimate {
 }
 
 /** Mean and variance of ln(run time) by five quantiles, which is robust to what the tails are made of. */
-function beliefOf(prediction: Prediction): LnBelief {
+export function beliefOf(prediction: Prediction): LnBelief {
   let sum = 0
   let squares = 0
   for (const level of LEVELS) {

@@ -14,15 +14,16 @@
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import type { Estimator } from '../../estimate.ts'
+import type { ClassKey, Estimator } from '../../estimate.ts'
 import { hasRun } from '../../estimator/failures.ts'
 import { EventHeap } from '../../sim/event-heap.ts'
 import { ClassQueues } from '../class-queues.ts'
-import type { Shape } from '../class-queues.ts'
+import type { Head, Shape } from '../class-queues.ts'
 import { ArrivalShare } from './arrival-share.ts'
 import type { ArrivalShareOptions, Reservation } from './arrival-share.ts'
-import { Bursts } from './bursts.ts'
+import { beliefOf, Bursts } from './bursts.ts'
 import type { Burst, BurstEstimate } from './bursts.ts'
+import type { LnBelief } from './newcomers.ts'
 import { chooseNode } from './node-choice.ts'
 
 /** The queue's next placement, and what others compare it by. */
@@ -59,6 +60,8 @@ export class IndependentQueue {
   readonly #moved = new Set<Burst>()
   #queues: ClassQueues
   #view: ClusterView | undefined
+  /** The estimator's opinions during one call, by class: many bursts of a class may wait for what one completion says of them. */
+  readonly #opinions = new Map<ClassKey, LnBelief>()
   /** Nodes that were freed, in order; shapes remember how far they have tried. */
   #freed: NodeId[] = []
   #candidate: Candidate | undefined
@@ -98,7 +101,7 @@ export class IndependentQueue {
 
   /** An attempt of one of this queue's tasks runs already. */
   resume(task: TaskView, node: NodeId, placedAt: number, view: ClusterView): void {
-    this.#view = view
+    this.#hear(view)
     const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
     this.#bursts.started(task.id, placedAt)
     this.#share.resumed(task, node, placedAt, this.#estimate(burst, task).meanMs)
@@ -106,7 +109,7 @@ export class IndependentQueue {
   }
 
   add(task: TaskView, view: ClusterView): void {
-    this.#view = view
+    this.#hear(view)
     const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
     this.#queues.add(task, burst.id)
     this.#share.ready(task)
@@ -116,7 +119,7 @@ export class IndependentQueue {
   /** A task waits no longer: it was placed as `peek` proposed, or withdrawn. */
   gone(id: TaskId, view: ClusterView): void {
     if (!this.#queues.has(id)) return
-    this.#view = view
+    this.#hear(view)
     const task = this.#candidate?.taskId === id ? view.task(id) : undefined
     if (task === undefined) {
       this.#queues.remove(id)
@@ -128,7 +131,7 @@ export class IndependentQueue {
 
   /** An attempt is over, of one of this queue's tasks or of another. The estimator has heard of it. */
   ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
-    this.#view = view
+    this.#hear(view)
     this.freed(node)
     this.#share.ended(task.id)
     // Ends of tasks that are not this queue's free room too; their nodes' factors would be asked for in vain.
@@ -164,7 +167,7 @@ export class IndependentQueue {
 
   /** Time has passed; `moved` are classes whose predictions changed. */
   advance(view: ClusterView, moved: Iterable<string | number>): void {
-    this.#view = view
+    this.#hear(view)
     const { now } = view
     for (const key of moved) {
       for (const burst of this.#bursts.ofClass(key)) if (burst.waiting > 0) this.#moved.add(burst)
@@ -186,7 +189,7 @@ export class IndependentQueue {
 
   /** The best task that can be placed now, and where. Changes nothing that the caller can see. */
   peek(view: ClusterView): Candidate | undefined {
-    this.#view = view
+    this.#hear(view)
     this.#candidate = undefined
     if (this.#queues.size === 0) return undefined
     const owed = this.#share.owed(view)
@@ -214,24 +217,30 @@ export class IndependentQueue {
   #best(view: ClusterView, reservation: Reservation | undefined): Candidate | undefined {
     if (reservation !== this.#heldFor) this.#held.clear()
     this.#heldFor = reservation
-    for (;;) {
-      const head = this.#queues.best(this.#isOpen)
-      if (head === undefined) return undefined
-      const task = view.task(head.taskId)
-      const burst = this.#bursts.of(head.taskId)
-      if (task === undefined || burst === undefined) {
-        this.#queues.remove(head.taskId)
-        this.#bursts.withdrawn(head.taskId)
-        this.#share.gone(head.taskId)
-        continue
-      }
-      const node = this.#nodeFor(task, burst, head.shape, reservation, view)
-      if (node !== undefined) {
-        const areaMs = Math.exp(head.score + PRIORITY_STEP * task.priority)
-        return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs })
-      }
-      if (!this.#held.has(head.shape)) head.shape.triedUpTo = this.#freed.length
+    return this.#queues.offer(this.#isOpen, (head) => this.#placed(head, reservation, view))
+  }
+
+  /** Where the head of a shape goes now; the shape is closed where it goes nowhere, and a task that is gone is removed. */
+  #placed(
+    { shape, taskId, score }: Head,
+    reservation: Reservation | undefined,
+    view: ClusterView
+  ): Candidate | undefined {
+    const task = view.task(taskId)
+    const burst = this.#bursts.of(taskId)
+    if (task === undefined || burst === undefined) {
+      this.#queues.remove(taskId)
+      this.#bursts.withdrawn(taskId)
+      this.#share.gone(taskId)
+      return undefined
     }
+    const node = this.#nodeFor(task, burst, shape, reservation, view)
+    if (node !== undefined) {
+      const areaMs = Math.exp(score + PRIORITY_STEP * task.priority)
+      return this.#propose({ taskId, node: node.id, priority: task.priority, areaMs })
+    }
+    if (!this.#held.has(shape)) shape.triedUpTo = this.#freed.length
+    return undefined
   }
 
   /** The node for the shape's first task. Where the reservation forbids one, the shape is held back. */
@@ -288,7 +297,23 @@ export class IndependentQueue {
   }
 
   #estimate(burst: Burst, task: TaskView): BurstEstimate {
-    return this.#bursts.estimate(burst, this.#view?.now ?? 0, () => this.#estimator.predict(task))
+    return this.#bursts.estimate(burst, this.#view?.now ?? 0, () => this.#opinion(burst, task))
+  }
+
+  /** A task that was not asked about before is: estimators may hold themselves to what they say of it. */
+  #opinion(burst: Burst, task: TaskView): LnBelief {
+    const known = burst.askedAbout === task.id ? this.#opinions.get(burst.classKey) : undefined
+    if (known !== undefined) return known
+    burst.askedAbout = task.id
+    const opinion = beliefOf(this.#estimator.predict(task))
+    this.#opinions.set(burst.classKey, opinion)
+    return opinion
+  }
+
+  /** A call begins, before which the estimator may have learned something. */
+  #hear(view: ClusterView): void {
+    this.#view = view
+    this.#opinions.clear()
   }
 
   #score(burst: Burst, task: TaskView): number {

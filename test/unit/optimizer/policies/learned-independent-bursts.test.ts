@@ -2,21 +2,21 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { taskId } from '../../../../base/ids.ts'
 import { PointPrediction } from '../../../../optimizer/estimate.ts'
-import type { Prediction } from '../../../../optimizer/estimate.ts'
-import { Bursts, normalHazard } from '../../../../optimizer/policies/learned/bursts.ts'
+import { beliefOf, Bursts, normalHazard } from '../../../../optimizer/policies/learned/bursts.ts'
+import type { LnBelief } from '../../../../optimizer/policies/learned/newcomers.ts'
 import { LiveTask } from '../../../../optimizer/sim/view.ts'
 import { taskOf } from '../../../helpers/workloads.ts'
 
-/** A prediction that says: around `medianMs`, by a factor of `spread` either way. */
-function wide(medianMs: number, spread: number): Prediction {
-  return {
+/** What comes of a prediction that says: around `medianMs`, by a factor of `spread` either way. */
+function wide(medianMs: number, spread: number): LnBelief {
+  return beliefOf({
     meanMs: medianMs,
     medianMs,
     quantileMs: (q) => medianMs * spread ** (4 * (q - 0.5)),
     remainingMs: () => medianMs,
     failureProbability: 0,
     memoryBytes: () => 0
-  }
+  })
 }
 
 const task = (id: number, at = 0, limit = 0): LiveTask =>
@@ -59,8 +59,9 @@ test('a running sibling says nothing while it is young, and more the older it ge
 test('the truth is taken at its word, and the limit caps everything', () => {
   const bursts = new Bursts()
   const burst = bursts.ready(task(1), 'c', 1)
-  expect(bursts.estimate(burst, 0, () => new PointPrediction().of(1234))).toMatchObject({ lnError: 0 })
-  expect(bursts.estimate(burst, 0, () => undefined).meanMs).toBeCloseTo(1234)
+  const truth = beliefOf(new PointPrediction().of(1234))
+  expect(bursts.estimate(burst, 0, () => truth)).toMatchObject({ lnError: 0 })
+  expect(bursts.estimate(burst, 0, () => wide(1, 1)).meanMs).toBeCloseTo(1234)
   const limited = bursts.ready(task(2, 0, 500), 'd', 1)
   const { ln, meanMs } = bursts.estimate(limited, 0, () => wide(10_000, 10))
   expect([Math.exp(ln), meanMs].map(Math.round)).toEqual([500, 500])

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { taskId } from '../../../../base/ids.ts'
-import { Bursts } from '../../../../optimizer/policies/learned/bursts.ts'
+import { beliefOf, Bursts } from '../../../../optimizer/policies/learned/bursts.ts'
 import { Newcomers } from '../../../../optimizer/policies/learned/newcomers.ts'
 import { LiveTask } from '../../../../optimizer/sim/view.ts'
 import { taskOf } from '../../../helpers/workloads.ts'
@@ -65,14 +65,14 @@ test("a burst's first completion is what later tenants' first bursts of the name
   const bursts = new Bursts()
   const task = (id: number, tenant: string): LiveTask =>
     new LiveTask({ ...taskOf({ work: 1 }, id - 1), tenant, name: 'resize' }, [])
-  const vague = {
+  const vague = beliefOf({
     meanMs: 60_000,
     medianMs: 60_000,
     quantileMs: (q: number) => 60_000 * 1000 ** (q - 0.5),
     remainingMs: () => 60_000,
     failureProbability: 0,
     memoryBytes: () => 0
-  }
+  })
   const medianOf = (id: number, tenant: string): number =>
     Math.exp(bursts.estimate(bursts.ready(task(id, tenant), tenant, 1), 0, () => vague).ln)
   expect(medianOf(1, 'anna')).toBeCloseTo(60_000)

@@ -1,14 +1,17 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
+import type { AttemptFeedback } from '../../../../scheduler/policy.ts'
 import { createStatistics } from '../../../../optimizer/estimator/statistics.ts'
 import type { Estimator, Prediction } from '../../../../optimizer/estimate.ts'
 import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../../../optimizer/lab/synthetic.ts'
+import { IndependentQueue } from '../../../../optimizer/policies/learned/independent-queue.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
 import { oracle } from '../../../../optimizer/policies/predictors.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
 import { simulate } from '../../../../optimizer/sim/engine.ts'
-import { machineOf, nodesOf, placed, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import { machineOf, nodesOf, placed, runPolicy, starts, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const truthOf = (tasks: readonly TaskSketch[]): Estimator => oracle((id) => tasks[id - 1]!.work)
@@ -201,4 +204,42 @@ test('it keeps up with failures, stragglers and nodes of different speed', () =>
   const rng = createRng(1)
   const blind = run(shortestFirst({ name: 'random', estimator: oracle(() => 1 + rng.nextInt(1000)) }))
   expect(learned).toBeLessThan(blind)
+})
+
+test('what a completion says of many bursts of its class is asked for once', () => {
+  const inner = createStatistics()
+  const asked: number[] = []
+  const counting: Estimator = {
+    name: 'counting',
+    classOf: (task) => inner.classOf(task),
+    predict: (task, node) => {
+      asked.push(task.id)
+      return inner.predict(task, node)
+    },
+    observe: (feedback) => {
+      inner.observe(feedback)
+      asked.length = 0
+    }
+  }
+  const BURSTS = 20
+  const tasks = Array.from({ length: BURSTS }, (_, index) => ({ work: 1000, at: index * 1_000_000 }))
+  const view = new SimView(
+    tasks.map((task, index) => new LiveTask(taskOf(task, index), [])),
+    nodesOf([1]).map((node) => new LiveNode(node))
+  )
+  const queue = new IndependentQueue(counting)
+  queue.reset(view)
+  for (const task of view.tasks) queue.add(task, view)
+  const first = queue.peek(view)!
+  queue.gone(first.taskId, view)
+  const feedback: AttemptFeedback = {
+    task: view.tasks[first.taskId - 1]!,
+    node: first.node,
+    end: 'succeeded',
+    runMs: 1000,
+    peakMemoryBytes: 0
+  }
+  counting.observe(feedback)
+  queue.ended(feedback, view)
+  expect(asked).toHaveLength(1)
 })
