@@ -44,7 +44,7 @@ export interface LearningSettings {
   readonly trains?: boolean
   /** Attempts that must have ended before a leader begins to train. Default 256. */
   readonly trainAfter?: number
-  /** Share of one core that training may use, in (0, 1]. Default 0.1. */
+  /** Share of one core that training, replays and judgements may use in any ten seconds, in (0, 1]. Default 0.1. */
   readonly cpuShare?: number
 }
 
