@@ -174,8 +174,7 @@ export class Learning {
           alarm: `policy ${policy} ${fault}: ${message}; least-loaded places instead`
         }
         const settings = this.#runtime?.state.settings
-        if (settings !== undefined)
-          this.policyWatch.failed(`it ${fault}: ${message}`, settings.policy, settings.policyMode)
+        if (settings !== undefined) this.policyWatch.failed(`it ${fault}: ${message}`, settings)
       }
     }
   }
@@ -308,8 +307,7 @@ export class Learning {
 
   /** Whoever chooses the policy does so whether models may change or not: a replay needs none. */
   #watchPolicy({ state }: NodeRuntime): void {
-    const { policy, policyMode } = state.settings
-    this.policyWatch.observe(this.#ended, policy, policyMode)
+    this.policyWatch.observe(this.#ended, state.settings)
     this.#ended = 0
   }
 
