@@ -13,7 +13,7 @@ import type { Proposal } from './proposals.ts'
 import { BodyReader, BodyWriter } from './spec-codec.ts'
 
 /** Version of log entries and proposals. */
-const CODEC_VERSION = 3
+const CODEC_VERSION = 4
 
 const writer = new ByteWriter()
 

@@ -151,7 +151,9 @@ function writeMembership(out: ByteWriter, command: MembershipCommand): void {
     case 'set-settings':
       writeOptional(out, command.origin, writeOrigin)
       writeSettings(out, command.settings)
-      writeOptional(out, command.expectedPolicyMode, writePolicyMode)
+      writeOptional(out, command.expectedPolicyChoice, (to, choice) => {
+        to.uint(choice)
+      })
       writeOptional(out, command.reason, writeText)
       out.uint(command.returns ?? 0)
       return
@@ -244,14 +246,14 @@ function readMembership(from: ByteReader, type: MembershipCommand['type']): Comm
     case 'set-settings': {
       const origin = readOptional(from, readOrigin)
       const settings = readSettings(from)
-      const expectedPolicyMode = readOptional(from, readPolicyMode)
+      const expectedPolicyChoice = readOptional(from, (reader) => reader.uint())
       const reason = readOptional(from, (reader) => reader.text())
       const returns = from.uint()
       return {
         type,
         ...(origin === undefined ? {} : { origin }),
         settings,
-        ...(expectedPolicyMode === undefined ? {} : { expectedPolicyMode }),
+        ...(expectedPolicyChoice === undefined ? {} : { expectedPolicyChoice }),
         ...(reason === undefined ? {} : { reason }),
         ...(returns === 0 ? {} : { returns })
       }

@@ -6,7 +6,7 @@
  */
 import type { FencingToken, Incarnation, NodeId, PeerId, TaskId } from '../base/ids.ts'
 import type { DurationMs, TimestampMs } from '../base/units.ts'
-import type { ModelState, NodeOffer, PolicyMode, Settings, StopReason, TaskError, TaskSpec } from './types.ts'
+import type { ModelState, NodeOffer, Settings, StopReason, TaskError, TaskSpec } from './types.ts'
 
 /** Who proposed a command, so that a second delivery finds the first one's outcome. */
 export interface Origin {
@@ -169,9 +169,9 @@ export interface SetSettingsCommand {
   readonly type: 'set-settings'
   /** Present when somebody waits for the outcome. */
   readonly origin?: Origin
-  readonly settings: Partial<Omit<Settings, 'policyChange'>>
-  /** The mode that must hold for this to be done; absent for any. */
-  readonly expectedPolicyMode?: PolicyMode
+  readonly settings: Partial<Omit<Settings, 'policyChoice' | 'policyChange'>>
+  /** The choice of operators that must still be the last one for this to be done (`Settings.policyChoice`); absent: an operator asks. */
+  readonly expectedPolicyChoice?: number
   /** Why the policy changes; at most LIMITS.modelReasonLength. */
   readonly reason?: string
   /** What the record of the change keeps as its `returns`; absent for 0. An integer ≥ 0. */

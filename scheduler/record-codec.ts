@@ -297,6 +297,7 @@ export function writeSettings(out: ByteWriter, settings: Settings): void {
   out.uint(settings.historyMs)
   writeName(out, MODEL_MODES, settings.modelMode)
   writeName(out, POLICY_MODES, settings.policyMode)
+  out.uint(settings.policyChoice)
   writeOptional(out, settings.policyChange, (to, change) => {
     to.uint(change.at)
     to.text(change.from)
@@ -314,6 +315,7 @@ export function readSettings(from: ByteReader): Settings {
     historyMs: durationMs(from.uint()),
     modelMode: readName(from, MODEL_MODES),
     policyMode: readName(from, POLICY_MODES),
+    policyChoice: from.uint(),
     policyChange: readOptional(from, (reader) => ({
       at: timestampMs(reader.uint()),
       from: reader.text(),

@@ -3,7 +3,7 @@ import { AppError } from '../base/errors.ts'
 import type { ByteReader } from './bytes.ts'
 
 /** Version of all row encodings; checksums compare only between equal versions. */
-export const RECORD_VERSION = 3
+export const RECORD_VERSION = 4
 
 /** Reads a row's version. Throws DATA_VERSION_UNSUPPORTED for one that this program does not know. */
 export function expectVersion(from: ByteReader): void {

@@ -93,6 +93,7 @@ const DEFAULT_SETTINGS: Settings = {
   historyMs: durationMs(7 * 24 * hour),
   modelMode: 'auto',
   policyMode: 'fixed',
+  policyChoice: 0,
   policyChange: undefined
 }
 

@@ -248,7 +248,7 @@ export type ModelMode = 'auto' | 'frozen'
 
 /**
  * Who changes the placement policy. `fixed`: operators alone; `auto`: the leader's guard as well. The proposers hold to
- * it; a change may name the mode that it expects.
+ * it; what the guard changes names the choice of operators that it rests on.
  */
 export type PolicyMode = 'fixed' | 'auto'
 
@@ -273,6 +273,8 @@ export interface Settings {
   readonly historyMs: DurationMs
   readonly modelMode: ModelMode
   readonly policyMode: PolicyMode
+  /** How often operators have chosen the policy or its mode; so it names the last choice. Kept by `apply`. */
+  readonly policyChoice: number
   /** Undefined while the first policy places. Kept by `apply`. */
   readonly policyChange: PolicyChange | undefined
 }

@@ -172,7 +172,7 @@ export const ModelStatusSchema = closed(
         backend: Type.Optional(Type.String({ description: 'tensorflow | wasm | cpu' })),
         cpuShare: Type.Number({
           minimum: 0,
-          description: 'of one core, over the last minute, replays included'
+          description: 'of one core, over the last minute, replays and judgements included'
         }),
         rows: CountSchema,
         steps: CountSchema,

@@ -1,33 +1,31 @@
 /**
- * Keeps work within a share of one core, by saying how long to wait before the next piece of it.
+ * Keeps the work of a thread within a share of one core, by saying how long to wait before the next piece of it. Whatever the thread does
+ * is paid for here: loading, steps of training, replays and judgements alike.
  *
- * 1. Every piece is paid for by a wait in proportion, and none begins that would, with others that are paid for, take a window of
- *    `WINDOW_MS` above the share: so for these the share holds from the beginning, over any such window, unless one piece alone is
- *    larger than what a window may hold, or longer than the one before it.
- * 2. Work is measured as the thread's CPU time where the system tells it, else as elapsed time, which is never less: on a busy
- *    machine training gets slower, not greedier.
- * 3. What cannot wait (replays, which take bad models and policies out) is counted and not paid for. While it fills a window, a step
- *    waits, but for one window at most beyond when it was asked for and is due by rule 1; then it begins all the same. Otherwise a
- *    cluster with many replays would never train again. So the share that is reported is of all that the thread does: it is above
- *    the budget where replays alone are, and where replays go on for so long that steps begin between them.
+ * 1. Every piece is paid for by a wait in proportion, and none begins that would take a window of `WINDOW_MS` above the share: so
+ *    the share holds over any such window, from the beginning on, unless one piece alone is larger than what a window may hold, or
+ *    longer than was foreseen.
+ * 2. A piece is foreseen to be as long as the longest of the last minute, of whatever kind, with some to spare; the first one, to fill half
+ *    of a window. What did not wait (loading) says nothing of what comes.
+ * 3. Work is measured as the thread's CPU time where the system tells it, else as elapsed time, which is never less: on a busy
+ *    machine the thread gets slower, not greedier.
+ * 4. No wait is for ever: what fills a window has left it after `WINDOW_MS`, and no wait in proportion is above `MAX_WAIT_MS`.
  */
 import { readFileSync } from 'node:fs'
 import { second } from '../../base/units.ts'
 
 export interface CpuBudget {
-  /** Runs a step and pays for it `times` over, for what other threads do because of it. */
-  spend(step: () => void, times?: number): void
-  /** Pays for work that was done elsewhere: so many milliseconds of a core, until now. */
-  charge(ms: number): void
-  /** Work that did not wait for the budget: so many milliseconds of a core, until now. */
-  count(ms: number): void
   /**
-   * Asks for a step: how long to wait before it, in milliseconds. It stays asked for until something is paid for. Other work may come
-   * meanwhile, so whoever has waited asks again, until the answer is 0.
+   * How long to wait before the next piece, in milliseconds. Other work may come first meanwhile, so whoever has waited asks again, until the
+   * answer is 0.
    */
-  ask(): number
-  /** What `ask` would say of a step that nobody has asked for yet. */
   readonly waitMs: number
+  /** Does a piece and pays for it `times` over, for what other threads do because of it; returns what it paid, in milliseconds. */
+  spend(piece: () => void, times?: number): number
+  /** Pays for a piece that took so many milliseconds of a core, until now. */
+  spent(ms: number): void
+  /** Pays for work that did not wait: so many milliseconds of a core, until now. */
+  charge(ms: number): void
   /** Share of a core that was used over the last minute, or since the beginning; over ten seconds at least. */
   readonly share: number
   /** The largest share of any ten seconds since the beginning. */
@@ -36,14 +34,16 @@ export interface CpuBudget {
 
 const WINDOW_MS = 10 * second
 const MEMORY_MS = 60 * second
-/** The longest wait: one slow step does not silence training for longer. */
+/** The longest wait in proportion: one slow piece does not silence the thread for longer. */
 const MAX_WAIT_MS = 60 * second
+/** A piece is taken to be as much longer than the longest that is remembered. */
+const SPARE = 1.25
 
 /** A stretch of work that ended at `at`. */
 interface Spent {
   readonly at: number
   readonly ms: number
-  readonly paid: boolean
+  readonly waited: boolean
 }
 
 /** A budget of `share`, in (0, 1]; `now` is a monotonic clock, `cpuNow` the thread's CPU time; both in milliseconds. */
@@ -59,10 +59,6 @@ class Budget implements CpuBudget {
   /** Of the last minute, oldest first. */
   readonly #spent: Spent[] = []
   #notBefore = 0
-  /** Of the last piece that was paid for; the next one is taken to be as long. */
-  #lastMs = 0
-  /** When the next step was asked for. */
-  #askedAt: number | undefined
   peakShare = 0
 
   constructor(share: number, now: () => number, cpuNow: () => number) {
@@ -72,46 +68,36 @@ class Budget implements CpuBudget {
     this.#beganAt = now()
   }
 
-  spend(step: () => void, times = 1): void {
+  spend(piece: () => void, times = 1): number {
     const before = this.#cpuNow()
+    let ms = 0
     try {
-      step()
+      piece()
     } finally {
-      this.charge(times * (this.#cpuNow() - before))
+      ms = times * (this.#cpuNow() - before)
+      this.spent(ms)
     }
+    return ms
   }
 
-  charge(charged: number): void {
-    const ms = Math.max(0, charged)
-    this.#add(ms, true)
-    this.#askedAt = undefined
-    this.#lastMs = ms
-    const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
-    this.#notBefore = Math.max(this.#notBefore, this.#now()) + restMs
+  spent(ms: number): void {
+    this.#pay(ms, true)
   }
 
-  count(counted: number): void {
-    this.#add(Math.max(0, counted), false)
+  charge(ms: number): void {
+    this.#pay(ms, false)
   }
 
-  #add(ms: number, paid: boolean): void {
+  #pay(paid: number, waited: boolean): void {
+    const ms = Math.max(0, paid)
     const at = this.#now()
     this.#forget(at)
-    this.#spent.push({ at, ms, paid })
+    this.#spent.push({ at, ms, waited })
     // Used time rises during work alone, so a window that is fullest ends with a piece of it.
     const used = this.#spent.reduce((sum, piece) => sum + overlapMs(piece, at - WINDOW_MS), 0)
     this.peakShare = Math.max(this.peakShare, used / WINDOW_MS)
-  }
-
-  ask(): number {
-    this.#askedAt ??= this.#now()
-    return this.waitMs
-  }
-
-  get waitMs(): number {
-    const at = this.#now()
-    const dueAt = Math.max(this.#askedAt ?? at, this.#notBefore, this.#windowOpensAt(true))
-    return Math.max(0, dueAt - at, Math.min(this.#windowOpensAt(false), dueAt + WINDOW_MS) - at)
+    const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
+    this.#notBefore = Math.max(this.#notBefore, at) + restMs
   }
 
   get share(): number {
@@ -121,15 +107,25 @@ class Budget implements CpuBudget {
     return total / Math.max(WINDOW_MS, Math.min(MEMORY_MS, at - this.#beganAt))
   }
 
-  /** When a step as long as the last one fits into the window that ends with it. `paid`: beside what is paid for alone. */
-  #windowOpensAt(paid: boolean): number {
-    const next = this.#lastMs
-    let roomMs = this.#share * WINDOW_MS - next
+  get waitMs(): number {
+    const at = this.#now()
+    this.#forget(at)
+    return Math.max(0, this.#notBefore - at, this.#windowOpensAt(this.#foreseenMs()) - at)
+  }
+
+  #foreseenMs(): number {
+    const longest = this.#spent.reduce((most, { ms, waited }) => (waited ? Math.max(most, ms) : most), -1)
+    return longest < 0 ? (this.#share * WINDOW_MS) / 2 : SPARE * longest
+  }
+
+  /** When a piece of this length fits into the window that ends with it. */
+  #windowOpensAt(pieceMs: number): number {
+    let roomMs = this.#share * WINDOW_MS - pieceMs
     for (let index = this.#spent.length - 1; index >= 0; index--) {
       const piece = this.#spent[index]
-      if (piece === undefined || (paid && !piece.paid)) continue
+      if (piece === undefined) continue
       const { at, ms } = piece
-      if (ms > roomMs) return at - Math.max(0, roomMs) + WINDOW_MS - next
+      if (ms > roomMs) return at - Math.max(0, roomMs) + WINDOW_MS - pieceMs
       roomMs -= ms
     }
     return -Infinity

@@ -44,7 +44,7 @@ export interface LearningSettings {
   readonly trains?: boolean
   /** Attempts that must have ended before a leader begins to train. Default 256. */
   readonly trainAfter?: number
-  /** Share of one core that training may use, in (0, 1]. Default 0.1. */
+  /** Share of one core that training, replays and judgements may use in any ten seconds, in (0, 1]. Default 0.1. */
   readonly cpuShare?: number
 }
 
@@ -174,8 +174,7 @@ export class Learning {
           alarm: `policy ${policy} ${fault}: ${message}; least-loaded places instead`
         }
         const settings = this.#runtime?.state.settings
-        if (settings !== undefined)
-          this.policyWatch.failed(`it ${fault}: ${message}`, settings.policy, settings.policyMode)
+        if (settings !== undefined) this.policyWatch.failed(`it ${fault}: ${message}`, settings)
       }
     }
   }
@@ -308,8 +307,7 @@ export class Learning {
 
   /** Whoever chooses the policy does so whether models may change or not: a replay needs none. */
   #watchPolicy({ state }: NodeRuntime): void {
-    const { policy, policyMode } = state.settings
-    this.policyWatch.observe(this.#ended, policy, policyMode)
+    this.policyWatch.observe(this.#ended, state.settings)
     this.#ended = 0
   }
 

@@ -16,7 +16,7 @@ export interface OptimizerThreadOptions {
   readonly onMessage?: (message: FromThread) => void
   /** The thread failed and has ended. Called once, and not after `end`. */
   readonly onFailed?: (reason: string) => void
-  /** A thread that says nothing for so long hangs. Default 60 s: a large replay is one step. */
+  /** A thread that says nothing for so long hangs. Default 60 s: a replay without a budget is one step. */
   readonly hangMs?: number
   /** Another program than the built one, for tests. */
   readonly entry?: string | URL

@@ -8,10 +8,11 @@
  * 3. One replay or change is under way at a time, and none outlives its reign.
  * 4. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, the history how
  *    many tasks have ended since. A challenger that it finds in use it looks at soon.
- * 5. What was found out before an operator chose binds nobody after it.
+ * 5. What was found out before an operator chose binds nobody after it: a change names the choice that it rests on, and the log refuses it
+ *    after another one.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
-import type { PolicyMode } from '../../scheduler/types.ts'
+import type { PolicyMode, Settings } from '../../scheduler/types.ts'
 import type { ReplayAnswer } from './protocol.ts'
 
 export interface PolicyWatchOptions {
@@ -25,7 +26,12 @@ export interface PolicyWatchOptions {
 export interface LoggedSwitch extends PolicySwitch {
   /** How often the challenger has been given up since an operator last chose, this change included. */
   readonly returns: number
+  /** The operators' choice that it rests on. */
+  readonly choice: number
 }
+
+/** What the log says of the policy. */
+export type PolicyInUse = Pick<Settings, 'policy' | 'policyMode' | 'policyChoice'>
 
 /** What is known of earlier choices when a reign begins. */
 export interface PolicyPast {
@@ -54,8 +60,8 @@ export class PolicyWatch {
   #alarm: string | undefined
   #changes = 0
   #returns = 0
-  /** A change is on its way through the log. */
-  #changing = false
+  /** The operators' choice that a change rests on which is on its way through the log. */
+  #changing: number | undefined
   /** Ended tasks until a look that is due whatever the choice says. */
   #firstLook = Infinity
 
@@ -95,7 +101,8 @@ export class PolicyWatch {
   }
 
   /** So many tasks have ended under this policy since the last call. */
-  observe(ended: number, policy: string, mode: PolicyMode): void {
+  observe(ended: number, inUse: PolicyInUse): void {
+    const { policy, policyMode: mode } = inUse
     if (policy !== this.#policy || mode !== this.#mode) {
       this.#policy = policy
       this.#mode = mode
@@ -108,7 +115,7 @@ export class PolicyWatch {
     this.#choice.looked()
     this.#firstLook = Infinity
     this.#busy = true
-    this.#look(policy, mode)
+    this.#look(inUse)
       .catch(() => {
         // The thread failed, or there was too little to replay: nothing is known.
         this.#alarm = undefined
@@ -118,13 +125,13 @@ export class PolicyWatch {
       })
   }
 
-  /** The leader's policy failed and was replaced for this reign; `policy` and `mode` are what the log says. */
-  failed(message: string, policy: string, mode: PolicyMode): void {
-    if (mode !== 'auto' || policy !== CHALLENGER || this.#changing) return
-    void this.#change(this.#choice.failed(message))
+  /** The leader's policy failed and was replaced for this reign. */
+  failed(message: string, { policy, policyMode, policyChoice }: PolicyInUse): void {
+    if (policyMode !== 'auto' || policy !== CHALLENGER || this.#changing === policyChoice) return
+    void this.#change(this.#choice.failed(message), policyChoice)
   }
 
-  async #look(policy: string, mode: PolicyMode): Promise<void> {
+  async #look({ policy, policyMode: mode, policyChoice }: PolicyInUse): Promise<void> {
     const choice = this.#choice
     const { replay } = this.#options
     const stillSo = (): boolean => this.#policy === policy && this.#mode === mode && this.#choice === choice
@@ -134,20 +141,21 @@ export class PolicyWatch {
       return
     }
     const answer = await replay([policy === CHALLENGER ? DEFAULT_POLICY : policy, CHALLENGER])
-    if (answer === undefined || this.#changing || !stillSo()) return
+    if (answer === undefined || this.#changing === policyChoice || !stillSo()) return
     const wanted = choice.judge(policy, answer)
     if (wanted === undefined) return
-    await this.#change(wanted)
+    await this.#change(wanted, policyChoice)
   }
 
-  async #change(wanted: PolicySwitch): Promise<void> {
+  async #change(wanted: PolicySwitch, choice: number): Promise<void> {
     this.#changes++
     if (wanted.to === DEFAULT_POLICY) this.#returns++
-    this.#changing = true
+    this.#changing = choice
     try {
-      await this.#options.change({ ...wanted, returns: this.#returns })
+      await this.#options.change({ ...wanted, returns: this.#returns, choice })
     } finally {
-      this.#changing = false
+      // Another one may be on its way by then, after another choice.
+      if (this.#changing === choice) this.#changing = undefined
     }
   }
 }

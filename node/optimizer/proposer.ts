@@ -52,14 +52,14 @@ export class Proposer {
     }
   }
 
-  /** By the log, so that it holds for every leader; refused when an operator chose meanwhile. */
-  async changePolicy({ to, reason, returns }: LoggedSwitch): Promise<void> {
+  /** By the log, so that it holds for every leader; refused when an operator chose meanwhile, be it what was in use. */
+  async changePolicy({ to, reason, returns, choice }: LoggedSwitch): Promise<void> {
     try {
       await this.#runtime()?.propose(
         {
           type: 'set-settings',
           settings: { policy: to },
-          expectedPolicyMode: 'auto',
+          expectedPolicyChoice: choice,
           returns,
           reason: reason.slice(0, LIMITS.modelReasonLength)
         },

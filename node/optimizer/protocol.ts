@@ -40,7 +40,7 @@ export type ToThread =
   | {
       readonly type: 'train'
       readonly seed: number
-      /** Share of a core that training may use. */
+      /** Share of a core that the thread may use, in (0, 1]. */
       readonly cpuShare: number
       /** Goes on from this model; undefined: from nothing. */
       readonly weights: Uint8Array | undefined

@@ -12,30 +12,41 @@ import { TrustedEstimator } from '../../optimizer/guard/trusted-estimator.ts'
 import { OFFERED_POLICIES } from './policies.ts'
 import type { ContenderSpec, JudgeRequest, ReplayAnswer, ReplayRequest } from './protocol.ts'
 
+/** Who paces the work. */
+interface Pacing {
+  /** Called between pieces of it. */
+  readonly pace: () => void
+  /** A contender's turn begins. */
+  readonly part: () => void
+}
+
+const NOBODY: Pacing = { pace: () => undefined, part: () => undefined }
+
 /** Replays, with estimators that are trusted as in a cluster (`trusted`); throws INVALID_REQUEST when there is too little history. */
 export function answerReplay(
   history: History,
   request: ReplayRequest,
+  pacing = NOBODY,
   trusted: (estimator: Estimator) => Estimator = (estimator) => new TrustedEstimator(estimator)
 ): ReplayAnswer {
   const { count, nodes, contenders } = request
-  const [base, ...others] = contenders.map((contender) => player(contender, trusted))
+  const [base, ...others] = contenders.map((contender) => player(contender, pacing, trusted))
   if (base === undefined) throw new AppError('INVALID_REQUEST', 'got no policies, expected at least one')
-  return compareOnRecent(history.newest(history.size), count, nodes, base, others)
+  return compareOnRecent(history.newest(history.size), count, nodes, base, others, pacing.pace)
 }
 
 /** Judges a shadow. Without enough history, its losses decide alone. */
-export function answerJudge(history: History, request: JudgeRequest): Verdict {
+export function answerJudge(history: History, request: JudgeRequest, pacing = NOBODY): Verdict {
   const { incumbent, challenger, last } = request
-  return judge({ incumbent, challenger, replay: evidenceOf(history, request.replay) }, last)
+  return judge({ incumbent, challenger, replay: evidenceOf(history, request.replay, pacing) }, last)
 }
 
-function evidenceOf(history: History, request: ReplayRequest | undefined): ReplayEvidence {
+function evidenceOf(history: History, request: ReplayRequest | undefined, pacing: Pacing): ReplayEvidence {
   if (request === undefined || history.size < FEWEST_REPLAYED) return undefined
   let comparison: ReplayAnswer
   try {
     // Each model's own word, since that is what is judged.
-    comparison = answerReplay(history, request, (estimator) => estimator)
+    comparison = answerReplay(history, request, pacing, (estimator) => estimator)
   } catch {
     // The base failed, or nothing could be replayed: that says nothing about the challenger.
     return undefined
@@ -46,6 +57,7 @@ function evidenceOf(history: History, request: ReplayRequest | undefined): Repla
 
 function player(
   { name, policy, weights }: ContenderSpec,
+  { part }: Pacing,
   trusted: (estimator: Estimator) => Estimator
 ): Player {
   const offered = OFFERED_POLICIES.find((other) => other.name === policy)
@@ -56,6 +68,7 @@ function player(
   return {
     name,
     make: (tell) => {
+      part()
       const learned = createLearnedEstimator({ rows: false })
       const estimator = trusted(learned)
       tell(estimator)

@@ -1,7 +1,7 @@
 /**
  * Training in the optimizer thread: rows come in, models go out, within the budget. Rows are learned from in the order in
- * which they came, a step's worth at a time; who falls behind the cluster trains later, not more. Whether a step may begin is asked
- * again when its time has come, since a replay may have been made meanwhile.
+ * which they came, a step's worth at a time; who falls behind the cluster trains later, not more. A step begins when its time has come,
+ * or while a replay waits for its own (`slices.ts`); whether it may is asked again then.
  *
  * It begins slowly: loading is paid for before the first step, and while V8 compiles on threads of its own, work is paid for twice.
  */
@@ -13,8 +13,9 @@ import { decodeModel, encodeModel } from '../../optimizer/estimator/weights.ts'
 import { useFastestBackend } from './backend.ts'
 import type { CpuBudget } from './cpu-budget.ts'
 import type { FromThread, ToThread } from './protocol.ts'
+import type { OtherWork } from './slices.ts'
 
-export interface Training {
+export interface Training extends OtherWork {
   add(rows: readonly TrainingRow[]): void
   /** A model is wanted; it is sent once it is worth it. */
   wantModel(): void
@@ -40,7 +41,7 @@ export async function startTraining(
   send: (message: FromThread) => void
 ): Promise<Training> {
   const { seed, weights } = options
-  await sleep(budget.waitMs)
+  while (budget.waitMs > 0) await sleep(budget.waitMs)
   const before = cpuNow()
   const backend = await useFastestBackend()
   budget.charge(COLD_TIMES * (cpuNow() - before))
@@ -58,9 +59,9 @@ class BudgetedTraining implements Training {
   readonly #send: (message: FromThread) => void
   #waiting: TrainingRow[] = []
   #timer: NodeJS.Timeout | undefined
+  #hasWork = false
   #wanted = false
-  /** Steps that were begun. */
-  #begun = 0
+  #stepped = 0
   #rowsAtModel = 0
   #toldAt = -Infinity
 
@@ -88,26 +89,34 @@ class BudgetedTraining implements Training {
     this.#tell()
   }
 
-  #arm(): void {
-    this.#timer ??= setTimeout(this.#work, Math.ceil(this.#budget.ask()))
+  get waitMs(): number | undefined {
+    return this.#hasWork ? this.#budget.waitMs : undefined
   }
 
-  readonly #work = (): void => {
-    this.#timer = undefined
-    if (this.#budget.ask() > 0) {
-      this.#arm()
-      return
-    }
-    this.#budget.spend(
+  work(): number {
+    const ms = this.#budget.spend(
       () => {
         for (const row of this.#waiting.splice(0, ROWS_PER_STEP)) this.#trainer.add(row)
-        this.#trainer.step()
+        if (this.#trainer.step() !== undefined) this.#stepped++
+        this.#hasWork = this.#waiting.length > 0 || this.#trainer.isDue
+        if (!this.#hasWork) this.#offer()
       },
-      this.#begun++ < COLD_STEPS ? COLD_TIMES : 1
+      this.#stepped < COLD_STEPS ? COLD_TIMES : 1
     )
-    if (this.#waiting.length > 0 || this.#trainer.isDue) this.#arm()
-    else this.#offer()
     this.#tell()
+    return ms
+  }
+
+  #arm(): void {
+    this.#hasWork = true
+    this.#timer ??= setTimeout(this.#onTime, Math.ceil(this.#budget.waitMs))
+  }
+
+  readonly #onTime = (): void => {
+    this.#timer = undefined
+    // A replay may have been made meanwhile, and what was to be done in its pauses.
+    if (this.waitMs === 0) this.work()
+    if (this.#hasWork) this.#arm()
   }
 
   /** What came has been learned from. */
@@ -127,7 +136,7 @@ class BudgetedTraining implements Training {
 
   #tell(): void {
     const now = performance.now()
-    if (now - this.#toldAt < PROGRESS_MS && this.#timer !== undefined) return
+    if (now - this.#toldAt < PROGRESS_MS && this.#hasWork) return
     this.#toldAt = now
     const { steps } = this.#trainer.evaluation()
     this.#send({

@@ -134,12 +134,12 @@ const FIGURES: readonly Figure[] = [
   ['dtss_trainer_running', '1 while this node trains', ({ learning: l }) => (l.trainer.running ? 1 : 0)],
   [
     'dtss_trainer_cpu_share',
-    'Of one core, over the last minute, replays included',
+    'Of one core, over the last minute, replays and judgements included',
     ({ learning: l }) => l.trainer.progress?.cpuShare ?? 0
   ],
   [
     'dtss_trainer_peak_cpu_share',
-    'Of one core, the most over any ten seconds of the training under way, replays included',
+    'Of one core, the most over any ten seconds of the training under way, replays and judgements included',
     ({ learning: l }) => l.trainer.progress?.peakCpuShare ?? 0
   ],
   [

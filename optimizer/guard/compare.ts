@@ -5,6 +5,7 @@
  * 2. Intervals come from resampled blocks of neighbouring units (`optimizer/lab/statistics.ts`): units that wait together are not
  *    independent.
  * 3. A policy that breaks the contract has failed, and says how; the others' figures stand.
+ * 4. `pace` is called between simulations and between intervals; during simulations policies do (`paced.ts`).
  */
 import { createRng } from '../../base/prng.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
@@ -14,6 +15,7 @@ import { blockLength, pairedDifference } from '../lab/statistics.ts'
 import type { PairedDifference } from '../lab/statistics.ts'
 import { criticalPaths } from '../sim/critical-path.ts'
 import { simulate } from '../sim/engine.ts'
+import type { Pace } from './paced.ts'
 import type { Replay } from './replay.ts'
 
 /** Who takes part: `make` gives a fresh policy with an estimator of its own. */
@@ -44,17 +46,27 @@ export interface Comparison {
 
 /** Below this run time a bounded slowdown does not count less, in milliseconds. */
 const SLOWDOWN_BOUND_MS = 1000
+/** Of the base against itself. */
+const NO_DIFFERENCE: PairedDifference = {
+  ...{ difference: 0, relative: 0, low: 0, high: 0 },
+  relativeInterval: { low: 0, high: 0 }
+}
 /** All contenders draw from the same seed. */
 const SEED = 0x6a7d
 
 /** Runs each contender over the replay. Throws what the base throws: without it there is nothing to compare with. */
-export function compare(replay: Replay, base: Contender, others: readonly Contender[]): Comparison {
+export function compare(
+  replay: Replay,
+  base: Contender,
+  others: readonly Contender[],
+  pace: Pace = () => undefined
+): Comparison {
   const measured = run(replay, base)
-  const results = [resultOf(base.name, measured, measured)]
+  const results = [resultOf(base.name, measured, NO_DIFFERENCE, NO_DIFFERENCE)]
   const failures: { name: string; message: string }[] = []
   for (const contender of others) {
     try {
-      results.push(resultOf(contender.name, measured, run(replay, contender)))
+      results.push(against(measured, contender.name, run(replay, contender), pace))
     } catch (error) {
       failures.push({ name: contender.name, message: String(error) })
     }
@@ -69,16 +81,28 @@ function run(replay: Replay, contender: Contender): Outcomes {
   return outcomes(result, unit, SLOWDOWN_BOUND_MS, criticalPaths(workload))
 }
 
-function resultOf(name: string, base: Outcomes, own: Outcomes): ContenderResult {
-  const sorted = Float64Array.from(own.jctMs).sort()
+function against(base: Outcomes, name: string, own: Outcomes, pace: Pace): ContenderResult {
+  pace()
   const resampling = { block: blockLength(own.jctMs.length) }
+  const jct = pairedDifference(base.jctMs, own.jctMs, resampling)
+  pace()
+  return resultOf(name, own, jct, pairedDifference(base.slowdown, own.slowdown, resampling))
+}
+
+function resultOf(
+  name: string,
+  own: Outcomes,
+  jct: PairedDifference,
+  slowdown: PairedDifference
+): ContenderResult {
+  const sorted = Float64Array.from(own.jctMs).sort()
   return {
     name,
     meanJctMs: mean(own.jctMs),
     p95JctMs: quantileSorted(sorted, 0.95),
     p99JctMs: quantileSorted(sorted, 0.99),
     boundedSlowdown: mean(own.slowdown),
-    jct: pairedDifference(base.jctMs, own.jctMs, resampling),
-    slowdown: pairedDifference(base.slowdown, own.slowdown, resampling)
+    jct,
+    slowdown
   }
 }

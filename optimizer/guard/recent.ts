@@ -3,6 +3,8 @@
  *
  * Speeds of nodes are fitted on what is older than the stretch that is replayed, and estimators begin with it; within the
  * stretch they learn as they would have, at completion.
+ *
+ * All of it is done in one go, but never long without a call of `pace`, where whoever asked may wait, or throw to end it.
  */
 import { AppError } from '../../base/errors.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
@@ -11,6 +13,7 @@ import { LiveNode } from '../sim/view.ts'
 import { compare, type Comparison, type Contender } from './compare.ts'
 import { feedbackOf, momentsOf, viewOf, type FinishedTask } from './history.ts'
 import { fitNodeSpeeds } from './node-speeds.ts'
+import { paced, type Pace } from './paced.ts'
 import { createReplay, type NodeFacts } from './replay.ts'
 
 /** Fewer tasks than these say nothing about a policy. */
@@ -41,11 +44,15 @@ export function compareOnRecent(
   count: number,
   nodes: readonly NodeFacts[],
   base: Player,
-  others: readonly Player[]
+  others: readonly Player[],
+  pace: Pace = () => undefined
 ): RecentComparison {
   const replayed = history.slice(Math.max(0, history.length - count))
   const older = history.slice(0, history.length - replayed.length)
-  const replay = createReplay(replayed, nodes, fitNodeSpeeds(older))
+  const speeds = fitNodeSpeeds(older)
+  pace()
+  const replay = createReplay(replayed, nodes, speeds)
+  pace()
   if (replay === undefined || replay.workload.tasks.length < FEWEST_REPLAYED) {
     const got = replay?.workload.tasks.length ?? 0
     throw new AppError(
@@ -58,14 +65,18 @@ export function compareOnRecent(
   const hosts = new Map(replay.cluster.map((node) => [node.id, new LiveNode(node)] as const))
   const tell = (estimator: Estimator): void => {
     for (const { task, at, ended } of moments) {
+      pace()
       const host = hosts.get(task.node)
       if (ended) estimator.observe(feedbackOf(task))
       else if (host !== undefined) estimator.placed?.(viewOf(task), host, at)
     }
   }
-  const contender = ({ name, make }: Player): Contender => ({ name, make: (rng) => make(tell)(rng) })
+  const contender = ({ name, make }: Player): Contender => ({
+    name,
+    make: (rng) => paced(make(tell)(rng), pace)
+  })
   return {
-    ...compare(replay, contender(base), others.map(contender)),
+    ...compare(replay, contender(base), others.map(contender), pace),
     tasks: replay.workload.tasks.length,
     fromAt: replay.fromAt,
     toAt: replay.toAt,

@@ -1,8 +1,9 @@
 /**
  * `set-settings`: replaces the named settings, all or none.
  *
- * A command that names the policy or its mode and expects no mode is an operator's: from then on earlier returns bind no leader, also
- * when what was asked for is in use already.
+ * 1. A command that names the policy or its mode and expects no choice is an operator's. Each is a choice with a number of its own, and from
+ *    then on earlier returns bind no leader, also when what was asked for is in use already.
+ * 2. The guard's changes name the choice that they rest on: one that an operator's choice has overtaken on its way changes nothing.
  */
 import { LIMITS } from '../../base/limits.ts'
 import { minute } from '../../base/units.ts'
@@ -23,17 +24,22 @@ const POLICY_NAME = /^[A-Za-z0-9][A-Za-z0-9._+()-]*$/
 
 export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): Outcome {
   const { state } = ctx
-  const { settings, expectedPolicyMode, reason = '' } = command
-  const { policyMode } = state.settings
-  if (expectedPolicyMode !== undefined && policyMode !== expectedPolicyMode)
-    return rejected('INVALID_REQUEST', `policyMode: got ${policyMode}, expected ${expectedPolicyMode}`)
+  const { settings, expectedPolicyChoice, reason = '' } = command
+  const { policyChoice } = state.settings
+  if (expectedPolicyChoice !== undefined && policyChoice !== expectedPolicyChoice)
+    return rejected('INVALID_REQUEST', `policyChoice: got ${policyChoice}, expected ${expectedPolicyChoice}`)
   if (reason.length > LIMITS.modelReasonLength)
     return rejected(
       'LIMIT_EXCEEDED',
       `reason: got a length of ${reason.length}, expected at most ${LIMITS.modelReasonLength}`
     )
   const chosen = isChoice(command)
-  const next: Settings = { ...state.settings, ...settings, policyChange: changeAfter(ctx, command, chosen) }
+  const next: Settings = {
+    ...state.settings,
+    ...settings,
+    policyChoice: policyChoice + Number(chosen),
+    policyChange: changeAfter(ctx, command, chosen)
+  }
   for (const name of ['leaseMs', 'historyTasks', 'historyMs'] as const) {
     const [least, most] = BOUNDS[name]
     const value = next[name]
@@ -51,9 +57,9 @@ export function applySettings(ctx: ApplyContext, command: SetSettingsCommand): O
   return DONE
 }
 
-/** Whether an operator chose the policy or its mode. The guard's own changes name the mode that they expect. */
-function isChoice({ settings, expectedPolicyMode }: SetSettingsCommand): boolean {
-  return expectedPolicyMode === undefined && (settings.policy ?? settings.policyMode) !== undefined
+/** Whether an operator chose the policy or its mode. */
+function isChoice({ settings, expectedPolicyChoice }: SetSettingsCommand): boolean {
+  return expectedPolicyChoice === undefined && (settings.policy ?? settings.policyMode) !== undefined
 }
 
 /** The record of the last change of the policy: a new one, or the old one, without its returns when an operator chose. */

@@ -5,22 +5,21 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRng } from '../../base/prng.ts'
 import { createClient, type Client, type ModelStatus } from '../../client/index.ts'
-import { LocalCluster } from '../../node/dev/local-cluster.ts'
+import type { LocalCluster } from '../../node/dev/local-cluster.ts'
 import { startNode, type RunningNode } from '../../node/wiring/start-node.ts'
 import { HAZARDS_AT, initialWeights, LAYERS } from '../../optimizer/estimator/model.ts'
 import { GATE_COUNT } from '../../optimizer/estimator/rows.ts'
 import { encodeModel } from '../../optimizer/estimator/weights.ts'
 import { LAN_TIMING } from '../../runtime/config.ts'
-import { LONG_TEST_MS, threeVotersOpen, until } from './support.ts'
+import { clientOf, LONG_TEST_MS, startTrio, until } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-learning-'))
 const noise: string[] = []
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 let cluster: LocalCluster
 
-const urls = (): string[] => cluster.nodes.map(({ url }) => url)
-const client = (): Client => createClient({ urls: urls(), retries: 20, timeoutMs: 20_000 })
-const clientsOfAll = (): Client[] => urls().map((url) => createClient({ url, retries: 20 }))
+const client = (): Client => clientOf(cluster)
+const clientsOfAll = (): Client[] => cluster.nodes.map(({ url }) => createClient({ url, retries: 20 }))
 
 /** On a busy machine each of two dozen batches takes many seconds. */
 const WORK_MS = 300_000
@@ -70,16 +69,10 @@ async function leaderWhere(holds: (status: ModelStatus) => boolean, butNot = -1)
 }
 
 beforeAll(async () => {
-  cluster = await LocalCluster.start({
-    nodes: 3,
+  cluster = await startTrio(folder, noise, {
     timing: 'lan',
-    slots: 8,
-    dataFolder: join(folder, 'cluster'),
-    logLevel: 'error',
-    args: ['--train-after', '64', '--train-cpu', '1'],
-    onLog: (node, line) => noise.push(`node ${node}: ${line}`)
+    args: ['--train-after', '64', '--train-cpu', '1']
   })
-  await threeVotersOpen(client)
 })
 afterAll(async () => {
   await cluster.stop()

@@ -4,18 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, type Client, type PolicyView } from '../../client/index.ts'
-import { LocalCluster } from '../../node/dev/local-cluster.ts'
+import type { LocalCluster } from '../../node/dev/local-cluster.ts'
 import { startNode } from '../../node/wiring/start-node.ts'
 import { LAN_TIMING } from '../../runtime/config.ts'
-import { LONG_TEST_MS, threeVotersOpen, until } from './support.ts'
+import { clientOf, LONG_TEST_MS, startTrio, until } from './support.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-policies-'))
 const handlers = join(folder, 'handlers')
 const noise: string[] = []
 let cluster: LocalCluster
 
-const client = (): Client =>
-  createClient({ urls: cluster.nodes.map(({ url }) => url), retries: 20, timeoutMs: 20_000 })
+const client = (): Client => clientOf(cluster)
 
 /** Waits; with `hang` the first attempt hangs until it is stopped, and others go on when they may, and say that they got through. */
 const PATIENT = `
@@ -45,17 +44,8 @@ export default async ({ ms, hang, marker }, { signal, fencingToken }) => {
 beforeAll(async () => {
   mkdirSync(handlers)
   writeFileSync(join(handlers, 'patient.mjs'), PATIENT)
-  cluster = await LocalCluster.start({
-    nodes: 3,
-    // Leases of ten seconds: on a busy machine shorter ones lapse now and then, and an attempt that was to hang is tried again.
-    timing: 'default',
-    slots: 8,
-    dataFolder: join(folder, 'cluster'),
-    handlersFolder: handlers,
-    logLevel: 'error',
-    onLog: (node, line) => noise.push(`node ${node}: ${line}`)
-  })
-  await threeVotersOpen(client)
+  // Leases of ten seconds: on a busy machine shorter ones lapse now and then, and an attempt that was to hang is tried again.
+  cluster = await startTrio(folder, noise, { timing: 'default', handlersFolder: handlers })
 })
 afterAll(async () => {
   await cluster.stop()

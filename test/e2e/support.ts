@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Client } from '../../client/index.ts'
+import { createClient, type Client } from '../../client/index.ts'
+import { LocalCluster, type LocalClusterOptions } from '../../node/dev/local-cluster.ts'
 
 const CLI = resolve('dist/node/cli/main.js')
 const POLL_MS = 50
@@ -70,6 +71,34 @@ export async function threeVotersOpen(client: () => Client): Promise<void> {
     const nodes = await client().nodes()
     return nodes.filter(({ id, open, role }) => id <= 3 && open && /voter|leader/.test(role)).length === 3
   })
+}
+
+/** Starts three nodes of eight slots below `folder`, and waits until they vote and take work. What they complain of is added to `noise`. */
+export async function startTrio(
+  folder: string,
+  noise: string[],
+  options: Pick<LocalClusterOptions, 'timing' | 'args' | 'handlersFolder'>
+): Promise<LocalCluster> {
+  const cluster = await LocalCluster.start({
+    ...options,
+    nodes: 3,
+    slots: 8,
+    dataFolder: join(folder, 'cluster'),
+    logLevel: 'error',
+    onLog: (node, line) => noise.push(`node ${node}: ${line}`)
+  })
+  try {
+    await threeVotersOpen(() => clientOf(cluster))
+  } catch (error) {
+    await cluster.stop()
+    throw error
+  }
+  return cluster
+}
+
+/** A client of all nodes, where they are now. */
+export function clientOf(cluster: LocalCluster): Client {
+  return createClient({ urls: cluster.nodes.map(({ url }) => url), retries: 20, timeoutMs: 20_000 })
 }
 
 /** Live processes whose command line or environment holds one of the texts. */

@@ -337,7 +337,7 @@ function drawSettings(rng: Rng): Command {
       ...(rng.nextInt(2) === 0 ? { policy: rng.nextInt(2) === 0 ? 'learned' : 'least-loaded' } : {}),
       ...(rng.nextInt(3) === 0 ? { policyMode: rng.nextInt(2) === 0 ? 'auto' : 'fixed' } : {})
     },
-    ...(rng.nextInt(3) === 0 ? { expectedPolicyMode: 'auto' } : {}),
+    ...(rng.nextInt(3) === 0 ? { expectedPolicyChoice: rng.nextInt(12) } : {}),
     ...(rng.nextInt(3) === 0 ? { reason: `reason ${rng.nextInt(9)}` } : {}),
     ...(rng.nextInt(3) === 0 ? { returns: 1 + rng.nextInt(300) } : {})
   }

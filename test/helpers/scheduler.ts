@@ -175,7 +175,7 @@ export class Machine {
   }
 }
 
-function outcomeOf(events: readonly SchedulerEvent[]): Outcome {
+export function outcomeOf(events: readonly SchedulerEvent[]): Outcome {
   const found = events.find((event) => event.type === 'outcome')
   if (found === undefined) throw new Error('no outcome among the events')
   return found.outcome

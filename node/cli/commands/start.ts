@@ -68,7 +68,11 @@ export function define(command: Command, context: CliContext): void {
     .option('--timing <profile>', 'default | lan (one machine or rack: faster failover)', 'default')
     .option('--no-train', 'never train a model here, also while leading')
     .option('--train-after <n>', 'ended attempts before a leader begins to train (default: 256)', parseCount)
-    .option('--train-cpu <share>', 'share of a core that training may use (default: 0.1)', parseShare)
+    .option(
+      '--train-cpu <share>',
+      'share of a core that training may use, replays included (default: 0.1)',
+      parseShare
+    )
     .option(
       '--built-in-policies',
       'place by built-in policies only while leading: the way out when one that predicts hangs'

@@ -79,7 +79,7 @@ const COMMANDS: readonly Command[] = [
       modelMode: 'frozen',
       policyMode: 'auto'
     },
-    expectedPolicyMode: 'fixed',
+    expectedPolicyChoice: 300,
     reason: 'because'
   },
   { type: 'set-settings', settings: {}, origin: origin(9) },

@@ -65,6 +65,17 @@ test('ending a thread is no failure, and leaves nobody waiting', async () => {
   expect(await Promise.race([failed, Promise.resolve('ended')])).toBe('ended')
 })
 
+test('a thread that waits for its budget is ended at once', async () => {
+  const { thread } = start(
+    `port.on('message', () => {
+      port.postMessage({ type: 'pong' })
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`
+  )
+  const asked = thread.ask(REPLAY)
+  await Promise.all([expect(asked).rejects.toMatchObject({ code: 'OVERLOADED' }), thread.end()])
+})
+
 test('what the thread says without being asked is passed on', async () => {
   const message: FromThread = {
     type: 'progress',

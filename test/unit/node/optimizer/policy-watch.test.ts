@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { PolicyWatch, type LoggedSwitch } from '../../../../node/optimizer/policy-watch.ts'
+import { PolicyWatch, type LoggedSwitch, type PolicyInUse } from '../../../../node/optimizer/policy-watch.ts'
 import { REPLAY_EVERY } from '../../../../optimizer/guard/policy-choice.ts'
+import type { PolicyMode } from '../../../../scheduler/types.ts'
 import type { ReplayAnswer } from '../../../../node/optimizer/protocol.ts'
 
 /** A replay in which the other policy changes completion times by so much, give or take 1 %. */
@@ -25,6 +26,9 @@ function answer(relative: number): ReplayAnswer {
   }
 }
 
+const inUse = (policy: string, policyMode: PolicyMode, policyChoice = 7): PolicyInUse => ({
+  ...{ policy, policyMode, policyChoice }
+})
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('an alarm stands while the default policy would be faster for sure', async () => {
@@ -39,17 +43,17 @@ test('an alarm stands while the default policy would be faster for sure', async 
   })
   const alarms: boolean[] = []
   for (let round = 0; round < 4; round++) {
-    watch.observe(REPLAY_EVERY - 1, 'learned', 'fixed')
+    watch.observe(REPLAY_EVERY - 1, inUse('learned', 'fixed'))
     await settled()
     expect(asked).toHaveLength(round)
-    watch.observe(1, 'learned', 'fixed')
+    watch.observe(1, inUse('learned', 'fixed'))
     await settled()
     alarms.push(watch.alarm !== undefined)
   }
   expect(alarms).toEqual([true, false, false, true])
   expect(new Set(asked)).toEqual(new Set(['learned least-loaded']))
   expect(watch.alarm).toContain('20.0 % less under least-loaded')
-  watch.observe(0, 'easy', 'fixed')
+  watch.observe(0, inUse('easy', 'fixed'))
   expect(watch.alarm).toBeUndefined()
 })
 
@@ -62,14 +66,14 @@ test('the default is not compared with itself, and a replay that fails says noth
       return Promise.reject(new Error('the thread is gone'))
     }
   })
-  watch.observe(10 * REPLAY_EVERY, 'least-loaded', 'fixed')
+  watch.observe(10 * REPLAY_EVERY, inUse('least-loaded', 'fixed'))
   expect(asked).toBe(0)
-  watch.observe(REPLAY_EVERY, 'learned', 'fixed')
-  watch.observe(REPLAY_EVERY, 'learned', 'fixed')
+  watch.observe(REPLAY_EVERY, inUse('learned', 'fixed'))
+  watch.observe(REPLAY_EVERY, inUse('learned', 'fixed'))
   expect(asked).toBe(1)
   await settled()
   expect(watch.alarm).toBeUndefined()
-  watch.observe(1, 'learned', 'fixed')
+  watch.observe(1, inUse('learned', 'fixed'))
   expect(asked).toBe(2)
 })
 
@@ -95,7 +99,7 @@ class Bench {
   async end(stretches: number, relative: number): Promise<void> {
     this.relative = relative
     for (let left = stretches; left > 0; left--) {
-      this.watch.observe(REPLAY_EVERY, this.policy, 'auto')
+      this.watch.observe(REPLAY_EVERY, inUse(this.policy, 'auto'))
       await settled()
     }
   }
@@ -121,18 +125,19 @@ test('in mode auto the policy follows the replays, with a rest after a return', 
 
 test('in mode auto a policy that fails is taken out of the log; elsewhere that is for operators', () => {
   const bench = new Bench()
-  bench.watch.failed('it threw', 'learned', 'fixed')
-  bench.watch.failed('it threw', 'easy', 'auto')
+  bench.watch.failed('it threw', inUse('learned', 'fixed'))
+  bench.watch.failed('it threw', inUse('easy', 'auto'))
   expect(bench.changes).toEqual([])
-  bench.watch.failed('it threw', 'learned', 'auto')
-  expect(bench.changes).toEqual([{ to: 'least-loaded', reason: 'it threw', gain: undefined, returns: 1 }])
+  bench.watch.failed('it threw', inUse('learned', 'auto'))
+  const change = { to: 'least-loaded', reason: 'it threw', gain: undefined, returns: 1, choice: 7 }
+  expect(bench.changes).toEqual([change])
 })
 
 test('a replay that a change of mode has overtaken changes nothing', async () => {
   const bench = new Bench()
   bench.relative = -0.2
-  bench.watch.observe(REPLAY_EVERY, 'least-loaded', 'auto')
-  bench.watch.observe(0, 'least-loaded', 'fixed')
+  bench.watch.observe(REPLAY_EVERY, inUse('least-loaded', 'auto'))
+  bench.watch.observe(0, inUse('least-loaded', 'fixed'))
   await settled()
   expect(bench.asked).toHaveLength(1)
   expect(bench.changes).toEqual([])
@@ -174,7 +179,7 @@ test('a new leader looks soon at a challenger that it finds in use', async () =>
   bench.policy = 'learned'
   bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
   bench.relative = 0.5
-  for (let left = 32; left > 0; left--) bench.watch.observe(1, bench.policy, 'auto')
+  for (let left = 32; left > 0; left--) bench.watch.observe(1, inUse(bench.policy, 'auto'))
   await settled()
   expect(bench.policy).toBe('least-loaded')
 })
@@ -183,10 +188,38 @@ test('one bad stretch is one return, and an operator who leaves the choice to it
   const bench = new Bench()
   bench.policy = 'learned'
   bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 0, ended: 0 })
-  for (let fault = 0; fault < 5; fault++) bench.watch.failed('it threw', 'learned', 'auto')
+  for (let fault = 0; fault < 5; fault++) bench.watch.failed('it threw', inUse('learned', 'auto'))
   await settled()
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1])
   bench.watch.chosen()
-  bench.watch.failed('it threw', 'learned', 'auto')
+  bench.watch.failed('it threw', inUse('learned', 'auto'))
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1, 1])
+})
+
+test('a change names the choice that it rests on, and one of before does not hold up one of after it', async () => {
+  const changes: LoggedSwitch[] = []
+  const answers: (() => void)[] = []
+  const watch = new PolicyWatch({
+    replay: () => Promise.resolve(answer(-0.2)),
+    change: (change) =>
+      new Promise((resolve) => {
+        changes.push(change)
+        answers.push(resolve)
+      })
+  })
+  const choices = (): number[] => changes.map(({ choice }) => choice)
+  watch.failed('it threw', inUse('learned', 'auto', 1))
+  // An operator leaves the choice to it anew while that is on its way, and the policy fails again.
+  watch.chosen()
+  watch.failed('it threw', inUse('learned', 'auto', 2))
+  expect(choices()).toEqual([1, 2])
+  answers[0]?.()
+  await settled()
+  watch.failed('it threw', inUse('learned', 'auto', 2))
+  expect(choices()).toEqual([1, 2])
+  answers[1]?.()
+  await settled()
+  watch.observe(3 * REPLAY_EVERY, inUse('least-loaded', 'auto', 3))
+  await settled()
+  expect(choices()).toEqual([1, 2, 3])
 })

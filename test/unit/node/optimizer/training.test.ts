@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { createCpuBudget } from '../../../../node/optimizer/cpu-budget.ts'
 import type { FromThread, ReplayRequest } from '../../../../node/optimizer/protocol.ts'
+import { SLICE_MS, Slices } from '../../../../node/optimizer/slices.ts'
 import { startTraining } from '../../../../node/optimizer/training.ts'
 import { createThreadProgram } from '../../../../node/optimizer/thread-program.ts'
 import { lossWithoutModel, ModelScorer } from '../../../../node/optimizer/scoring.ts'
@@ -94,30 +96,62 @@ test('replays between two steps of training are in the share of a core that is r
 })
 
 test('a replay between the arming of a step and its time puts the step off', async () => {
-  // Whether a step may begin is asked when it is armed, and each time when it was told to be due.
-  const answers = [0, 5, 5, 5, 5]
+  // Whether loading may begin is asked once; for a step, when it is armed, and each time when it was told to be due.
+  const answers = [0, 0, 5, 5, 5]
+  const asked: number[] = []
   let stepped = (): void => undefined
   const step = new Promise<void>((resolve) => (stepped = resolve))
-  const left: number[] = []
   const budget = {
-    ...{ charge: () => undefined, count: () => undefined, waitMs: 0, share: 0, peakShare: 0 },
-    ask: () => answers.shift() ?? 0,
+    ...{ charge: () => undefined, spent: () => undefined, share: 0, peakShare: 0 },
+    get waitMs() {
+      return answers.shift() ?? 0
+    },
     spend: (work: () => void) => {
       work()
-      left.push(answers.length)
+      asked.push(answers.length)
       stepped()
+      return 0
     }
   }
-  const options = { type: 'train', seed: 1, cpuShare: 1, weights: undefined } as const
   const training = await startTraining(
-    options,
+    { type: 'train', seed: 1, cpuShare: 1, weights: undefined },
     budget,
     () => 0,
     () => undefined
   )
+  expect(training.waitMs).toBeUndefined()
   training.add(makeRows(1))
   await step
-  expect(left[0]).toBe(0)
+  expect(asked).toEqual([0])
+  expect(training.waitMs).toBeUndefined()
+})
+
+test('steps are made in the pauses of a replay, when training has rows, and none is made twice', async () => {
+  const told: FromThread[] = []
+  let cpu = 0
+  const budget = createCpuBudget(
+    1,
+    () => 0,
+    () => (cpu += 10)
+  )
+  const training = await startTraining(
+    { type: 'train', seed: 1, cpuShare: 1, weights: undefined },
+    budget,
+    () => 0,
+    (message) => told.push(message)
+  )
+  training.add(makeRows(128))
+  const slices = new Slices({
+    budget,
+    ...{ now: () => (cpu += SLICE_MS), cpuNow: () => cpu, block: () => undefined, alive: () => undefined },
+    other: () => training
+  })
+  slices.run(() => {
+    for (let at = 0; at < 20; at++) slices.pace()
+  })
+  expect(training.waitMs).toBeUndefined()
+  training.report()
+  expect(told.at(-1)).toMatchObject({ steps: 2, rows: 128 })
 })
 
 test.each([

@@ -193,6 +193,24 @@ test('what was copied because it took suspiciously long is not copied again when
   expect(runPolicy(tasks, mixed(speeds), learnedPolicy(estimator)(createRng(1))).attemptCount).toBe(4)
 })
 
+test('what was copied because a faster node was idle is not copied again when both attempts take suspiciously long', () => {
+  const speeds = [4, 1, 1]
+  const estimator = known(
+    'known',
+    ({ name }) => ({ liar: 40_000, late: 4000 })[name] ?? 10,
+    (node) => speeds[node - 1]!
+  )
+  const tasks: TaskSketch[] = [
+    { work: 100, group: 1, name: 'liar', idempotent: true },
+    { work: 100_000, group: 1, name: 'late', idempotent: true },
+    { work: 10, group: 1, name: 'end', needs: [1, 2], idempotent: true }
+  ]
+  const { attemptCount, finishedAt } = runPolicy(tasks, mixed(speeds), learnedPolicy(estimator)(createRng(1)))
+  // The late one is copied to the fast node after 25 ms; the third node is idle, and would be through in 4 s, as far as is known.
+  expect(finishedAt[1]).toBe(25_025)
+  expect(attemptCount).toBe(4)
+})
+
 test('a copy waits for a fast node that is free soon rather than take a mediocre one', () => {
   const speeds = [4, 2.2, 1]
   const meanMs = (name: string): number => ({ busy: 2000, brief: 900, unsure: 600 })[name] ?? 10

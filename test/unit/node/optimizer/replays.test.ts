@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { answerReplay } from '../../../../node/optimizer/replays.ts'
+import type { ReplayRequest } from '../../../../node/optimizer/protocol.ts'
+import { History } from '../../../../optimizer/guard/history.ts'
+import { busyHistory, nodeFacts } from '../../optimizer/guard/fixture.ts'
+
+const TASKS = 300
+const history = new History(2 * TASKS)
+for (const task of busyHistory(2 * TASKS)) history.add(task)
+const request: ReplayRequest = {
+  type: 'replay',
+  count: TASKS,
+  nodes: [nodeFacts(1)],
+  contenders: ['least-loaded', 'learned'].map((name) => ({ name, policy: name, weights: undefined }))
+}
+
+/** Counts calls, by contender; the one that is told so breaks off in the part of that number. */
+function pacing(brokenPart = Infinity) {
+  const calls = [0]
+  return {
+    calls,
+    part: () => calls.push(0),
+    pace: () => {
+      calls.push((calls.pop() ?? 0) + 1)
+      if (calls.length > brokenPart) throw new Error('too long')
+    }
+  }
+}
+
+test('a replay that is paced comes to what it comes to otherwise, and never works long without a pause', () => {
+  const paced = pacing()
+  expect(answerReplay(history, request, paced)).toEqual(answerReplay(history, request))
+  // Each contender hears of two moments of each older task, and of each of its own tasks when it comes, is placed and ends.
+  expect(paced.calls).toHaveLength(3)
+  for (const calls of paced.calls.slice(1)) expect(calls).toBeGreaterThan(5 * TASKS)
+})
+
+test('a contender that is broken off has failed in the replay; without the base there is none', () => {
+  expect(answerReplay(history, request, pacing(2)).failures).toEqual([
+    { name: 'learned', message: 'Error: too long' }
+  ])
+  expect(() => answerReplay(history, request, pacing(1))).toThrow('too long')
+})
