@@ -47,8 +47,11 @@ const PRIORITY_STEP = 1000
 /** A burst is looked at again when its oldest attempt's age has grown by this factor. */
 const GROWTH = 1.3
 const SOONEST_MS = 10
-/** Bursts that are scored anew at once: one completion can move hundreds, and a decision must not wait for all. */
-const MOST_REFRESHED = 4
+/**
+ * Bursts that are scored anew in one call, whatever it is about: a completion can move hundreds, and nobody who calls must wait for
+ * more than so many of the estimator's answers. Four in decisions alone order no better, and make the slowest three times as slow.
+ */
+const REFRESHED_A_CALL = 1
 const FREED_REMEMBERED = 4096
 
 export class IndependentQueue {
@@ -114,6 +117,7 @@ export class IndependentQueue {
     this.#queues.add(task, burst.id)
     this.#share.ready(task)
     this.#held.clear()
+    this.#catchUp()
   }
 
   /** A task waits no longer: it was placed as `peek` proposed, or withdrawn. */
@@ -127,6 +131,7 @@ export class IndependentQueue {
       this.#share.gone(id)
     } else this.#begun(task, this.#candidate?.node ?? (0 as NodeId), view)
     this.#candidate = undefined
+    this.#catchUp()
   }
 
   /** An attempt is over, of one of this queue's tasks or of another. The estimator has heard of it. */
@@ -141,6 +146,7 @@ export class IndependentQueue {
     if (burst === undefined) return
     this.#queues.rescore(burst.id)
     for (const sibling of this.#bursts.ofClass(burst.classKey)) this.#refresh(sibling)
+    this.#catchUp()
   }
 
   /** Room appeared on a node. */
@@ -172,12 +178,7 @@ export class IndependentQueue {
     for (const key of moved) {
       for (const burst of this.#bursts.ofClass(key)) if (burst.waiting > 0) this.#moved.add(burst)
     }
-    let refreshed = 0
-    for (const burst of this.#moved) {
-      if (++refreshed > MOST_REFRESHED) break
-      this.#moved.delete(burst)
-      this.#refresh(burst)
-    }
+    this.#catchUp()
     while (this.#due.nextTime <= now) {
       const burst = this.#bursts.get(this.#due.pop() ?? 0)
       if (burst === undefined || burst.dueAt > now) continue
@@ -294,6 +295,16 @@ export class IndependentQueue {
     if (burst.completions > 0 && burst.priorVariance > 0) return
     burst.stale = true
     if (burst.waiting > 0) this.#queues.rescore(burst.id)
+  }
+
+  /** Scores some of the bursts anew whose class's prediction changed. */
+  #catchUp(): void {
+    let refreshed = 0
+    for (const burst of this.#moved) {
+      if (++refreshed > REFRESHED_A_CALL) return
+      this.#moved.delete(burst)
+      this.#refresh(burst)
+    }
   }
 
   #estimate(burst: Burst, task: TaskView): BurstEstimate {
