@@ -9,7 +9,8 @@
  *    of a window. What did not wait (loading) says nothing of what comes.
  * 3. Work is measured as the thread's CPU time where the system tells it, else as elapsed time, which is never less: on a busy
  *    machine the thread gets slower, not greedier.
- * 4. No wait is for ever: what fills a window has left it after `WINDOW_MS`, and no wait in proportion is above `MAX_WAIT_MS`.
+ * 4. No wait is for ever: what fills a window has left it after `WINDOW_MS`, and waits in proportion never add up to more than
+ *    `MAX_WAIT_MS`.
  */
 import { readFileSync } from 'node:fs'
 import { second } from '../../base/units.ts'
@@ -34,7 +35,7 @@ export interface CpuBudget {
 
 const WINDOW_MS = 10 * second
 const MEMORY_MS = 60 * second
-/** The longest wait in proportion: one slow piece does not silence the thread for longer. */
+/** The longest wait in proportion: slow pieces do not silence the thread for longer. */
 const MAX_WAIT_MS = 60 * second
 /** A piece is taken to be as much longer than the longest that is remembered. */
 const SPARE = 1.25
@@ -89,15 +90,15 @@ class Budget implements CpuBudget {
   }
 
   #pay(paid: number, waited: boolean): void {
-    const ms = Math.max(0, paid)
+    const ms = Number.isFinite(paid) ? Math.max(0, paid) : 0
     const at = this.#now()
     this.#forget(at)
     this.#spent.push({ at, ms, waited })
     // Used time rises during work alone, so a window that is fullest ends with a piece of it.
     const used = this.#spent.reduce((sum, piece) => sum + overlapMs(piece, at - WINDOW_MS), 0)
     this.peakShare = Math.max(this.peakShare, used / WINDOW_MS)
-    const restMs = Math.min(MAX_WAIT_MS, ms * (1 / this.#share - 1))
-    this.#notBefore = Math.max(this.#notBefore, at) + restMs
+    const restMs = ms * (1 / this.#share - 1)
+    this.#notBefore = Math.min(at + MAX_WAIT_MS, Math.max(this.#notBefore, at) + restMs)
   }
 
   get share(): number {
@@ -150,7 +151,28 @@ export function threadCpuMs(): (() => number) | undefined {
       return (user + system) / 1000
     }
   // A thread that runs has run: kernels that do not count say 0.
-  return scheduledMs() > 0 ? scheduledMs : undefined
+  return scheduledMs() > 0 ? dependable(scheduledMs, () => performance.now()) : undefined
+}
+
+/**
+ * A CPU clock that always answers, from one that may fail (a process can run out of file descriptors): while `read` answers with no number,
+ * elapsed time by `now` goes on in its place. It never runs backwards.
+ */
+export function dependable(read: () => number, now: () => number): () => number {
+  let last = read()
+  let at = now()
+  /** What elapsed time was ahead of CPU time by. */
+  let ahead = 0
+  return () => {
+    const elapsed = now() - at
+    at += elapsed
+    const ms = read()
+    if (Number.isFinite(ms)) {
+      ahead = Math.max(ahead, last - ms)
+      last = ms + ahead
+    } else last += elapsed
+    return last
+  }
 }
 
 /** What Linux says: the first of its figures is the time on a core, in nanoseconds. NaN elsewhere. */

@@ -7,7 +7,8 @@
  * 3. Training that is due is owed as much of a core as slices have taken, and steps in between. So work that costs c of a core ends within
  *    3 c ÷ share, as long as no step fills more than a quarter of what a window may hold: its own part, that of training, and the room that
  *    windows keep for longer steps. Neither waits for the other for longer than that.
- * 4. A part that takes more than `MOST_MS` of a core has failed, as one that would not end: so the bound of 3 is a bound of all.
+ * 4. A part that takes more than `MOST_MS` of a core has failed, as one that would not end: where 3 bounds work, it bounds all work.
+ * 5. An error in training is not one of the work: the work is broken off, and `run` throws `OtherWorkFailed` whatever came of it.
  */
 import { AppError } from '../../base/errors.ts'
 import { second } from '../../base/units.ts'
@@ -33,6 +34,11 @@ export interface SlicesOptions {
   readonly other: () => OtherWork | undefined
 }
 
+/** What else the thread had to do has failed; `cause` says how. */
+export class OtherWorkFailed extends Error {
+  override readonly name = 'OtherWorkFailed'
+}
+
 export const SLICE_MS = 20
 /** Of a core, for one contender of a replay: about ten times what two thousand tasks on a slow core took. */
 export const MOST_MS = 10 * second
@@ -45,6 +51,7 @@ export class Slices {
   #partMs = 0
   /** What training is owed. */
   #owedMs = 0
+  #failed: OtherWorkFailed | undefined
 
   constructor(options: SlicesOptions) {
     this.#options = options
@@ -54,11 +61,15 @@ export class Slices {
   run<T>(work: () => T): T {
     this.part()
     this.#wait()
+    let done: T
     try {
-      return work()
+      done = work()
     } finally {
       this.#pay()
+      // Whoever did the work may have taken the error for one of its own.
+      this.#goOn()
     }
+    return done
   }
 
   /** A part of the work begins: the bound of what it may take counts from here. */
@@ -68,6 +79,7 @@ export class Slices {
 
   /** Throws OVERLOADED when the part has taken too much. */
   readonly pace = (): void => {
+    this.#goOn()
     if (this.#options.now() - this.#beganAt < SLICE_MS) return
     this.#pay()
     if (this.#partMs > MOST_MS)
@@ -95,10 +107,20 @@ export class Slices {
     const other = this.#options.other()
     while (this.#owedMs > 0 && other?.waitMs !== undefined) {
       this.#block(() => other.waitMs ?? 0)
-      this.#owedMs -= other.work()
+      try {
+        this.#owedMs -= other.work()
+      } catch (cause) {
+        this.#failed = new OtherWorkFailed('what the thread does besides has failed', { cause })
+      }
+      this.#goOn()
     }
     // Debts are those of one stretch: who has nothing to do now is not owed it later.
     this.#owedMs = Math.min(0, this.#owedMs)
+  }
+
+  /** Rule 5. */
+  #goOn(): void {
+    if (this.#failed !== undefined) throw this.#failed
   }
 
   /** Until the budget lets go on; other work may come first, so it is asked again. */

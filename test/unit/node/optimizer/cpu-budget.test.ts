@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import { createCpuBudget, threadCpuMs } from '../../../../node/optimizer/cpu-budget.ts'
+import { createCpuBudget, dependable, threadCpuMs } from '../../../../node/optimizer/cpu-budget.ts'
 
 /** Runs steps of these lengths one after another, each as soon as the budget lets it, and returns when each ended. */
 function run(share: number, costs: readonly number[]) {
@@ -151,4 +151,45 @@ test('a step that throws is paid for, and its error is seen', () => {
     })
   }).toThrow('broken')
   expect(budget.waitMs).toBe(10)
+})
+
+test('a CPU clock that fails for a while is replaced by elapsed time, goes on, and never runs backwards', () => {
+  let now = 0
+  let cpu = 5
+  let works = true
+  const clock = dependable(
+    () => (works ? cpu : NaN),
+    () => now
+  )
+  const after = (elapsed: number, used: number): number => {
+    now += elapsed
+    cpu += used
+    return clock()
+  }
+  expect(after(10, 4)).toBe(9)
+  works = false
+  expect(after(10, 1)).toBe(19)
+  expect(after(10, 1)).toBe(29)
+  works = true
+  expect(after(10, 2)).toBe(29)
+  expect(after(10, 3)).toBe(32)
+})
+
+test('a budget whose clock fails once lets work go on', () => {
+  let now = 0
+  const budget = createCpuBudget(0.1, () => now)
+  budget.spent(NaN)
+  budget.charge(Infinity)
+  expect(budget.waitMs).toBeLessThan(10_000)
+  budget.spend(() => {
+    now += 10
+  })
+  expect(budget.share).toBeCloseTo(0.001)
+  expect(budget.peakShare).toBeCloseTo(0.001)
+})
+
+test('waits in proportion do not add up to more than a minute', () => {
+  const budget = createCpuBudget(0.001, () => 0)
+  for (let piece = 0; piece < 10; piece++) budget.charge(2000)
+  expect(budget.waitMs).toBeLessThanOrEqual(60_000)
 })

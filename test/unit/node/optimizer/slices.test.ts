@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { createCpuBudget } from '../../../../node/optimizer/cpu-budget.ts'
-import { MOST_MS, Slices } from '../../../../node/optimizer/slices.ts'
+import { MOST_MS, OtherWorkFailed, Slices } from '../../../../node/optimizer/slices.ts'
 
 const SHARE = 0.1
 const WINDOW_MS = 10_000
@@ -143,4 +143,42 @@ test('a part that does not end has failed, what it took is paid for once, and th
   expect(done).toBe(MOST_MS + 50)
   expect(bench.now()).toBeLessThan(((MOST_MS + 100) / SHARE) * 1.3)
   expect(bench.now()).toBeGreaterThan(MOST_MS / SHARE)
+})
+
+test('an error in training is not taken for one of the work, whoever catches it there', () => {
+  let now = 0
+  const broken = new Error('broken')
+  const slices = new Slices({
+    budget: createCpuBudget(SHARE, () => now),
+    now: () => now,
+    cpuNow: () => now,
+    block: (ms) => {
+      now += ms
+    },
+    alive: () => undefined,
+    other: () => ({
+      waitMs: 0,
+      work: () => {
+        throw broken
+      }
+    })
+  })
+  let caught = 0
+  const attempt = (): string =>
+    slices.run(() => {
+      for (let contender = 0; contender < 2; contender++) {
+        try {
+          for (let piece = 0; piece < 10; piece++) {
+            now += 15
+            slices.pace()
+          }
+        } catch {
+          caught++
+        }
+      }
+      return 'an answer'
+    })
+  expect(attempt).toThrow(OtherWorkFailed)
+  expect(attempt).toThrow(expect.objectContaining({ cause: broken }) as Error)
+  expect(caught).toBe(2)
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createCpuBudget } from '../../../../node/optimizer/cpu-budget.ts'
-import type { FromThread, ReplayRequest } from '../../../../node/optimizer/protocol.ts'
+import type { FromThread, ReplayRequest, ToThread } from '../../../../node/optimizer/protocol.ts'
 import { SLICE_MS, Slices } from '../../../../node/optimizer/slices.ts'
 import { startTraining } from '../../../../node/optimizer/training.ts'
 import { createThreadProgram } from '../../../../node/optimizer/thread-program.ts'
@@ -93,6 +93,35 @@ test('replays between two steps of training are in the share of a core that is r
   const reported = next('progress')
   tell({ type: 'request', id: 2, request: replay })
   expect((await reported).peakCpuShare).toBeGreaterThan(before.peakCpuShare)
+})
+
+test('what comes while a replay waits for its budget is taken meanwhile, another request after it', async () => {
+  const contenders = ['fifo', 'learned'].map((name) => ({ name, policy: name, weights: undefined }))
+  const request: ReplayRequest = { type: 'replay', count: 300, nodes: [nodeFacts(1)], contenders }
+  const inbox: ToThread[] = []
+  const answers: { readonly id: number; readonly left: number }[] = []
+  let told = (): void => undefined
+  const both = new Promise<void>((resolve) => (told = resolve))
+  let begun = (): void => undefined
+  const training = new Promise<void>((resolve) => (begun = resolve))
+  const tell = createThreadProgram(
+    (message) => {
+      if (message.type === 'progress') begun()
+      if (message.type === 'answer') answers.push({ id: message.id, left: inbox.length })
+      if (answers.length === 2) told()
+    },
+    () => inbox.shift()
+  )
+  tell({ type: 'history', tasks: busyHistory(400) })
+  tell({ type: 'train', seed: 1, cpuShare: 0.9, weights: undefined })
+  await training
+  inbox.push({ type: 'rows', rows: makeRows(64) }, { type: 'request', id: 2, request })
+  tell({ type: 'request', id: 1, request })
+  await both
+  expect(answers).toEqual([
+    { id: 1, left: 0 },
+    { id: 2, left: 0 }
+  ])
 })
 
 test('a replay between the arming of a step and its time puts the step off', async () => {
