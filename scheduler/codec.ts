@@ -12,8 +12,8 @@ import { readProposal, writeProposal } from './proposal-codec.ts'
 import type { Proposal } from './proposals.ts'
 import { BodyReader, BodyWriter } from './spec-codec.ts'
 
-/** Version of log entries and proposals. */
-const CODEC_VERSION = 4
+/** Version of log entries and proposals; only ever rises, and nodes of different ones do not greet (`node/transport/hello.ts`). */
+export const CODEC_VERSION = 4
 
 const writer = new ByteWriter()
 

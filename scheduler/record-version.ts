@@ -2,7 +2,10 @@
 import { AppError } from '../base/errors.ts'
 import type { ByteReader } from './bytes.ts'
 
-/** Version of all row encodings; checksums compare only between equal versions. */
+/**
+ * Version of all row encodings; checksums compare only between equal versions. Only ever rises, and nodes of different ones do not greet
+ * (`node/transport/hello.ts`).
+ */
 export const RECORD_VERSION = 4
 
 /** Reads a row's version. Throws DATA_VERSION_UNSUPPORTED for one that this program does not know. */

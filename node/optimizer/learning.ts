@@ -154,8 +154,7 @@ export class Learning {
       onReign: (reigning) => {
         this.#reigns = reigning
         this.guard.forget()
-        this.#replaying.abort()
-        this.#replaying = new AbortController()
+        this.#endReplays()
         this.policyWatch.reign(reigning ? this.#policyPast() : undefined)
         this.#ended = 0
         this.#awaitsModel = false
@@ -314,7 +313,14 @@ export class Learning {
   #settingsChanged(chosen: boolean): void {
     const policy = this.#runtime?.state.settings.policy
     if (chosen || policy !== this.#policyFailure?.policy) this.#policyFailure = undefined
-    if (chosen) this.policyWatch.chosen()
+    if (!chosen) return
+    this.#endReplays()
+    this.policyWatch.chosen()
+  }
+
+  #endReplays(): void {
+    this.#replaying.abort()
+    this.#replaying = new AbortController()
   }
 
   #policyPast(): PolicyPast | undefined {

@@ -5,11 +5,15 @@
  *    for sure.
  * 2. In mode `auto` it has the policy changed by the guard's rule (`optimizer/guard/policy-choice.ts`): between `learned`
  *    and what is in use, and from `learned` back to the default.
- * 3. One replay or change is under way at a time, and none outlives its reign.
+ * 3. What is under way belongs to a term: a reign, and in it what follows one choice of the operators. In a term it is one replay
+ *    or change at a time. What a new term has overtaken neither holds it up nor has an effect when it ends; a replay that the
+ *    thread is still at is waited for there, by the next one.
  * 4. A new leader goes on where the last one was: the log says how often the challenger was given up in mode `auto`, the history how
  *    many tasks have ended since. A challenger that it finds in use it looks at soon.
  * 5. What was found out before an operator chose binds nobody after it: a change names the choice that it rests on, and the log refuses it
  *    after another one.
+ * 6. A challenger that fails is taken back even when it does so at once: as a leader begins, which is before its reign is told of here, or
+ *    as the change to it is applied, which is before that is answered. Both wait for what is to come.
  */
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { PolicyMode, Settings } from '../../scheduler/types.ts'
@@ -18,8 +22,8 @@ import type { ReplayAnswer } from './protocol.ts'
 export interface PolicyWatchOptions {
   /** Replays history under the policies, the first being the base; undefined when that is not possible now. */
   readonly replay: (policies: readonly [base: string, other: string]) => Promise<ReplayAnswer | undefined>
-  /** Has the policy changed, in mode `auto`. Resolves when the log has answered, whatever it was. */
-  readonly change: (change: LoggedSwitch) => Promise<void>
+  /** Has the policy changed, in mode `auto`. Resolves to whether the log took it; never rejects. */
+  readonly change: (change: LoggedSwitch) => Promise<boolean>
 }
 
 /** A change of policy, with what the log keeps of it for the next leader. */
@@ -51,19 +55,35 @@ const FIRST_LOOK = 32
 /** Returns that make the rest longer; more would only take time to live through. */
 const MOST_RETURNS = 32
 
+/** What a reign knows since an operator last chose, and what is under way. */
+interface Term {
+  choice: PolicyChoice
+  /** How often the challenger has been given up; only what the log took counts. */
+  returns: number
+  looking: boolean
+  /** The policy that a change leads to which is on its way through the log. */
+  changing: string | undefined
+  /** Of the challenger, while the change to it is on its way. */
+  failure: Failure | undefined
+  /** Ended tasks until a look at the challenger that is due whatever the choice says. */
+  firstLook: number
+}
+
+interface Failure {
+  readonly message: string
+  readonly inUse: PolicyInUse
+}
+
 export class PolicyWatch {
   readonly #options: PolicyWatchOptions
-  #choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
-  #busy = false
+  #term = termAfter(0)
+  #reigns = false
   #policy = ''
   #mode: PolicyMode = 'fixed'
   #alarm: string | undefined
   #changes = 0
-  #returns = 0
-  /** The operators' choice that a change rests on which is on its way through the log. */
-  #changing: number | undefined
-  /** Ended tasks until a look that is due whatever the choice says. */
-  #firstLook = Infinity
+  /** What failed before the reign was told of. */
+  #early: Failure | undefined
 
   constructor(options: PolicyWatchOptions) {
     this.#options = options
@@ -81,83 +101,105 @@ export class PolicyWatch {
 
   /** A reign begins, with what is known of earlier ones, or ends. */
   reign(past: PolicyPast | undefined): void {
-    this.#choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
+    const early = this.#early
+    this.#early = undefined
     this.#alarm = undefined
-    this.#returns = 0
-    this.#firstLook = Infinity
+    this.#reigns = past !== undefined
     this.#mode = past?.mode ?? 'fixed'
+    this.#term = termAfter(past?.mode === 'auto' ? past.returns : 0)
     if (past?.mode !== 'auto') return
-    this.#returns = past.returns
-    // Each return makes the rest after it longer; here they are lived through again.
-    for (let left = Math.min(past.returns, MOST_RETURNS); left > 0; left--) this.#choice.failed('')
-    if (past.policy === CHALLENGER) this.#firstLook = FIRST_LOOK
-    else this.#choice.ended(past.ended, past.policy)
+    if (past.policy === CHALLENGER) this.#term.firstLook = FIRST_LOOK
+    else this.#term.choice.ended(past.ended, past.policy)
+    if (early !== undefined) this.failed(early.message, early.inUse)
   }
 
   /** An operator chose the policy or its mode, be it what is in use: what was learned before does not bind it. */
   chosen(): void {
-    this.#choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
-    this.#returns = 0
+    this.#term = termAfter(0)
   }
 
   /** So many tasks have ended under this policy since the last call. */
   observe(ended: number, inUse: PolicyInUse): void {
     const { policy, policyMode: mode } = inUse
+    const term = this.#term
     if (policy !== this.#policy || mode !== this.#mode) {
       this.#policy = policy
       this.#mode = mode
       this.#alarm = undefined
-      this.#choice.looked()
+      term.choice.looked()
     }
-    this.#firstLook -= ended
-    const due = this.#choice.ended(ended, policy) || this.#firstLook <= 0
-    if (!due || this.#busy || (mode === 'fixed' && policy === DEFAULT_POLICY)) return
-    this.#choice.looked()
-    this.#firstLook = Infinity
-    this.#busy = true
-    this.#look(inUse)
+    term.firstLook -= ended
+    const due = term.choice.ended(ended, policy) || (policy === CHALLENGER && term.firstLook <= 0)
+    if (!due || term.looking || (mode === 'fixed' && policy === DEFAULT_POLICY)) return
+    term.choice.looked()
+    term.firstLook = Infinity
+    term.looking = true
+    this.#look(term, inUse)
       .catch(() => {
         // The thread failed, or there was too little to replay: nothing is known.
-        this.#alarm = undefined
+        if (this.#term === term) this.#alarm = undefined
       })
       .finally(() => {
-        this.#busy = false
+        term.looking = false
       })
   }
 
   /** The leader's policy failed and was replaced for this reign. */
-  failed(message: string, { policy, policyMode, policyChoice }: PolicyInUse): void {
-    if (policyMode !== 'auto' || policy !== CHALLENGER || this.#changing === policyChoice) return
-    void this.#change(this.#choice.failed(message), policyChoice)
+  failed(message: string, inUse: PolicyInUse): void {
+    const { policy, policyMode, policyChoice } = inUse
+    const term = this.#term
+    if (policyMode !== 'auto' || policy !== CHALLENGER) return
+    if (!this.#reigns) this.#early = { message, inUse }
+    else if (term.changing === CHALLENGER) term.failure = { message, inUse }
+    else if (term.changing === undefined) void this.#change(term, term.choice.failed(message), policyChoice)
   }
 
-  async #look({ policy, policyMode: mode, policyChoice }: PolicyInUse): Promise<void> {
-    const choice = this.#choice
+  async #look(term: Term, { policy, policyMode: mode, policyChoice }: PolicyInUse): Promise<void> {
     const { replay } = this.#options
-    const stillSo = (): boolean => this.#policy === policy && this.#mode === mode && this.#choice === choice
+    const stillSo = (): boolean => this.#policy === policy && this.#mode === mode && this.#term === term
     if (mode === 'fixed') {
       const answer = await replay([policy, DEFAULT_POLICY])
       if (stillSo()) this.#alarm = answer === undefined ? undefined : alarmOf(answer)
       return
     }
     const answer = await replay([policy === CHALLENGER ? DEFAULT_POLICY : policy, CHALLENGER])
-    if (answer === undefined || this.#changing === policyChoice || !stillSo()) return
-    const wanted = choice.judge(policy, answer)
+    if (answer === undefined || term.changing !== undefined || !stillSo()) return
+    const wanted = term.choice.judge(policy, answer)
     if (wanted === undefined) return
-    await this.#change(wanted, policyChoice)
+    await this.#change(term, wanted, policyChoice)
   }
 
-  async #change(wanted: PolicySwitch, choice: number): Promise<void> {
+  async #change(term: Term, wanted: PolicySwitch, choice: number): Promise<void> {
+    const returns = term.returns + (wanted.to === DEFAULT_POLICY ? 1 : 0)
     this.#changes++
-    if (wanted.to === DEFAULT_POLICY) this.#returns++
-    this.#changing = choice
-    try {
-      await this.#options.change({ ...wanted, returns: this.#returns, choice })
-    } finally {
-      // Another one may be on its way by then, after another choice.
-      if (this.#changing === choice) this.#changing = undefined
-    }
+    term.changing = wanted.to
+    const taken = await this.#options.change({ ...wanted, returns, choice })
+    term.changing = undefined
+    if (taken) term.returns = returns
+    // A return that did not come about makes no rest longer.
+    else if (returns > term.returns) term.choice = choiceAfter(term.returns)
+    const { failure } = term
+    term.failure = undefined
+    if (failure !== undefined && this.#term === term) this.failed(failure.message, failure.inUse)
   }
+}
+
+function termAfter(returns: number): Term {
+  return {
+    choice: choiceAfter(returns),
+    returns,
+    looking: false,
+    changing: undefined,
+    failure: undefined,
+    firstLook: Infinity
+  }
+}
+
+/** Each return makes the rest after it longer; here they are lived through again. */
+function choiceAfter(returns: number): PolicyChoice {
+  const choice = new PolicyChoice(DEFAULT_POLICY, CHALLENGER)
+  for (let left = Math.min(returns, MOST_RETURNS); left > 0; left--) choice.failed('')
+  return choice
 }
 
 function alarmOf({ base, tasks, results }: ReplayAnswer): string | undefined {

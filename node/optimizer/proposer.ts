@@ -52,8 +52,11 @@ export class Proposer {
     }
   }
 
-  /** By the log, so that it holds for every leader; refused when an operator chose meanwhile, be it what was in use. */
-  async changePolicy({ to, reason, returns, choice }: LoggedSwitch): Promise<void> {
+  /**
+   * By the log, so that it holds for every leader; refused when an operator chose meanwhile, be it what was in use. Resolves to whether the
+   * log took it; one that was lost may be taken later all the same.
+   */
+  async changePolicy({ to, reason, returns, choice }: LoggedSwitch): Promise<boolean> {
     try {
       await this.#runtime()?.propose(
         {
@@ -67,8 +70,10 @@ export class Proposer {
       )
       this.#policies.worked()
       this.#logger.info({ policy: to, reason }, 'policy changed')
+      return true
     } catch (error) {
       this.#policies.failed(error, { policy: to })
+      return false
     }
   }
 

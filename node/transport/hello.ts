@@ -3,9 +3,17 @@
  * before the two were compared.
  */
 import type { NodeId } from '../../base/ids.ts'
+import { CODEC_VERSION } from '../../scheduler/codec.ts'
+import { RECORD_VERSION } from '../../scheduler/record-version.ts'
 
-/** Rises when frames of one version cannot be understood by another. */
-export const PROTOCOL_VERSION = 2
+/** Rises when frames of one version cannot be understood by another, whatever they carry. */
+const FRAME_VERSION = 2
+
+/**
+ * Frames carry entries, proposals and, in snapshots, rows, and nodes that cannot read each other's must not greet. Each of these versions
+ * only ever rises, so their sum rises whenever one does, and two programs of one sum have all of them in common.
+ */
+export const PROTOCOL_VERSION = FRAME_VERSION + CODEC_VERSION + RECORD_VERSION
 
 export interface Hello {
   readonly protocolVersion: number

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { BEAT_MS } from '../../../../node/optimizer/bounds.ts'
 import { Learning, type LearningOptions } from '../../../../node/optimizer/learning.ts'
+import * as replayRequests from '../../../../node/optimizer/replay-requests.ts'
+import { REPLAY_EVERY } from '../../../../optimizer/guard/policy-choice.ts'
 import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
@@ -9,12 +11,16 @@ import type { Command } from '../../../../scheduler/commands.ts'
 import { Machine, spec } from '../../../helpers/scheduler.ts'
 import { opinionated } from './rows.ts'
 
+vi.mock(import('../../../../node/optimizer/replay-requests.ts'), { spy: true })
+
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 const NO_BYTES = new Uint8Array(0)
 
 let machine: Machine
 let learning: Learning
 let proposed: Draft[]
+/** What proposals are answered with; undefined: they are taken. */
+let refusal: Error | undefined
 /** The policy that this node runs as a leader. */
 let running: string | undefined
 
@@ -22,6 +28,7 @@ let running: string | undefined
 async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
   machine = new Machine().withNodes(2)
   proposed = []
+  refusal = undefined
   running = undefined
   learning = new Learning({
     logger: QUIET,
@@ -40,7 +47,7 @@ async function attach(options: Partial<LearningOptions> = {}): Promise<void> {
     store: { iterate: () => rows() },
     propose: (draft: Draft) => {
       proposed.push(draft)
-      return Promise.resolve({ type: 'none' } as const)
+      return refusal === undefined ? Promise.resolve({ type: 'none' } as const) : Promise.reject(refusal)
     }
   }
   learning.attach(runtime as unknown as NodeRuntime)
@@ -152,6 +159,21 @@ test('an operator who chooses what is in use already makes the leader forget', (
   expect(chosen).toHaveBeenCalledTimes(1)
 })
 
+test('an operator who chooses ends the replay of what was chosen before', async () => {
+  const replay = vi.spyOn(replayRequests, 'replayPolicies').mockResolvedValue(undefined)
+  apply({ type: 'set-settings', settings: { policyMode: 'auto' } })
+  const look = (): void => {
+    learning.policyWatch.observe(REPLAY_EVERY, machine.state.settings)
+  }
+  look()
+  apply({ type: 'set-settings', settings: { policyMode: 'auto' } })
+  look()
+  const given = replay.mock.calls.map(([, , , { aborted }]) => aborted)
+  expect(given).toEqual([true, false])
+  replay.mockRestore()
+  await learning.close()
+})
+
 test('frozen models leave the choice of the policy to the leader', async () => {
   apply({ type: 'set-settings', settings: { modelMode: 'frozen', policyMode: 'auto' } })
   learning.hooks().onReign?.(true)
@@ -252,6 +274,30 @@ test('a policy that failed is an alarm until settings change', () => {
   ])
   apply({ type: 'set-settings', settings: { policy: 'priority' } })
   expect(learning.alarms()).toEqual([])
+})
+
+test('a policy that fails as a leader begins, before its reign is told of, is taken back', () => {
+  apply({ type: 'set-settings', settings: { policy: 'learned', policyMode: 'auto' } })
+  learning.hooks().onPolicyFailure?.({ policy: 'learned', fault: 'unknown', message: 'no such policy' })
+  expect(proposed).toEqual([])
+  learning.hooks().onReign?.(true)
+  const back = { settings: { policy: 'least-loaded' }, expectedPolicyChoice: 1, returns: 1 }
+  expect(proposed).toMatchObject([{ type: 'set-settings', ...back }])
+})
+
+test('a return that the log refuses is not counted by the leader', async () => {
+  apply({ type: 'set-settings', settings: { policy: 'learned', policyMode: 'auto' } })
+  learning.hooks().onReign?.(true)
+  const fail = async (): Promise<void> => {
+    learning.hooks().onPolicyFailure?.({ policy: 'learned', fault: 'threw', message: 'broken' })
+    await new Promise(setImmediate)
+  }
+  refusal = new Error('no room')
+  await fail()
+  refusal = undefined
+  await fail()
+  await fail()
+  expect(proposed).toMatchObject([{ returns: 1 }, { returns: 1 }, { returns: 2 }])
 })
 
 test('the trainer says what it waits for', async () => {

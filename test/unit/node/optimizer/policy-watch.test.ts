@@ -29,6 +29,7 @@ function answer(relative: number): ReplayAnswer {
 const inUse = (policy: string, policyMode: PolicyMode, policyChoice = 7): PolicyInUse => ({
   ...{ policy, policyMode, policyChoice }
 })
+const NOTHING_PAST = { policy: 'least-loaded', mode: 'auto', returns: 0, ended: 0 } as const
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 test('an alarm stands while the default policy would be faster for sure', async () => {
@@ -77,10 +78,12 @@ test('the default is not compared with itself, and a replay that fails says noth
   expect(asked).toBe(2)
 })
 
-/** A watch whose changes take effect at once. */
+/** A reigning watch whose changes take effect at once. */
 class Bench {
   policy = 'least-loaded'
   relative = 0
+  /** Whether the log takes changes. */
+  takes = true
   readonly asked: string[] = []
   readonly changes: LoggedSwitch[] = []
   readonly watch = new PolicyWatch({
@@ -90,10 +93,14 @@ class Bench {
     },
     change: (change) => {
       this.changes.push(change)
-      this.policy = change.to
-      return Promise.resolve()
+      if (this.takes) this.policy = change.to
+      return Promise.resolve(this.takes)
     }
   })
+
+  constructor() {
+    this.watch.reign(NOTHING_PAST)
+  }
 
   /** So many stretches end with the challenger changing completion times by this much. */
   async end(stretches: number, relative: number): Promise<void> {
@@ -196,30 +203,159 @@ test('one bad stretch is one return, and an operator who leaves the choice to it
   expect(bench.changes.map(({ returns }) => returns)).toEqual([1, 1])
 })
 
-test('a change names the choice that it rests on, and one of before does not hold up one of after it', async () => {
+/** A reigning watch whose changes are answered by the test. */
+function slow(replay: () => Promise<ReplayAnswer | undefined>) {
   const changes: LoggedSwitch[] = []
-  const answers: (() => void)[] = []
+  const answers: ((taken: boolean) => void)[] = []
   const watch = new PolicyWatch({
-    replay: () => Promise.resolve(answer(-0.2)),
+    replay,
     change: (change) =>
       new Promise((resolve) => {
         changes.push(change)
         answers.push(resolve)
       })
   })
+  watch.reign(NOTHING_PAST)
+  return { watch, changes, answers }
+}
+
+test('a change names the choice that it rests on, and one of before does not hold up one of after it', async () => {
+  const { watch, changes, answers } = slow(() => Promise.resolve(answer(-0.2)))
   const choices = (): number[] => changes.map(({ choice }) => choice)
   watch.failed('it threw', inUse('learned', 'auto', 1))
   // An operator leaves the choice to it anew while that is on its way, and the policy fails again.
   watch.chosen()
   watch.failed('it threw', inUse('learned', 'auto', 2))
   expect(choices()).toEqual([1, 2])
-  answers[0]?.()
+  answers[0]?.(true)
   await settled()
   watch.failed('it threw', inUse('learned', 'auto', 2))
   expect(choices()).toEqual([1, 2])
-  answers[1]?.()
+  answers[1]?.(true)
   await settled()
   watch.observe(3 * REPLAY_EVERY, inUse('least-loaded', 'auto', 3))
   await settled()
   expect(choices()).toEqual([1, 2, 3])
+})
+
+test.each([
+  ['the log says that it took the change', true],
+  ['the answer is lost', false]
+])('a challenger that fails as it is switched to is taken back once %s', async (_, taken) => {
+  const { watch, changes, answers } = slow(() => Promise.resolve(answer(-0.2)))
+  watch.observe(REPLAY_EVERY, inUse('least-loaded', 'auto'))
+  await settled()
+  expect(changes.map(({ to }) => to)).toEqual(['learned'])
+  watch.failed('it is unknown', inUse('learned', 'auto'))
+  await settled()
+  expect(changes).toHaveLength(1)
+  answers[0]?.(taken)
+  await settled()
+  const back = { to: 'least-loaded', reason: 'it is unknown', gain: undefined, returns: 1, choice: 7 }
+  expect(changes.slice(1)).toEqual([back])
+  answers[1]?.(true)
+  await settled()
+  expect(changes).toHaveLength(2)
+})
+
+test.each(['an operator', 'another reign'])(
+  'a failure of before %s is not acted on when the change is answered',
+  async (by) => {
+    const { watch, changes, answers } = slow(() => Promise.resolve(answer(-0.2)))
+    watch.observe(REPLAY_EVERY, inUse('least-loaded', 'auto'))
+    await settled()
+    watch.failed('it threw', inUse('learned', 'auto'))
+    if (by === 'an operator') watch.chosen()
+    else watch.reign({ ...NOTHING_PAST, policy: 'learned' })
+    answers[0]?.(true)
+    await settled()
+    expect(changes).toHaveLength(1)
+  }
+)
+
+test('a challenger that fails before its reign is told of is taken back then, as one more return', async () => {
+  const bench = new Bench()
+  bench.watch.reign(undefined)
+  bench.policy = 'learned'
+  bench.watch.failed('it is unknown', inUse('learned', 'auto'))
+  expect(bench.changes).toEqual([])
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 2, ended: 0 })
+  expect(bench.changes.map(({ to, returns }) => [to, returns])).toEqual([['least-loaded', 3]])
+  await settled()
+  // It rests, though this leader has not looked at the challenger yet.
+  bench.relative = -0.2
+  for (let left = 32; left > 0; left--) bench.watch.observe(1, inUse(bench.policy, 'auto'))
+  await settled()
+  expect(bench.asked).toEqual([])
+  bench.watch.reign(undefined)
+  bench.watch.reign({ policy: 'learned', mode: 'auto', returns: 3, ended: 0 })
+  expect(bench.changes).toHaveLength(1)
+})
+
+test('a return that the log did not take is none: neither the number nor the rest grows', async () => {
+  const bench = new Bench()
+  bench.policy = 'learned'
+  bench.takes = false
+  for (let left = 3; left > 0; left--) {
+    bench.watch.failed('it threw', inUse('learned', 'auto'))
+    await settled()
+  }
+  bench.takes = true
+  bench.watch.failed('it threw', inUse('learned', 'auto'))
+  await settled()
+  expect(bench.changes.map(({ returns }) => returns)).toEqual([1, 1, 1, 1])
+  await bench.end(1, -0.2)
+  expect(bench.asked).toHaveLength(0)
+  await bench.end(1, -0.2)
+  expect(bench.asked).toHaveLength(1)
+  expect(bench.changes.at(-1)).toMatchObject({ to: 'learned', returns: 1 })
+})
+
+test.each(['an operator', 'another reign'])(
+  'a look that %s has overtaken holds up nothing and changes nothing',
+  async (by) => {
+    const replays: ((found: ReplayAnswer | undefined) => void)[] = []
+    const { watch, changes } = slow(() => new Promise((resolve) => replays.push(resolve)))
+    watch.observe(REPLAY_EVERY, inUse('least-loaded', 'auto', 1))
+    if (by === 'an operator') watch.chosen()
+    else watch.reign(NOTHING_PAST)
+    watch.observe(REPLAY_EVERY, inUse('least-loaded', 'auto', 2))
+    expect(replays).toHaveLength(2)
+    replays[0]?.(answer(-0.2))
+    await settled()
+    expect(changes).toEqual([])
+    // The end of the first look does not make room for a third.
+    watch.observe(REPLAY_EVERY, inUse('least-loaded', 'auto', 2))
+    expect(replays).toHaveLength(2)
+    replays[1]?.(answer(-0.2))
+    await settled()
+    expect(changes.map(({ choice }) => choice)).toEqual([2])
+  }
+)
+
+test('an overtaken look that fails leaves the alarm of the next one', async () => {
+  const ends: { found: (found: ReplayAnswer) => void; failed: (error: Error) => void }[] = []
+  const { watch } = slow(() => new Promise((found, failed) => ends.push({ found, failed })))
+  watch.observe(REPLAY_EVERY, inUse('learned', 'fixed'))
+  watch.chosen()
+  watch.observe(REPLAY_EVERY, inUse('learned', 'fixed'))
+  ends[1]?.found(answer(-0.2))
+  await settled()
+  ends[0]?.failed(new Error('given up'))
+  await settled()
+  expect(watch.alarm).toBeDefined()
+})
+
+test('a leader that returns hears of failures while a change of its last reign is on its way', async () => {
+  const { watch, changes, answers } = slow(() => Promise.resolve(undefined))
+  watch.failed('it threw', inUse('learned', 'auto'))
+  watch.reign(undefined)
+  watch.reign({ ...NOTHING_PAST, policy: 'learned', returns: 1 })
+  watch.failed('it threw', inUse('learned', 'auto'))
+  expect(changes.map(({ returns }) => returns)).toEqual([1, 2])
+  // The answer to the first says nothing of the second.
+  answers[0]?.(true)
+  await settled()
+  watch.failed('it threw', inUse('learned', 'auto'))
+  expect(changes).toHaveLength(2)
 })

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { nodeId } from '../../../../base/ids.ts'
 import { compareHello, decodeHello, encodeHello, PROTOCOL_VERSION } from '../../../../node/transport/hello.ts'
 
@@ -31,4 +31,32 @@ test('another protocol version is named before another cluster', () => {
   const both = { ...hello, protocolVersion: 99, clusterId: 'other' }
   expect(compareHello(hello, both)?.code).toBe('PROTOCOL_VERSION_UNSUPPORTED')
   expect(compareHello(hello, { ...hello, clusterId: 'other' })?.code).toBe('CLUSTER_MISMATCH')
+})
+
+test.each(['codec', 'record-version'])(
+  'nodes of another version in scheduler/%s.ts are no peers',
+  async (file) => {
+    vi.resetModules()
+    vi.doMock(`../../../../scheduler/${file}.ts`, async (original) => {
+      const found = await original<Record<string, unknown>>()
+      const raised = Object.entries(found).map(([name, value]) => [
+        name,
+        typeof value === 'number' ? value + 1 : value
+      ])
+      return Object.fromEntries(raised) as Record<string, unknown>
+    })
+    try {
+      const later = await import('../../../../node/transport/hello.ts')
+      const peer = { ...hello, protocolVersion: later.PROTOCOL_VERSION }
+      expect(compareHello(hello, peer)?.code).toBe('PROTOCOL_VERSION_UNSUPPORTED')
+      expect(later.PROTOCOL_VERSION).toBeGreaterThan(PROTOCOL_VERSION)
+    } finally {
+      vi.doUnmock(`../../../../scheduler/${file}.ts`)
+      vi.resetModules()
+    }
+  }
+)
+
+test('nodes that greeted by one number whatever they wrote are no peers', () => {
+  expect(compareHello(hello, { ...hello, protocolVersion: 2 })?.code).toBe('PROTOCOL_VERSION_UNSUPPORTED')
 })
