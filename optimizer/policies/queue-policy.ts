@@ -17,6 +17,7 @@ import type {
 import type { ClassKey } from '../estimate.ts'
 import { ClassQueues } from './class-queues.ts'
 import type { Head, Shape } from './class-queues.ts'
+import { freedSince } from './freed-nodes.ts'
 
 /** Which task is next. */
 export interface Order {
@@ -126,23 +127,10 @@ class QueuePolicy implements Policy {
       this.#queues.remove(taskId)
       return undefined
     }
-    const node = this.#node(task, this.#candidates(shape, view), view)
+    const node = this.#node(task, freedSince(this.#freed, shape.triedUpTo, view), view)
     if (node !== undefined) return { taskId, node: node.id }
     shape.triedUpTo = this.#freed.length
     return undefined
-  }
-
-  #candidates(shape: Shape, view: ClusterView): readonly NodeView[] {
-    const tried = shape.triedUpTo
-    if (tried < 0) return view.nodes()
-    const since = new Set(this.#freed.slice(tried))
-    if (since.size * 2 > view.nodes().length) return view.nodes()
-    const nodes: NodeView[] = []
-    for (const id of since) {
-      const node = view.node(id)
-      if (node !== undefined) nodes.push(node)
-    }
-    return nodes.sort((a, b) => a.id - b.id)
   }
 
   #emptyQueues(): ClassQueues {

@@ -19,6 +19,7 @@ import { hasRun } from '../../estimator/failures.ts'
 import { EventHeap } from '../../sim/event-heap.ts'
 import { ClassQueues } from '../class-queues.ts'
 import type { Head, Shape } from '../class-queues.ts'
+import { freedSince } from '../freed-nodes.ts'
 import { ArrivalShare } from './arrival-share.ts'
 import type { ArrivalShareOptions, Reservation } from './arrival-share.ts'
 import { beliefOf, Bursts } from './bursts.ts'
@@ -252,7 +253,7 @@ export class IndependentQueue {
     reservation: Reservation | undefined,
     view: ClusterView
   ): NodeView | undefined {
-    const candidates = this.#nodesFor(shape, view)
+    const candidates = freedSince(this.#freed, shape.triedUpTo, view)
     if (reservation === undefined) return chooseNode(task, candidates, view, this.#estimator, anywhere)
     const endsAt = view.now + this.#estimate(burst, task).meanMs
     const node = chooseNode(task, candidates, view, this.#estimator, (candidate) => {
@@ -350,19 +351,6 @@ export class IndependentQueue {
         share = Math.max(share, (task.resources[name] ?? 0) / capacity)
     }
     return share * this.#slots
-  }
-
-  #nodesFor(shape: Shape, view: ClusterView): readonly NodeView[] {
-    const tried = shape.triedUpTo
-    if (tried < 0) return view.nodes()
-    const since = new Set(this.#freed.slice(tried))
-    if (since.size * 2 > view.nodes().length) return view.nodes()
-    const nodes: NodeView[] = []
-    for (const id of since) {
-      const node = view.node(id)
-      if (node !== undefined) nodes.push(node)
-    }
-    return nodes.sort((a, b) => a.id - b.id)
   }
 
   #retryAll(): void {
