@@ -98,13 +98,63 @@ test.each([
   [['--from-cluster', '--policies', 'lifo'], 'policy: got "lifo"'],
   [['--from-cluster', '--load', '3'], '--load: got "3"'],
   [['--from-cluster', '--limit', '0'], '--limit: got "0"'],
+  [['--from-cluster', '--seeds', '0'], '--seeds: got "0", expected a whole number from 1 to 10000 (USAGE)'],
+  [
+    ['--from-cluster', '--policies', 'fifo,'],
+    '--policies: got "fifo,", expected names separated by commas (USAGE)'
+  ],
+  [['--from-cluster', '--html', '/nowhere/x'], '--html: got "/nowhere/x" (ENOENT'],
+  [['--from-cluster', '--save', '/nowhere/x'], '--save: got "/nowhere/x" (ENOENT'],
+  [['--from-cluster', '--svg', '/dev/null/x'], '--svg: got "/dev/null/x" (ENOTDIR'],
   [['--from-file', join(folder, 'absent')], 'no such file']
 ])('%j is a usage error', async (argv, message) => {
   const { code, err } = await run(...argv)
   expect([code, err]).toEqual([2, expect.stringContaining(message)])
 })
 
+test('where a file cannot be written is found before the cluster is asked, and told as an object', async () => {
+  const { code, json } = await run(
+    '--from-cluster',
+    '--url',
+    'http://127.0.0.1:1',
+    '--html',
+    '/nowhere/x',
+    '--json'
+  )
+  expect([code, json()]).toMatchObject([
+    2,
+    { ok: false, error: { code: 'INVALID_REQUEST', option: 'html', got: '/nowhere/x' } }
+  ])
+})
+
+test('a history with a time that no task took, or with tasks that wait for each other, is refused with its line', async () => {
+  const path = join(folder, 'history.ndjson')
+  await run('--from-cluster', '--save', path, '--policies', 'fifo-fit')
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+  const changed = async (change: (task: Record<string, unknown>, index: number) => void) => {
+    const tasks = lines.slice(1).map((line) => JSON.parse(line) as Record<string, unknown>)
+    tasks.forEach(change)
+    const text = [lines[0], '', ...tasks.map((task) => JSON.stringify(task))].join('\n')
+    const bad = join(folder, 'changed.ndjson')
+    writeFileSync(bad, text)
+    return (await run('--from-file', bad, '--policies', 'fifo-fit')).err
+  }
+  const second = (field: string, value: unknown) => (task: Record<string, unknown>, index: number) => {
+    if (index === 1) task[field] = value
+  }
+  // The blank line counts.
+  expect(await changed(second('runMs', 1e300))).toContain(
+    'line 4: runMs: got 1e+300, expected up to 100 years'
+  )
+  expect(await changed(second('finishedAt', 1e15))).toContain('line 4: finishedAt: got 1000000000000000')
+  expect(await changed(second('runMs', -5))).toContain(
+    'line 4: runMs: got -5, expected milliseconds ≥ 0 that the last attempt ran; 0 when none did'
+  )
+  expect(await changed(second('needs', ['t-29']))).toContain('line 4: needs: got the cycle t-29 → t-29')
+})
+
 test.each([
+  ['', 'line 1: got nothing, expected {"nodes": [...]}'],
   ['{}', 'line 1: got no nodes'],
   ['{"nodes":[{}]}', 'line 1: nodes[0]'],
   ['{"nodes":[]}\n{"id":"t-1"}', 'line 2: group'],
