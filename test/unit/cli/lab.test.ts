@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { taskId } from '../../../base/ids.ts'
 import type { CliContext } from '../../../node/cli/context.ts'
+import { runLab } from '../../../node/cli/lab/run-lab.ts'
 import { runCli } from '../../../node/cli/run-cli.ts'
+import { BASELINES } from '../../../optimizer/lab/catalog.ts'
+import type { Trace } from '../../../optimizer/lab/trace.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-lab-'))
@@ -112,19 +115,43 @@ test.each([
   expect([code, err]).toEqual([2, expect.stringContaining(message)])
 })
 
-test('where a file cannot be written is found before the cluster is asked, and told as an object', async () => {
-  const { code, json } = await run(
-    '--from-cluster',
-    '--url',
-    'http://127.0.0.1:1',
-    '--html',
-    '/nowhere/x',
-    '--json'
-  )
-  expect([code, json()]).toMatchObject([
-    2,
-    { ok: false, error: { code: 'INVALID_REQUEST', option: 'html', got: '/nowhere/x' } }
-  ])
+test.each(['html', 'svg', 'save'])(
+  '--%s that cannot be written to is found before anything is replayed, and told as an object',
+  async (option) => {
+    const { code, out } = await run('--from-cluster', `--${option}`, '/dev/null/x', '--json')
+    expect(code).toBe(2)
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown)
+    ).toMatchObject([{ ok: false, error: { code: 'INVALID_REQUEST', option, got: '/dev/null/x' } }])
+  }
+)
+
+test('a trace without a task is refused, whatever made it', async () => {
+  const trace: Trace = {
+    name: 'nothing',
+    family: 'independent',
+    slowdownBoundMs: 1,
+    defaultLoad: undefined,
+    loadIsUsed: true,
+    defaultSeeds: 1,
+    instances: () => []
+  }
+  const options = { policies: ['fifo-fit'], load: undefined, seeds: 1, html: undefined, svg: undefined }
+  const world = {
+    among: BASELINES,
+    calibrate: () => [],
+    print: () => undefined,
+    printJson: undefined,
+    note: () => undefined,
+    isTerminal: false
+  }
+  await expect(runLab(trace, options, world)).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+    message: 'nothing: got no task to run, expected at least one'
+  })
 })
 
 test('a history with a time that no task took, or with tasks that wait for each other, is refused with its line', async () => {
