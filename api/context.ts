@@ -114,7 +114,11 @@ export function taskIdOf(text: string): TaskId {
   const id = parseTaskId(text)
   if (id !== undefined) return id
   throw new AppError('TASK_NOT_FOUND', `id: got ${shown(text)}, expected a task id such as "t-42"`, {
-    details: { field: 'id', got: shown(text), expected: 'a task id such as "t-42"' }
+    details: {
+      field: 'id',
+      got: text.length <= 80 ? text : shown(text),
+      expected: 'a task id such as "t-42"'
+    }
   })
 }
 

@@ -3,8 +3,8 @@
  * and by the learned estimator without and with a network. Rules are in `optimizer/lab/calibration.ts`; this reads files, measures
  * CPU time, and prints.
  */
-import { AppError } from '../base/errors.ts'
 import { createRng } from '../base/prng.ts'
+import { loadOption, wholeOption, wrongOption } from '../node/cli/lab/option-values.ts'
 import { useFastestBackend } from '../node/optimizer/backend.ts'
 import type { Estimator } from '../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../optimizer/estimator/learned.ts'
@@ -18,7 +18,8 @@ import { lastTwo, userLimit } from '../optimizer/policies/predictors.ts'
 import { simulate } from '../optimizer/sim/engine.ts'
 import { policyFactory } from '../scheduler/policies/index.ts'
 import { loadTrace } from './lab/load-trace.ts'
-import { loadOption, parseOptions, wholeOption, wrongOption } from './lab/option-values.ts'
+import { parseOptions } from './lab/parse-options.ts'
+import { reportMisuse } from './report-misuse.ts'
 
 const HELP = `Measures how well run times are predicted on a trace.
 
@@ -32,7 +33,6 @@ npm run bench -- estimators --trace PATH [options]
   --json         print one JSON object last
   --help         this text
 `
-const MISUSE = 2
 
 /** A calibration with what it cost. */
 interface Row extends Calibration {
@@ -44,9 +44,7 @@ export async function run(argv: string[]): Promise<number> {
   try {
     return await measure(optionsOf(argv))
   } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    console.error(error.message)
-    return MISUSE
+    return reportMisuse(error, argv)
   }
 }
 

@@ -4,15 +4,15 @@
  * tenth of what the cluster does.
  */
 import { Command } from 'commander'
-import { AppError } from '../base/errors.ts'
+import { loadOption, wholeOption, wrongOption } from '../node/cli/lab/option-values.ts'
 import { mean } from '../optimizer/lab/metrics.ts'
 import { blockLength, pairedDifference } from '../optimizer/lab/statistics.ts'
 import { machine, round } from './bench-tools.ts'
 import { loadTrace } from './lab/load-trace.ts'
-import { loadOption, wholeOption, wrongOption } from './lab/option-values.ts'
 import { KNOWN_POLICIES, forecast } from './live/forecast.ts'
 import { replay, type Replayed } from './live/replay.ts'
 import { sliceOf, type Slice } from './live/slice.ts'
+import { reportMisuse } from './report-misuse.ts'
 
 interface Options {
   readonly trace: string
@@ -28,8 +28,6 @@ interface Options {
   readonly logLevel: string
   readonly json?: boolean
 }
-
-const MISUSE = 2
 
 /** Resolves to the exit code: 0; 1 when jobs were lost or the forecast was off by more than a tenth; 2 for misuse. */
 export async function run(argv: string[]): Promise<number> {
@@ -51,9 +49,7 @@ export async function run(argv: string[]): Promise<number> {
   try {
     return await measure(options)
   } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    console.error(error.message)
-    return MISUSE
+    return reportMisuse(error, argv)
   }
 }
 

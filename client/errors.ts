@@ -2,11 +2,14 @@
 import type { ErrorCode } from '../base/errors.ts'
 import type { Problem } from '../base/wire/problem.ts'
 
-/**
- * The codes of DTSS itself, and the client's own: no node answered (`UNREACHABLE`), or what answered was not DTSS
- * (`UNEXPECTED_REPLY`).
- */
-export type DtssErrorCode = ErrorCode | 'UNREACHABLE' | 'UNEXPECTED_REPLY'
+/** The client's own codes, with what they mean: no reply brings them. docs/errors.md is checked against this table. */
+export const CLIENT_ERRORS = {
+  UNREACHABLE: 'No node answered; a request that may be repeated was sent to each. Worth another try later',
+  UNEXPECTED_REPLY: 'What answered was not DTSS. Worth another try later when its status was 500 or above'
+} as const
+
+/** The codes of DTSS itself, and the client's own. */
+export type DtssErrorCode = ErrorCode | keyof typeof CLIENT_ERRORS
 
 /** A request that failed. An aborted one throws its signal's reason instead. */
 export class DtssError extends Error {

@@ -22,7 +22,7 @@ export interface OptimizerClient {
   policy(options?: ReadOptions): Promise<PolicyView>
   /** Has another policy place tasks, at once and on every node. */
   setPolicy(name: string, options?: CallOptions): Promise<PolicyView>
-  /** Replays recent history under policies; takes seconds. Sent once. */
+  /** Replays recent history under policies; takes seconds. Changes nothing, so it is repeated like a read. */
   comparePolicies(request?: CompareRequest, options?: CallOptions): Promise<PolicyComparison>
   /** Versions of the model, newest first. */
   models(options?: ReadOptions): Promise<ModelView[]>
@@ -67,7 +67,7 @@ export function optimizerClient(transport: Transport, read: Read): OptimizerClie
     policy: (asked) => read('/v1/policy', {}, asked),
     setPolicy: (name, asked) => change('PUT', '/v1/policy', { name }, asked),
     comparePolicies: (request = {}, asked) =>
-      change('POST', '/v1/policy/compare', request, asked, COMPARE_WAIT_MS),
+      change('POST', '/v1/policy/compare', request, asked, COMPARE_WAIT_MS, true),
     models: (asked) => modelsOf(read, asked),
     modelStatus: (asked) => read('/v1/models/status', {}, asked),
     modelCalibration: (asked) => read('/v1/models/calibration', {}, asked),

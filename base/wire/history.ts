@@ -46,7 +46,10 @@ export const HistoryTaskSchema = closed(
     finishedAt: TimestampSchema,
     deadlineAt: Type.Optional(TimestampSchema),
     node: Type.Optional(NodeIdSchema),
-    runMs: Type.Integer({ ...MillisecondsSchema, description: 'of the last attempt; 0 when none ran' }),
+    runMs: Type.Integer({
+      ...MillisecondsSchema,
+      description: 'milliseconds ≥ 0 that the last attempt ran; 0 when none did'
+    }),
     peakMemoryBytes: CountSchema
   },
   { $id: 'HistoryTask', description: 'A task that has ended, without what it ran and what came of it.' }

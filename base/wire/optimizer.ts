@@ -10,9 +10,9 @@ import { AlarmSchema } from './forecast.ts'
 /** The most policies that one comparison replays. */
 const COMPARED_POLICIES = 8
 /** The most tasks of the cluster's history that one comparison replays. */
-const COMPARED_TASKS = 5_000
+export const COMPARED_TASKS = 5_000
 /** Of fewer, the guard makes no replay. */
-const FEWEST_COMPARED = 20
+export const FEWEST_COMPARED = 20
 export const DEFAULT_COMPARED_TASKS = 2_000
 
 const ShareSchema = Type.Number({ minimum: 0, maximum: 1 })

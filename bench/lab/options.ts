@@ -1,5 +1,13 @@
 /** The policy lab's command line. Every mistake is an `INVALID_REQUEST` that names the option, what it got and expected. */
-import { loadOption, numberOption, parseOptions, wholeOption, wrongOption } from './option-values.ts'
+import {
+  loadOption,
+  numberOption,
+  policiesOption,
+  seedsOption,
+  wholeOption,
+  wrongOption
+} from '../../node/cli/lab/option-values.ts'
+import { parseOptions } from './parse-options.ts'
 
 export interface LabOptions {
   readonly trace: string
@@ -62,18 +70,15 @@ const OPTIONS = {
 /** Parses the arguments after `policies`. */
 export function parseLabOptions(argv: readonly string[]): LabOptions {
   const values = parseOptions(argv, OPTIONS)
-  const whole = (option: 'seeds' | 'limit' | 'windows' | 'nodes' | 'jobs'): number | undefined =>
+  const whole = (option: 'limit' | 'windows' | 'nodes' | 'jobs'): number | undefined =>
     wholeOption(option, values[option], 1)
   const idle = values.list === true || values.help === true
   if (values.trace === undefined && !idle) throw wrongOption('trace', undefined, 'a path or "synthetic"')
-  const policies = values.policies?.split(',').map((name) => name.trim())
-  if (policies?.includes('') === true)
-    throw wrongOption('policies', values.policies, 'names separated by commas')
   return {
     trace: values.trace ?? '',
     load: loadOption(values.load),
-    policies,
-    seeds: whole('seeds'),
+    policies: policiesOption(values.policies),
+    seeds: seedsOption(values.seeds),
     limit: whole('limit'),
     windows: whole('windows'),
     nodes: whole('nodes'),

@@ -24,9 +24,21 @@ export interface CliContext {
 /** Documented in `dtss --help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
 
+/** The command line's own codes, with what they mean. docs/errors.md is checked against this table. */
+export const CLI_ERRORS = {
+  USAGE: 'The command line, or a file that it names, makes no sense; exit code 2'
+} as const
+
 /** A command line, or a file that it names, that makes no sense. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
+  /** What it is about, for machines: `{ option, got, expected }`. */
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message)
+    this.details = details
+  }
 }
 
 /** Writes one line to standard output. */

@@ -1,8 +1,10 @@
 /** How a failed command is told: a line on standard error, an object on standard output with `--json`, an exit code. */
+import { CommanderError } from 'commander'
 import { DtssError } from '../../client/index.ts'
+import type { DtssErrorCode } from '../../client/index.ts'
 import { AppError } from '../../base/errors.ts'
 import { EXIT, UsageError, printJson } from './context.ts'
-import type { CliContext } from './context.ts'
+import type { CLI_ERRORS, CliContext } from './context.ts'
 
 /** Tells the error and returns the exit code. */
 export function reportError(context: CliContext, error: unknown, json: boolean): number {
@@ -11,17 +13,18 @@ export function reportError(context: CliContext, error: unknown, json: boolean):
   context.stderr.write(`dtss: ${message} (${code})\n`)
   if (code === 'UNREACHABLE') context.stderr.write('Is a node running there? Set --url or DTSS_URL.\n')
   if (json) printJson(context, { ok: false, error: { code, message, ...details } })
-  return exitCodeOf(error, code)
+  return exitCodeOf(code)
 }
 
 interface Explanation {
-  readonly code: string
+  readonly code: DtssErrorCode | keyof typeof CLI_ERRORS
   readonly message: string
   readonly details: Readonly<Record<string, unknown>>
 }
 
 function explain(error: unknown): Explanation {
-  if (error instanceof UsageError) return { code: 'USAGE', message: error.message, details: {} }
+  if (error instanceof UsageError) return { code: 'USAGE', message: error.message, details: error.details }
+  if (error instanceof CommanderError) return { code: 'USAGE', message: sentenceOf(error), details: {} }
   if (error instanceof DtssError) {
     const { field, got, expected, nearest } = error.details
     return {
@@ -34,8 +37,14 @@ function explain(error: unknown): Explanation {
   return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error), details: {} }
 }
 
-function exitCodeOf(error: unknown, code: string): number {
-  if (error instanceof UsageError || code === 'INVALID_REQUEST' || code === 'INVALID_JSON') return EXIT.usage
+/** What commander says, without its prefix; where it showed the help instead, that a command was expected. */
+function sentenceOf({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return 'got no command, expected one; see --help'
+  return message.replace(/^error: /, '').replaceAll('\n', ' ')
+}
+
+function exitCodeOf(code: Explanation['code']): number {
+  if (code === 'USAGE' || code === 'INVALID_REQUEST' || code === 'INVALID_JSON') return EXIT.usage
   const unreachable = code === 'UNREACHABLE' || code === 'UNEXPECTED_REPLY' || code === 'NO_LEADER'
   return unreachable ? EXIT.unreachable : EXIT.failed
 }

@@ -63,7 +63,8 @@ export async function runCli(argv: readonly string[], context: CliContext, versi
     await program.parseAsync(argv, { from: 'user' })
     return context.exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    // Help and version were asked for, and shown.
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
     return reportError(context, error, json)
   }
 }
@@ -75,7 +76,9 @@ function newProgram(context: CliContext, version: string): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text)
+      writeErr: (text) => void context.stderr.write(text),
+      // Told with its code, like every other error.
+      outputError: () => undefined
     })
     .showSuggestionAfterError()
     .addHelpText('after', EXIT_CODES)

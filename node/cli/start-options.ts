@@ -41,7 +41,8 @@ export function parseResources(
   return { ...former, [name]: amount }
 }
 
-function parseInteger(text: string, minimum: number, maximum: number): number {
+/** An integer of digits alone, within these bounds. */
+export function parseInteger(text: string, minimum: number, maximum: number): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value
   throw new InvalidArgumentError(`got "${text}", expected an integer from ${minimum} to ${maximum}`)

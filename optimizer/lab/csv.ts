@@ -1,13 +1,15 @@
 /** Comma-separated tables with a header line and no quoting, as the traces use them. */
-import { malformed } from './malformed.ts'
+import { checkTime, malformed } from './malformed.ts'
 
 /** One row, read by column name. */
 export interface CsvRow {
   text(column: string): string
   /** Throws an `AppError` naming file, line and column unless it is a finite number. */
   number(column: string): number
-  /** Undefined for an empty cell. */
-  optional(column: string): number | undefined
+  /** A time from 0 to a hundred years, in seconds. */
+  seconds(column: string): number
+  /** Such a time, or undefined for an empty cell. */
+  optionalSeconds(column: string): number | undefined
 }
 
 /** All rows of a table. Throws for a row whose cells are not as many as the header's. */
@@ -42,5 +44,14 @@ function row(header: readonly string[], cells: readonly string[], file: string, 
     }
     return value
   }
-  return { text, number, optional: (column) => (text(column) === '' ? undefined : number(column)) }
+  const seconds = (column: string): number =>
+    checkTime(number(column), column, 1, (field, got, expected) =>
+      malformed({ file, line, field, got, expected })
+    )
+  return {
+    text,
+    number,
+    seconds,
+    optionalSeconds: (column) => (text(column) === '' ? undefined : seconds(column))
+  }
 }

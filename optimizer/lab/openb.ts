@@ -17,6 +17,7 @@ import { compileWorkload } from '../sim/workload.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
 import { parseCsv } from './csv.ts'
+import { empty } from './malformed.ts'
 import type { Instance, Trace } from './trace.ts'
 
 export interface OpenbPod {
@@ -49,9 +50,9 @@ export function parseOpenbPods(text: string, file: string): OpenbPod[] {
   const pods: OpenbPod[] = []
   for (const row of parseCsv(text, file)) {
     const gpus = row.number('num_gpu')
-    const scheduled = row.optional('scheduled_time')
-    const created = row.number('creation_time')
-    const runS = row.number('deletion_time') - (scheduled ?? 0)
+    const scheduled = row.optionalSeconds('scheduled_time')
+    const created = row.seconds('creation_time')
+    const runS = row.seconds('deletion_time') - (scheduled ?? 0)
     if (scheduled === undefined || runS <= 0) continue
     pods.push({
       name: row.text('name'),
@@ -64,17 +65,20 @@ export function parseOpenbPods(text: string, file: string): OpenbPod[] {
       runS
     })
   }
+  if (pods.length === 0) throw empty(file, 'pod that was scheduled')
   return pods.sort((a, b) => a.createdS - b.createdS)
 }
 
 /** Parses the nodes' table. */
 export function parseOpenbNodes(text: string, file: string): OpenbNode[] {
-  return parseCsv(text, file).map((row) => ({
+  const nodes = parseCsv(text, file).map((row) => ({
     cpuMilli: row.number('cpu_milli'),
     memoryBytes: row.number('memory_mib') * MiB,
     gpuMilli: row.number('gpu') * GPU,
     model: row.text('model')
   }))
+  if (nodes.length === 0) throw empty(file, 'node')
+  return nodes
 }
 
 /** The trace of these pods on (a part of) these nodes. */

@@ -18,7 +18,7 @@ import type { PolicyEntry } from './catalog.ts'
 import { Memory } from './memory.ts'
 import { mean, metricsOf, outcomes, quantileSorted } from './metrics.ts'
 import type { Outcomes, RunMetrics } from './metrics.ts'
-import { blockLength, bootstrap, holm, pairedDifference } from './statistics.ts'
+import { blockLength, bootstrap, holm, meanInterval, pairedDifference } from './statistics.ts'
 import type { Interval, PairedTest } from './statistics.ts'
 import type { Instance, Trace } from './trace.ts'
 
@@ -322,7 +322,7 @@ function intervalOf(
 ): Interval {
   const few = series.metrics.length < FEWEST_FOR_RESAMPLING_RUNS
   const values = few && ofUnits !== undefined ? ofUnits : series.metrics.map(ofRun)
-  return bootstrap(values.length, (indexes) => meanAt(values, indexes), resampling(values.length, series))
+  return meanInterval(values, resampling(values.length, series))
 }
 
 function gapClosed(base: Series, own: Series, bound: Series, byMakespan: boolean): Gap | undefined {
@@ -333,18 +333,9 @@ function gapClosed(base: Series, own: Series, bound: Series, byMakespan: boolean
   if (bases === undefined || owns === undefined || bounds === undefined) return undefined
   const count = Math.min(bases.length, owns.length, bounds.length)
   const interval = bootstrap(
-    count,
-    (indexes) => {
-      const worst = meanAt(bases, indexes)
-      return (worst - meanAt(owns, indexes)) / (worst - meanAt(bounds, indexes))
-    },
+    [bases, owns, bounds],
+    ([worst = 0, mine = 0, best = 0]) => (worst - mine) / (worst - best),
     resampling(count, own)
   )
   return { value: (from - at) / (from - to), interval }
-}
-
-function meanAt(values: ArrayLike<number>, indexes: Int32Array): number {
-  let total = 0
-  for (const index of indexes) total += values[index] ?? 0
-  return indexes.length === 0 ? 0 : total / indexes.length
 }

@@ -4,9 +4,9 @@
  *
  * Lines of 18 numbers; `;` begins a comment, of which `; MaxProcs: n` is read. −1 means unknown. Jobs without a run
  * time or without processors are left out (they were never started), as in every study of these logs; so are the few
- * whose time of submission is unknown.
+ * whose time of submission is unknown. What no machine was and no job took is refused.
  */
-import { malformed } from './malformed.ts'
+import { LONGEST_S, empty, malformed } from './malformed.ts'
 
 /** One job of a log. Times in seconds; −1 for unknown. */
 export interface SwfJob {
@@ -55,6 +55,11 @@ const FIELDS = [
 ] as const
 /** Some logs lack the last columns; what is used ends with `partition`. */
 const LEAST_FIELDS = 16
+/** More than any machine has, by far. */
+const MOST_PROCESSORS = 100_000_000
+/** Columns that hold times and processors, from 0. */
+const TIMES: ReadonlySet<number> = new Set([1, 3, 8])
+const PROCESSORS: ReadonlySet<number> = new Set([4, 7])
 
 /** Parses a log, in order of submission. Throws an `AppError` that names file, line and field for a malformed line. */
 export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity): SwfLog {
@@ -68,7 +73,12 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
     if (trimmed === '') continue
     if (trimmed.startsWith(';')) {
       const header = /^;\s*MaxProcs:\s*(\d+)/.exec(trimmed)
-      if (header !== null) maxProcs = Number(header[1])
+      if (header !== null) {
+        maxProcs = Number(header[1])
+        if (maxProcs > MOST_PROCESSORS) {
+          throw malformed({ file, line, field: 'MaxProcs', got: maxProcs, expected: `≤ ${MOST_PROCESSORS}` })
+        }
+      }
       continue
     }
     const job = parseJob(trimmed, file, line)
@@ -76,6 +86,7 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
     else skipped++
     if (jobs.length >= limit) break
   }
+  if (jobs.length === 0) throw empty(file, 'job that ran')
   jobs.sort((a, b) => a.submitS - b.submitS || a.job - b.job)
   return { jobs, maxProcs, skipped }
 }
@@ -95,6 +106,11 @@ function parseJob(text: string, file: string, line: number): SwfJob {
     const value = Number(part)
     if (!Number.isFinite(value)) {
       throw malformed({ file, line, field: FIELDS[index] ?? `${index + 1}`, got: part, expected: 'a number' })
+    }
+    const most = TIMES.has(index) ? LONGEST_S : PROCESSORS.has(index) ? MOST_PROCESSORS : Infinity
+    if (value > most) {
+      const expected = TIMES.has(index) ? 'seconds, up to 100 years' : `≤ ${most}`
+      throw malformed({ file, line, field: FIELDS[index] ?? `${index + 1}`, got: value, expected })
     }
     return value
   })

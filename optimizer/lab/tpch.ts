@@ -5,7 +5,9 @@
  * map an executor count to task durations in milliseconds. `first` includes `fresh` ones; they are removed here, and a
  * level that is left empty takes its lower neighbour's, as the authors' loader does.
  */
-import { malformed } from './malformed.ts'
+import { findCycle } from '../sim/cycle.ts'
+import { checkTime, empty, malformed } from './malformed.ts'
+import type { Fail } from './malformed.ts'
 
 /** Durations in milliseconds by executor count, with rising counts. */
 export interface DurationLevels {
@@ -44,6 +46,7 @@ export function parseTpch(lines: Iterable<string>, file: string): TpchJob[] {
     line++
     if (text.trim() !== '') jobs.push(parseJob(text, file, line))
   }
+  if (jobs.length === 0) throw empty(file, 'job')
   return jobs
 }
 
@@ -54,20 +57,23 @@ function parseJob(text: string, file: string, line: number): TpchJob {
   const { id, stages } = record
   if (typeof id !== 'string') throw fail('id', id, 'a string')
   if (!Array.isArray(stages) || stages.length === 0) throw fail('stages', stages, 'a non-empty array')
+  const parsed = stages.map((stage: unknown, index) => {
+    const path = `stages[${index}]`
+    if (typeof stage !== 'object' || stage === null) throw fail(path, stage, 'an object')
+    return parseStage(stage as Record<string, unknown>, path, stages.length, fail)
+  })
+  const cycle = findCycle(parsed.map(({ parents }) => parents))
+  if (cycle !== undefined) throw fail(`stages[${cycle[0] ?? 0}].parents`, cycle, 'no cycle')
   return {
     id,
     query: queryOf(record['query'], id),
     inputBytes: bytesOf(record['size']),
-    stages: stages.map((stage: unknown, index) => {
-      const path = `stages[${index}]`
-      if (typeof stage !== 'object' || stage === null) throw fail(path, stage, 'an object')
-      return parseStage(stage as Record<string, unknown>, path, stages.length, fail)
-    })
+    stages: parsed
   }
 }
 
-type Fail = (field: string, got: unknown, expected: string) => Error
-
+/** More than any stage has. */
+const MOST_TASKS = 1_000_000
 const UNIT_BYTES: Readonly<Record<string, number>> = { m: 1e6, M: 1e6, g: 1e9, G: 1e9, t: 1e12, T: 1e12 }
 
 /** A job that names no query is an application of its own. */
@@ -98,7 +104,9 @@ export function parseObject(text: string, fail: Fail): Record<string, unknown> {
 
 function parseStage(stage: Record<string, unknown>, path: string, count: number, fail: Fail): TpchStage {
   const { tasks, parents } = stage
-  if (typeof tasks !== 'number' || !(tasks >= 1)) throw fail(`${path}.tasks`, tasks, 'a number ≥ 1')
+  if (typeof tasks !== 'number' || !Number.isInteger(tasks) || tasks < 1 || tasks > MOST_TASKS) {
+    throw fail(`${path}.tasks`, tasks, `a whole number from 1 to ${MOST_TASKS}`)
+  }
   if (!Array.isArray(parents) || !parents.every((parent) => isIndex(parent, count))) {
     throw fail(`${path}.parents`, parents, 'stage indexes')
   }
@@ -125,8 +133,8 @@ function isIndex(value: unknown, count: number): boolean {
 function parseLevels(value: unknown, path: string, fail: Fail): DurationLevels {
   if (typeof value !== 'object' || value === null) throw fail(path, value, 'durations by executor count')
   const entries = Object.entries(value as Record<string, unknown>).map(([count, durations]) => {
-    const isList = Array.isArray(durations) && durations.every((ms) => typeof ms === 'number' && ms >= 0)
-    if (!isList) throw fail(`${path}.${count}`, durations, 'an array of milliseconds ≥ 0')
+    if (!Array.isArray(durations)) throw fail(`${path}.${count}`, durations, 'an array of milliseconds')
+    durations.forEach((ms: unknown, index) => checkTime(ms, `${path}.${count}[${index}]`, 1000, fail))
     return [Number(count), durations as number[]] as const
   })
   entries.sort((a, b) => a[0] - b[0])

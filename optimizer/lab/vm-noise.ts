@@ -24,16 +24,20 @@ export function parseVmNoise(text: string, file: string): Record<string, Quantil
   } catch {
     throw fail('file', text, 'JSON')
   }
+  if (typeof data !== 'object' || data === null) throw fail('file', data, 'an object')
   const { quantile_levels: levels, series } = data as { quantile_levels?: unknown; series?: unknown }
   if (!Array.isArray(levels)) throw fail('quantile_levels', levels, 'an array of percentages')
   if (!Array.isArray(series)) throw fail('series', series, 'an array')
   const tables: Record<string, QuantileTable> = {}
   for (const [kind, test] of Object.entries(SERIES_OF_KIND)) {
-    const found = (series as NoiseSeries[]).find(
-      (one) => one.test_name === test && one.vm_lifespan === LIFESPAN
+    const found = (series as (NoiseSeries | null)[]).find(
+      (one) => one?.test_name === test && one.vm_lifespan === LIFESPAN
     )
-    if (found?.rel_speed_quantiles.length !== levels.length) {
+    if (!Array.isArray(found?.rel_speed_quantiles) || found.rel_speed_quantiles.length !== levels.length) {
       throw fail('series', test, `a series of this test with ${levels.length} quantiles`)
+    }
+    if (!found.rel_speed_quantiles.every((speed: unknown) => isSpeed(speed))) {
+      throw fail(`series ${test}`, found.rel_speed_quantiles, 'speeds above 0')
     }
     tables[kind] = {
       levels: levels.map((level) => Number(level) / 100),
@@ -41,4 +45,8 @@ export function parseVmNoise(text: string, file: string): Record<string, Quantil
     }
   }
   return tables
+}
+
+function isSpeed(value: unknown): boolean {
+  return typeof value === 'number' && value > 0 && value < Infinity
 }

@@ -4,7 +4,9 @@
  * `{id, app, wms, tasks: [{n, p, t, in, out, c, m}]}`: class, parents as [index, bytes], run time in seconds (0 or
  * absent for a few), bytes in and out, cores, peak memory in bytes.
  */
-import { malformed } from './malformed.ts'
+import { findCycle } from '../sim/cycle.ts'
+import { checkTime, empty, malformed } from './malformed.ts'
+import type { Fail } from './malformed.ts'
 import { parseObject } from './tpch.ts'
 
 interface WorkflowTask {
@@ -31,28 +33,22 @@ export function parseWorkflows(lines: Iterable<string>, file: string): Workflow[
     line++
     if (text.trim() !== '') workflows.push(parseWorkflow(text, file, line))
   }
+  if (workflows.length === 0) throw empty(file, 'workflow')
   return workflows
 }
 
 function parseWorkflow(text: string, file: string, line: number): Workflow {
-  const fail = (field: string, got: unknown, expected: string): Error =>
-    malformed({ file, line, field, got, expected })
+  const fail: Fail = (field, got, expected) => malformed({ file, line, field, got, expected })
   const { id, app, tasks } = parseObject(text, fail)
   if (typeof id !== 'string') throw fail('id', id, 'a string')
   if (!Array.isArray(tasks) || tasks.length === 0) throw fail('tasks', tasks, 'a non-empty array')
-  return {
-    id,
-    app: typeof app === 'string' ? app : '',
-    tasks: tasks.map((task: unknown, index) => parseTask(task, `tasks[${index}]`, tasks.length, fail))
-  }
+  const parsed = tasks.map((task: unknown, index) => parseTask(task, `tasks[${index}]`, tasks.length, fail))
+  const cycle = findCycle(parsed.map(({ parents }) => parents.map(([parent]) => parent)))
+  if (cycle !== undefined) throw fail(`tasks[${cycle[0] ?? 0}].p`, cycle, 'no cycle')
+  return { id, app: typeof app === 'string' ? app : '', tasks: parsed }
 }
 
-function parseTask(
-  value: unknown,
-  path: string,
-  count: number,
-  fail: (field: string, got: unknown, expected: string) => Error
-): WorkflowTask {
+function parseTask(value: unknown, path: string, count: number, fail: Fail): WorkflowTask {
   if (typeof value !== 'object' || value === null) throw fail(path, value, 'an object')
   const task = value as Record<string, unknown>
   const name = task['n']
@@ -61,8 +57,7 @@ function parseTask(
   if (!Array.isArray(parents)) throw fail(`${path}.p`, parents, 'an array of [index, bytes]')
   const amount = (field: string): number => {
     const got = task[field] ?? 0
-    if (typeof got !== 'number' || !(got >= 0)) throw fail(`${path}.${field}`, got, 'a number ≥ 0')
-    return got
+    return checkAmount(got, `${path}.${field}`, fail)
   }
   return {
     name,
@@ -71,10 +66,15 @@ function parseTask(
       if (typeof at !== 'number' || !Number.isInteger(at) || at < 0 || at >= count) {
         throw fail(`${path}.p[${index}]`, parent, '[task index, bytes]')
       }
-      return [at, typeof bytes === 'number' ? bytes : 0] as const
+      return [at, checkAmount(bytes ?? 0, `${path}.p[${index}]`, fail)] as const
     }),
-    runS: amount('t'),
+    runS: checkTime(task['t'] ?? 0, `${path}.t`, 1, fail),
     inputBytes: amount('in'),
     memoryBytes: amount('m')
   }
+}
+
+function checkAmount(value: unknown, field: string, fail: Fail): number {
+  if (typeof value === 'number' && value >= 0 && value < Infinity) return value
+  throw fail(field, value, 'a number ≥ 0')
 }

@@ -1,6 +1,7 @@
 /** Turns a list of tasks into a `Workload`: barriers, dependents, and the checks that make a simulation meaningful. */
 import { AppError } from '../../base/errors.ts'
 import type { TaskId } from '../../base/ids.ts'
+import { cycleFrom } from './cycle.ts'
 import type { Barrier, SimTask, Workload } from './types.ts'
 
 const NONE: readonly never[] = []
@@ -10,9 +11,9 @@ const NONE: readonly never[] = []
  * predecessor's, a work time is not a number ≥ 0, or a dependency does not exist; `CYCLIC_NEEDS` when one leads back.
  */
 export function compileWorkload(name: string, tasks: readonly SimTask[]): Workload {
-  checkTasks(tasks)
+  checkTasks(name, tasks)
   const { barriers, opens } = findBarriers(tasks)
-  checkAcyclic(tasks, barriers, opens)
+  checkAcyclic(name, tasks, barriers, opens)
   const barrierOf = new Int32Array(tasks.length).fill(-1)
   barriers.forEach((barrier, index) => {
     for (const member of barrier.members) barrierOf[member - 1] = index
@@ -20,12 +21,14 @@ export function compileWorkload(name: string, tasks: readonly SimTask[]): Worklo
   return { name, tasks, barriers, barrierOf, opens, dependents: dependentsOf(tasks.length, barriers, opens) }
 }
 
-function checkTasks(tasks: readonly SimTask[]): void {
+function checkTasks(name: string, tasks: readonly SimTask[]): void {
   let before = 0
+  const bad = (index: number, field: string, got: unknown, expected: string): AppError =>
+    wrongTask(name, index + 1, field, got, expected)
   tasks.forEach((task, index) => {
     if (task.id !== index + 1) throw bad(index, 'id', task.id, `${index + 1}`)
     if (!(task.submittedAt >= before)) throw bad(index, 'submittedAt', task.submittedAt, `≥ ${before}`)
-    if (!(task.workMs >= 0)) throw bad(index, 'workMs', task.workMs, 'a number ≥ 0')
+    if (!(task.workMs >= 0 && task.workMs < Infinity)) throw bad(index, 'workMs', task.workMs, 'a number ≥ 0')
     for (const need of task.needs) {
       if (!(need >= 1 && need <= tasks.length)) throw bad(index, 'needs', need, `1 to ${tasks.length}`)
     }
@@ -33,11 +36,11 @@ function checkTasks(tasks: readonly SimTask[]): void {
   })
 }
 
-function bad(index: number, field: string, got: unknown, expected: string): AppError {
+function wrongTask(name: string, task: number, field: string, got: unknown, expected: string): AppError {
   return new AppError(
     'INVALID_REQUEST',
-    `task ${index + 1}: ${field}: got ${String(got)}, expected ${expected}`,
-    { details: { task: index + 1, field, got, expected } }
+    `${name}: task ${task}: ${field}: got ${String(got)}, expected ${expected}`,
+    { details: { task, field, got, expected } }
   )
 }
 
@@ -64,6 +67,7 @@ function findBarriers(tasks: readonly SimTask[]): { barriers: Barrier[]; opens: 
 
 /** Kahn's algorithm over barriers: every task must come out. */
 function checkAcyclic(
+  name: string,
   tasks: readonly SimTask[],
   barriers: readonly Barrier[],
   opens: readonly number[][]
@@ -80,7 +84,13 @@ function checkAcyclic(
   }
   if (queue.length !== tasks.length) {
     const stuck = barriers.find((_, index) => (waiting[index] ?? 0) > 0)?.members[0] ?? 0
-    throw new AppError('CYCLIC_NEEDS', `the dependencies of task ${stuck} lead back to itself`)
+    const free = new Set<number>(queue)
+    const cycle = cycleFrom(stuck, (id) => tasks[id - 1]?.needs.find((need) => !free.has(need)))
+    throw new AppError(
+      'CYCLIC_NEEDS',
+      `${name}: task ${cycle[0] ?? stuck}: needs: got the cycle ${cycle.join(' → ')}, expected none`,
+      { details: { task: cycle[0] ?? stuck, field: 'needs', got: cycle, expected: 'no cycle' } }
+    )
   }
 }
 

@@ -4,6 +4,7 @@ import { Compile } from 'typebox/compile'
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { taskId } from '../../base/ids.ts'
+import { readRepositoryFile } from '../helpers/documented.ts'
 import { fakeServer } from '../helpers/fake-node.ts'
 
 interface Operation {
@@ -21,6 +22,22 @@ interface Document {
 
 const { app, node } = await fakeServer()
 const document = (await app.inject({ url: '/openapi.json' })).json<Document>()
+
+test('docs/api.md names every time of a reply that is no integer', () => {
+  const fractions = new Set<string>()
+  const visit = (schema: object): void => {
+    for (const [key, value] of Object.entries(schema)) {
+      if (typeof value !== 'object' || value === null) continue
+      if (/(Ms|At)$/.test(key) && (value as { type?: unknown }).type === 'number') fractions.add(key)
+      visit(value as object)
+    }
+  }
+  visit(document.components.schemas)
+  const [, names = ''] =
+    /Replies carry integers, but for ([^:]*:.*?) have fractions/s.exec(readRepositoryFile('docs/api.md')) ??
+    []
+  expect([...names.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual([...fractions].sort())
+})
 
 /** A check of values against a schema of the document, whose references are those of its components. */
 function checker(schema: object): (value: unknown) => boolean {

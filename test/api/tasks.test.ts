@@ -86,7 +86,8 @@ test('unknown, malformed and retired ids are told apart from tasks', async () =>
   expect((await get('/v1/tasks/t-77')).json).toMatchObject({ code: 'TASK_NOT_FOUND', status: 404 })
   expect((await get('/v1/tasks/77')).json).toMatchObject({
     code: 'TASK_NOT_FOUND',
-    detail: 'id: got "77", expected a task id such as "t-42"'
+    detail: 'id: got "77", expected a task id such as "t-42"',
+    got: '77'
   })
   expect((await get('/v1/tasks/t-9')).json).toMatchObject({ code: 'RETIRED', status: 410 })
 })

@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { ERRORS } from '../../base/errors.ts'
 import { LIMITS } from '../../base/limits.ts'
+import { CLIENT_ERRORS } from '../../client/errors.ts'
+import { CLI_ERRORS } from '../../node/cli/context.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 
@@ -19,10 +21,12 @@ export function errorsDocument(): string {
     ([code, [status, retryable, title]]) =>
       `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} |`
   )
+  const own = (table: Readonly<Record<string, string>>, where: string): string[] =>
+    Object.entries(table).map(([code, title]) => `| \`${code}\` | ${where} | ${title} |`)
   return [
     '# Errors',
     '',
-    'Every error that DTSS reports has a code from this table. Codes are stable; messages are not. Over HTTP an error is',
+    'Every error that DTSS reports has a code from one of these tables. Codes are stable; messages are not. Over HTTP an error is',
     '`application/problem+json` (RFC 9457): `type` is `urn:dtss:error:<code>`, `detail` says what was got and what was',
     'expected this time, `field`, `got`, `expected` and `nearest` name it for machines where they apply, and `instance`',
     "names the request as the node's log does. 429 and 503 carry `Retry-After`.",
@@ -34,6 +38,14 @@ export function errorsDocument(): string {
     '| Code | Status | Retry | Meaning |',
     '|---|---|---|---|',
     ...rows,
+    '',
+    'No node sends the following; the typed client and the command line say them by themselves (`code` of a `DtssError`, or of the',
+    'object that `--json` prints).',
+    '',
+    '| Code | Said by | Meaning |',
+    '|---|---|---|',
+    ...own(CLIENT_ERRORS, 'client, command line'),
+    ...own(CLI_ERRORS, 'command line'),
     ''
   ].join('\n')
 }

@@ -3,7 +3,8 @@
  * history comes from a cluster, or from a file that an earlier run saved.
  */
 import type { Command } from 'commander'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { AppError } from '../../../base/errors.ts'
 import type { NodeInfo } from '../../../client/index.ts'
 import { connect, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
@@ -11,12 +12,13 @@ import { UsageError, print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
 import { formatHistoryFile, parseHistoryFile } from '../lab/history-file.ts'
 import type { RecordedHistory } from '../lab/history-file.ts'
-import { parseCount } from '../start-options.ts'
+import { loadOption, policiesOption, seedsOption, wholeOption } from '../lab/option-values.ts'
+import { checkOutputs, writeOutput } from '../lab/outputs.ts'
 
 interface Options extends ConnectionOptions {
   readonly fromCluster?: boolean
   readonly fromFile?: string
-  readonly policies?: string
+  readonly policies?: readonly string[]
   readonly limit: number
   readonly load?: number
   readonly seeds?: number
@@ -29,7 +31,6 @@ interface Options extends ConnectionOptions {
 /** As many as the API exports in one go by default. */
 const DEFAULT_TASKS = 20_000
 const MOST_TASKS = 1_000_000
-const LARGEST_LOAD = 2
 
 export function define(command: Command, context: CliContext): void {
   connectionOptions(command)
@@ -37,11 +38,12 @@ export function define(command: Command, context: CliContext): void {
     .option('--from-file <file>', 'replay a history that --save wrote')
     .option(
       '--policies <names>',
-      'names from --list with commas between (default: those that suit the history)'
+      'names from --list with commas between (default: those that suit the history)',
+      usage(policiesOption)
     )
-    .option('--limit <count>', 'the newest so many tasks', parseTasks, DEFAULT_TASKS)
-    .option('--load <x>', 'stretch the gaps between arrivals to this load, in (0, 2]', parseLoad)
-    .option('--seeds <count>', 'repetitions; those after the first shake the arrivals', parseCount)
+    .option('--limit <count>', 'the newest so many tasks', usage(limitOption), DEFAULT_TASKS)
+    .option('--load <x>', 'stretch the gaps between arrivals to this load, in (0, 2]', usage(loadOption))
+    .option('--seeds <count>', 'repetitions; those after the first shake the arrivals', usage(seedsOption))
     .option('--html <file>', 'write a report with plots as one self-contained file')
     .option('--svg <folder>', 'write the plots as SVG files')
     .option('--save <file>', 'keep the history that was fetched')
@@ -52,7 +54,7 @@ export function define(command: Command, context: CliContext): void {
 async function run(options: Options, context: CliContext): Promise<void> {
   // Loaded here, as all of the simulator comes with it.
   const { labPolicies } = await import('../lab/policies.ts')
-  const policies = options.policies?.split(',').map((name) => name.trim())
+  const { policies } = options
   const among = await labPolicies(policies)
   if (options.list === true) {
     for (const { name, about } of among) print(context, `${name.padEnd(22)} ${about}`)
@@ -61,13 +63,14 @@ async function run(options: Options, context: CliContext): Promise<void> {
   if ((options.fromCluster === true) === (options.fromFile !== undefined)) {
     throw new UsageError('lab: expected either --from-cluster or --from-file')
   }
+  checkOutputs(options)
   const { historyTrace } = await import('../../../optimizer/lab/history-trace.ts')
   const { runLab } = await import('../lab/run-lab.ts')
   const { calibratePredictors } = await import('../lab/predictors.ts')
   const history = await historyOf(options, context)
-  if (options.save !== undefined) writeFileSync(options.save, formatHistoryFile(history))
+  if (options.save !== undefined) writeOutput('save', options.save, formatHistoryFile(history))
   const trace = historyTrace('history', history.tasks.slice(0, options.limit), history.nodes)
-  const report = await runLab(
+  await runLab(
     trace,
     {
       policies,
@@ -82,13 +85,18 @@ async function run(options: Options, context: CliContext): Promise<void> {
       print: (text) => {
         print(context, text)
       },
+      printJson:
+        options.json === true
+          ? (report) => {
+              printJson(context, { ok: true, ...report })
+            }
+          : undefined,
       note: (line) => {
         context.stderr.write(`${line}\n`)
       },
       isTerminal: context.stderr.isTTY === true
     }
   )
-  if (options.json === true) printJson(context, { ok: true, ...report })
 }
 
 async function historyOf(options: Options, context: CliContext): Promise<RecordedHistory> {
@@ -109,14 +117,17 @@ function readText(path: string): string {
   }
 }
 
-function parseTasks(text: string): number {
-  const count = Number(text)
-  if (Number.isSafeInteger(count) && count >= 1 && count <= MOST_TASKS) return count
-  throw new UsageError(`--limit: got ${JSON.stringify(text)}, expected an integer from 1 to ${MOST_TASKS}`)
+function limitOption(got: string): number | undefined {
+  return wholeOption('limit', got, 1, MOST_TASKS)
 }
 
-function parseLoad(text: string): number {
-  const load = Number(text)
-  if (load > 0 && load <= LARGEST_LOAD) return load
-  throw new UsageError(`--load: got ${JSON.stringify(text)}, expected a number in (0, ${LARGEST_LOAD}]`)
+/** A parser whose errors are those of the command line. */
+function usage<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text)
+    } catch (error) {
+      throw error instanceof AppError ? new UsageError(error.message, error.details) : error
+    }
+  }
 }

@@ -1,12 +1,13 @@
 /** `dtss policy list | set NAME|auto | compare [NAMES]`: which policy places tasks, and what others would have made of the same work. */
 import type { Command } from 'commander'
+import { COMPARED_TASKS, FEWEST_COMPARED } from '../../../base/wire/optimizer.ts'
 import type { PolicyComparison, PolicyView } from '../../../client/index.ts'
 import { connect, connectToLeader, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
 import { print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
 import { formatAge, formatDuration, formatPercent, formatTable } from '../format.ts'
-import { parseCount } from '../start-options.ts'
+import { parseInteger } from '../start-options.ts'
 
 interface CompareOptions extends ConnectionOptions {
   readonly tasks?: number
@@ -34,7 +35,7 @@ export function define(command: Command, context: CliContext): void {
       .command('compare')
       .description("replay the cluster's recent history under policies")
       .argument('[names]', 'names with commas between (default: all)')
-      .option('--tasks <count>', 'how many of the last tasks are replayed', parseCount)
+      .option('--tasks <count>', 'how many of the last tasks are replayed', parseCompared)
   ).action(async (names: string | undefined, options: CompareOptions) => {
     const comparison = await connect(context, options).comparePolicies(
       {
@@ -46,6 +47,11 @@ export function define(command: Command, context: CliContext): void {
     if (options.json === true) printJson(context, { ok: true, ...comparison })
     else showComparison(context, comparison)
   })
+}
+
+/** As many as the server lets through. */
+function parseCompared(text: string): number {
+  return parseInteger(text, FEWEST_COMPARED, COMPARED_TASKS)
 }
 
 function show(context: CliContext, policy: PolicyView, options: ConnectionOptions): void {

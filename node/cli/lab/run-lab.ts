@@ -3,9 +3,7 @@
  * `dtss lab` and the lab's own command, which differ in where traces come from.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
 import { AppError } from '../../../base/errors.ts'
 import type { Calibration } from '../../../optimizer/lab/calibration.ts'
 import type { PolicyEntry } from '../../../optimizer/lab/catalog.ts'
@@ -18,13 +16,14 @@ import { calibrationLines, jsonReport, textReport } from '../../../optimizer/lab
 import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Trace } from '../../../optimizer/lab/trace.ts'
 import { htmlReport } from './html.ts'
+import { writeOutput, writeOutputs } from './outputs.ts'
 import { progressDisplay } from './progress.ts'
 
 export interface LabRun {
   readonly policies: readonly string[] | undefined
   readonly load: number | undefined
   readonly seeds: number | undefined
-  /** Files to write, if any. */
+  /** Files to write, if any; `checkOutputs` has seen them. */
   readonly html: string | undefined
   readonly svg: string | undefined
 }
@@ -36,13 +35,15 @@ export interface LabWorld {
   readonly calibrate: (run: Run) => Calibration[]
   /** The report, as text for people. */
   readonly print: (text: string) => void
+  /** The object that `--json` promises; undefined when nobody asked. */
+  readonly printJson: ((report: object) => void) | undefined
   /** Progress and notes. */
   readonly note: (line: string) => void
   readonly isTerminal: boolean
 }
 
-/** Runs everything and prints the table; returns the object that `--json` promises. Errors: INVALID_REQUEST. */
-export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Promise<object> {
+/** Runs everything, prints what came of it, and only then writes files, which may still fail. Errors: INVALID_REQUEST. */
+export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Promise<void> {
   if (options.load !== undefined && !trace.loadIsUsed) {
     throw new AppError(
       'INVALID_REQUEST',
@@ -51,8 +52,13 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
   }
   const policies = choosePolicies(trace, options.policies, world.among)
   const seeds = options.seeds ?? trace.defaultSeeds
-  const runs = instancesOf(trace, seeds, options.load) * policies.length
-  const display = progressDisplay(runs, world.isTerminal, world.note, () => performance.now())
+  const instances = instancesOf(trace, seeds, options.load)
+  if (instances === 0) {
+    throw new AppError('INVALID_REQUEST', `${trace.name}: got no task to run, expected at least one`)
+  }
+  const display = progressDisplay(instances * policies.length, world.isTerminal, world.note, () =>
+    performance.now()
+  )
   const draws = options.html !== undefined || options.svg !== undefined
   // Plots and calibration show the first instance; the others are dropped once they are measured.
   const shown: Run[] = []
@@ -75,10 +81,10 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
   world.print(textReport(report, provenance))
   for (const line of calibrationLines(calibrations)) world.print(line)
   const json = jsonReport(report, provenance, calibrations[0])
+  world.printJson?.(json)
   if (draws) {
     await draw(options, report, provenance, plotData(shown, report.policies, calibrations), json, world)
   }
-  return json
 }
 
 async function draw(
@@ -93,12 +99,15 @@ async function draw(
   const { drawCharts } = await import('./charts.ts')
   const charts = drawCharts(data)
   if (options.html !== undefined) {
-    writeFileSync(options.html, htmlReport(report, provenance, charts, json))
+    writeOutput('html', options.html, htmlReport(report, provenance, charts, json))
     note(`wrote ${options.html}`)
   }
   if (options.svg === undefined) return
-  mkdirSync(options.svg, { recursive: true })
-  for (const { id, svg } of charts) writeFileSync(join(options.svg, `${id}.svg`), svg)
+  writeOutputs(
+    'svg',
+    options.svg,
+    charts.map(({ id, svg }) => [`${id}.svg`, svg])
+  )
   note(`wrote ${charts.length} plots to ${options.svg}`)
 }
 

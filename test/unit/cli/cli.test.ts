@@ -172,6 +172,35 @@ test.each([
   expect((await run([...argv, '--json'])).json()).toMatchObject({ ok: false, error: { code: 'USAGE' } })
 })
 
+test.each([
+  [['model', 'promote'], "missing required argument 'version'"],
+  [['policy', 'set'], "missing required argument 'name'"],
+  [
+    ['policy', 'compare', '--tasks', 'abc'],
+    `option '--tasks <count>' argument 'abc' is invalid. got "abc", expected an integer from 20 to 5000`
+  ],
+  [['policy', 'compare', '--tasks', '0'], `'0' is invalid. got "0", expected an integer from 20 to 5000`],
+  [['nosuch'], "unknown command 'nosuch'"],
+  [['list', '--stauts', 'x'], "unknown option '--stauts' (Did you mean --status?)"]
+])('the command line %j is refused in both forms', async (argv, message) => {
+  const plain = await run(argv)
+  expect([plain.code, plain.out]).toEqual([2, ''])
+  expect(plain.err).toMatch(/^dtss: .* \(USAGE\)\n$/)
+  expect(plain.err).toContain(message)
+  const { code, json } = await run([...argv, '--json'])
+  expect([code, json()]).toEqual([
+    2,
+    { ok: false, error: { code: 'USAGE', message: expect.stringContaining(message) as string } }
+  ])
+})
+
+test('without a command the help is shown, and the exit code is that of misuse', async () => {
+  const { code, err } = await run(['policy'])
+  expect(code).toBe(2)
+  expect(err).toContain('compare [options] [names]')
+  expect(err).toMatch(/\ndtss: got no command, expected one; see --help \(USAGE\)\n$/)
+})
+
 test('what the cluster refuses is told with its field', async () => {
   const { code, err } = await run(['submit', file('typo.json', { comand: 'x' })])
   expect([code, err]).toEqual([

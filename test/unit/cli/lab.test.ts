@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { taskId } from '../../../base/ids.ts'
 import type { CliContext } from '../../../node/cli/context.ts'
+import { runLab } from '../../../node/cli/lab/run-lab.ts'
 import { runCli } from '../../../node/cli/run-cli.ts'
+import { BASELINES } from '../../../optimizer/lab/catalog.ts'
+import type { Trace } from '../../../optimizer/lab/trace.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-lab-'))
@@ -98,13 +101,87 @@ test.each([
   [['--from-cluster', '--policies', 'lifo'], 'policy: got "lifo"'],
   [['--from-cluster', '--load', '3'], '--load: got "3"'],
   [['--from-cluster', '--limit', '0'], '--limit: got "0"'],
+  [['--from-cluster', '--seeds', '0'], '--seeds: got "0", expected a whole number from 1 to 10000 (USAGE)'],
+  [
+    ['--from-cluster', '--policies', 'fifo,'],
+    '--policies: got "fifo,", expected names separated by commas (USAGE)'
+  ],
+  [['--from-cluster', '--html', '/nowhere/x'], '--html: got "/nowhere/x" (ENOENT'],
+  [['--from-cluster', '--save', '/nowhere/x'], '--save: got "/nowhere/x" (ENOENT'],
+  [['--from-cluster', '--svg', '/dev/null/x'], '--svg: got "/dev/null/x" (ENOTDIR'],
   [['--from-file', join(folder, 'absent')], 'no such file']
 ])('%j is a usage error', async (argv, message) => {
   const { code, err } = await run(...argv)
   expect([code, err]).toEqual([2, expect.stringContaining(message)])
 })
 
+test.each(['html', 'svg', 'save'])(
+  '--%s that cannot be written to is found before anything is replayed, and told as an object',
+  async (option) => {
+    const { code, out } = await run('--from-cluster', `--${option}`, '/dev/null/x', '--json')
+    expect(code).toBe(2)
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown)
+    ).toMatchObject([{ ok: false, error: { code: 'INVALID_REQUEST', option, got: '/dev/null/x' } }])
+  }
+)
+
+test('a trace without a task is refused, whatever made it', async () => {
+  const trace: Trace = {
+    name: 'nothing',
+    family: 'independent',
+    slowdownBoundMs: 1,
+    defaultLoad: undefined,
+    loadIsUsed: true,
+    defaultSeeds: 1,
+    instances: () => []
+  }
+  const options = { policies: ['fifo-fit'], load: undefined, seeds: 1, html: undefined, svg: undefined }
+  const world = {
+    among: BASELINES,
+    calibrate: () => [],
+    print: () => undefined,
+    printJson: undefined,
+    note: () => undefined,
+    isTerminal: false
+  }
+  await expect(runLab(trace, options, world)).rejects.toMatchObject({
+    code: 'INVALID_REQUEST',
+    message: 'nothing: got no task to run, expected at least one'
+  })
+})
+
+test('a history with a time that no task took, or with tasks that wait for each other, is refused with its line', async () => {
+  const path = join(folder, 'history.ndjson')
+  await run('--from-cluster', '--save', path, '--policies', 'fifo-fit')
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+  const changed = async (change: (task: Record<string, unknown>, index: number) => void) => {
+    const tasks = lines.slice(1).map((line) => JSON.parse(line) as Record<string, unknown>)
+    tasks.forEach(change)
+    const text = [lines[0], '', ...tasks.map((task) => JSON.stringify(task))].join('\n')
+    const bad = join(folder, 'changed.ndjson')
+    writeFileSync(bad, text)
+    return (await run('--from-file', bad, '--policies', 'fifo-fit')).err
+  }
+  const second = (field: string, value: unknown) => (task: Record<string, unknown>, index: number) => {
+    if (index === 1) task[field] = value
+  }
+  // The blank line counts.
+  expect(await changed(second('runMs', 1e300))).toContain(
+    'line 4: runMs: got 1e+300, expected up to 100 years'
+  )
+  expect(await changed(second('finishedAt', 1e15))).toContain('line 4: finishedAt: got 1000000000000000')
+  expect(await changed(second('runMs', -5))).toContain(
+    'line 4: runMs: got -5, expected milliseconds ≥ 0 that the last attempt ran; 0 when none did'
+  )
+  expect(await changed(second('needs', ['t-29']))).toContain('line 4: needs: got the cycle t-29 → t-29')
+})
+
 test.each([
+  ['', 'line 1: got nothing, expected {"nodes": [...]}'],
   ['{}', 'line 1: got no nodes'],
   ['{"nodes":[{}]}', 'line 1: nodes[0]'],
   ['{"nodes":[]}\n{"id":"t-1"}', 'line 2: group'],

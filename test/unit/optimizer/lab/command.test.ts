@@ -78,8 +78,12 @@ test('a compressed log on disk is read by its name', async () => {
 test.each([
   [[], /--trace: got nothing, expected a path or "synthetic"/],
   [['--trace', 'nowhere.swf'], /trace nowhere\.swf: got no such file/],
-  [[...SMALL, '--load', '3'], /--load: got 3, expected a number in \(0, 2\]/],
-  [[...SMALL, '--seeds', '0'], /--seeds: got 0, expected a whole number ≥ 1/],
+  [[...SMALL, '--load', '3'], /--load: got "3", expected a number in \(0, 2\] \(INVALID_REQUEST\)/],
+  [[...SMALL, '--seeds', '0'], /^bench: --seeds: got "0", expected a whole number from 1 to 10000/],
+  [
+    [...SMALL, '--policies', 'fifo,,easy'],
+    /--policies: got "fifo,,easy", expected names separated by commas/
+  ],
   [[...SMALL, '--policies', 'best'], /policy: got "best", expected one of/],
   [[...SMALL, '--polices', 'easy'], /Unknown option '--polices'/],
   [['--trace', 'package.json'], /trace package\.json: got package\.json, expected a name that ends in/]
@@ -101,6 +105,64 @@ test('a file that only claims to be compressed is reported', async () => {
   writeFileSync(path, 'not compressed')
   expect(await run(['--trace', path])).toBe(2)
   expect(errors.join('\n')).toMatch(/incorrect header check, expected a readable file/)
+})
+
+test.each([
+  ['html', ['nowhere', 'r.html'], 'ENOENT', 'a file'],
+  ['html', [], 'EISDIR', 'a file'],
+  ['svg', ['file', 'plots'], 'ENOTDIR', 'a folder'],
+  ['svg', ['file'], 'ENOTDIR', 'a folder']
+])(
+  '--%s that cannot be written to is found before anything is read: %j',
+  async (option, path, reason, kind) => {
+    writeFileSync(join(folder, 'file'), 'kept')
+    const target = join(folder, ...path)
+    expect(await run(['--trace', 'nowhere.swf', `--${option}`, target, '--json'])).toBe(2)
+    expect(errors.join('\n')).toMatch(
+      new RegExp(`^bench: --${option}: got ".*" \\(${reason}: .*expected ${kind} that can`)
+    )
+    expect(out.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { ok: false, error: { code: 'INVALID_REQUEST', option, got: target } }
+    ])
+    expect(readdirSync(folder)).toEqual(['file'])
+  }
+)
+
+test('no folder can be made below /proc, which is found at once', async () => {
+  expect(await run(['--trace', 'nowhere.swf', '--svg', '/proc/dtss/plots'])).toBe(2)
+  expect(errors.join('\n')).toMatch(
+    /--svg: got "\/proc\/dtss\/plots" \(.*\), expected a folder that can be written/
+  )
+})
+
+test('what is tried before the run stays as it was', async () => {
+  writeFileSync(join(folder, 'old.html'), 'old')
+  const outputs = ['--svg', join(folder, 'new', 'plots'), '--html', join(folder, 'new.html')]
+  expect(await run(['--trace', 'nowhere.swf', ...outputs])).toBe(2)
+  expect(await run(['--trace', 'nowhere.swf', '--html', join(folder, 'old.html')])).toBe(2)
+  expect(errors.join('\n')).not.toContain('that can be written')
+  expect(readdirSync(folder)).toEqual(['old.html'])
+  expect(readFileSync(join(folder, 'old.html'), 'utf8')).toBe('old')
+})
+
+test('a disk that is full after the run costs the file, not the figures', async () => {
+  expect(await run([...SMALL, '--policies', 'fifo-fit', '--html', '/dev/full', '--json'])).toBe(2)
+  expect(JSON.parse(out.at(-2)!)).toMatchObject({ policies: [{ policy: 'fifo-fit' }] })
+  expect(JSON.parse(out.at(-1)!)).toMatchObject({ ok: false, error: { option: 'html', got: '/dev/full' } })
+})
+
+test.each([
+  ['empty.jsonl', '', 'empty.jsonl:1: field line: got nothing'],
+  ['long.jsonl', '{"id":"w","tasks":[{"n":"a","t":1e308}]}', 'long.jsonl:1: field tasks[0].t: got 1e+308'],
+  [
+    'cycle.jsonl',
+    '\n{"id":"w","tasks":[{"n":"a","p":[[0,1]]}]}',
+    'cycle.jsonl:2: field tasks[0].p: got [0,0]'
+  ]
+])('the trace %s is misuse', async (name, text, message) => {
+  writeFileSync(join(folder, name), text)
+  expect(await run(['--trace', join(folder, name), '--policies', 'fifo-fit'])).toBe(2)
+  expect(errors.join('\n')).toContain(message)
 })
 
 test('--list names every policy, --help explains', async () => {

@@ -97,7 +97,21 @@ test('a job that came nobody knows when is left out', () => {
 test.each([
   ['1 2 3', /log\.swf:1: field count: got 3, expected 16 to 18 numbers/],
   ['1 x -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /log\.swf:1: field submit time: got "x", expected a number/],
-  ['1 -5 -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /field submit time: got -5, expected seconds ≥ 0/]
+  ['1 -5 -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /field submit time: got -5, expected seconds ≥ 0/],
+  [
+    '1 0 -1 1e300 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1',
+    /:1: field run time: got 1e\+300, expected seconds, up to 100 y/
+  ],
+  [
+    '1 4e9 -1 50 4 -1 -1 4 60 -1 1 7 3 -1 -1 -1',
+    /field submit time: got 4000000000, expected seconds, up to/
+  ],
+  [
+    '1 0 -1 50 1e9 -1 -1 4 60 -1 1 7 3 -1 -1 -1',
+    /field allocated processors: got 1000000000, expected ≤ 100000000/
+  ],
+  ['; MaxProcs: 999999999', /log\.swf:1: field MaxProcs: got 999999999, expected ≤ 100000000/],
+  ['; MaxProcs: 8', /log\.swf:1: field line: got nothing, expected at least one job that ran/]
 ])('the malformed SWF line %j names line, field, got and expected', (line, message) => {
   expect(() => parseSwf([line], 'log.swf')).toThrow(message)
 })
@@ -146,7 +160,23 @@ test.each([
   ['{"id":"q"}', /jobs\.jsonl:1: field stages: got nothing/],
   ['not json', /field line: got "not json", expected a JSON object/],
   [JSON.stringify({ id: 'q', stages: [{ ...STAGE, parents: [4] }] }), /stages\[0\]\.parents: got \[4\]/],
-  [JSON.stringify({ id: 'q', stages: [{ ...STAGE, rest: { 5: ['x'] } }] }), /stages\[0\]\.rest\.5/]
+  [
+    JSON.stringify({ id: 'q', stages: [{ ...STAGE, rest: { 5: ['x'] } }] }),
+    /stages\[0\]\.rest\.5\[0\]: got "x"/
+  ],
+  [
+    JSON.stringify({ id: 'q', stages: [{ ...STAGE, rest: { 5: [1e15] } }] }),
+    /stages\[0\]\.rest\.5\[0\]: got 1000000000000000, expected milliseconds ≥ 0, up to 100 years/
+  ],
+  [
+    JSON.stringify({ id: 'q', stages: [{ ...STAGE, tasks: 1.5 }] }),
+    /stages\[0\]\.tasks: got 1\.5, expected a whole/
+  ],
+  [
+    JSON.stringify({ id: 'q', stages: [STAGE, { ...STAGE, parents: [2] }, { ...STAGE, parents: [1] }] }),
+    /jobs\.jsonl:1: field stages\[1\]\.parents: got \[1,2,1\], expected no cycle/
+  ],
+  ['', /jobs\.jsonl:1: field line: got nothing, expected at least one job/]
 ])('a malformed TPC-H line names what is wrong', (line, message) => {
   expect(() => parseTpch([line], 'jobs.jsonl')).toThrow(message)
 })
@@ -182,9 +212,31 @@ test.each([
     /flows\.jsonl:1: field tasks\[0\]\.p\[0\]: got \[3,1\]/
   ],
   [{ ...WORKFLOW, tasks: [{ t: 1 }] }, /field tasks\[0\]\.n: got nothing, expected a string/],
-  [{ ...WORKFLOW, tasks: [{ n: 'a', t: -1 }] }, /field tasks\[0\]\.t: got -1/]
+  [{ ...WORKFLOW, tasks: [{ n: 'a', t: -1 }] }, /field tasks\[0\]\.t: got -1/],
+  [
+    { ...WORKFLOW, tasks: [{ n: 'a', t: 1e308 }] },
+    /jsonl:1: field tasks\[0\]\.t: got 1e\+308, expected seconds ≥ 0, up to 100 years/
+  ],
+  [
+    { ...WORKFLOW, tasks: [{ n: 'a', p: [[0, -1]] }] },
+    /field tasks\[0\]\.p\[0\]: got -1, expected a number ≥ 0/
+  ],
+  [
+    { ...WORKFLOW, tasks: [{ n: 'a' }, { n: 'b', p: [[2, 0]] }, { n: 'c', p: [[1, 0]] }] },
+    /flows\.jsonl:1: field tasks\[1\]\.p: got \[1,2,1\], expected no cycle/
+  ]
 ])('a malformed workflow names what is wrong', (workflow, message) => {
   expect(() => parseWorkflows([JSON.stringify(workflow)], 'flows.jsonl')).toThrow(message)
+})
+
+test('what JSON reads as infinite is refused, and so is a file without a workflow', () => {
+  const endless = JSON.stringify(WORKFLOW).replace('"t":4', '"t":1e999')
+  expect(() => parseWorkflows(['', endless], 'flows.jsonl')).toThrow(
+    /flows\.jsonl:2: field tasks\[0\]\.t: got Infinity/
+  )
+  expect(() => parseWorkflows(['', ' '], 'flows.jsonl')).toThrow(
+    /flows\.jsonl:1: field line: got nothing, expected at least one workflow/
+  )
 })
 
 const PODS = `name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,deletion_time,scheduled_time
@@ -224,6 +276,16 @@ test('a malformed cell names file, line and column', () => {
   expect(() => parseOpenbNodes('sn\nn1', 'nodes.csv')).toThrow(/nodes\.csv:1: field cpu_milli/)
 })
 
+test('tables with absurd times, or without rows, are refused', () => {
+  expect(() => parseOpenbPods(PODS.replace(',10,110,', ',10,1e300,'), 'pods.csv')).toThrow(
+    /pods\.csv:2: field deletion_time: got 1e\+300, expected seconds ≥ 0, up to 100 years/
+  )
+  expect(() => parseOpenbPods('', 'pods.csv')).toThrow(
+    /pods\.csv:1: .* expected at least one pod that was scheduled/
+  )
+  expect(() => parseOpenbNodes('', 'nodes.csv')).toThrow(/nodes\.csv:1: .* expected at least one node/)
+})
+
 test('machine noise is read as quantiles of speed by kind', () => {
   const series = (test_name: string, values: number[]): object => ({
     test_name,
@@ -236,4 +298,10 @@ test('machine noise is read as quantiles of speed by kind', () => {
   })
   expect(parseVmNoise(text, 'noise.json')['memory']).toEqual({ levels: [0, 0.5, 1], values: [0.1, 1, 3] })
   expect(() => parseVmNoise('{}', 'noise.json')).toThrow(/noise\.json:1: field quantile_levels: got nothing/)
+  expect(() => parseVmNoise('null', 'noise.json')).toThrow(
+    /noise\.json:1: field file: got null, expected an object/
+  )
+  expect(() => parseVmNoise(text.replace('[0.5,', '[0,'), 'noise.json')).toThrow(
+    /got \[0,1,2\], expected speeds above 0/
+  )
 })

@@ -54,19 +54,57 @@ test('neighbours that move together need blocks: the interval becomes wider', ()
   expect(width(50)).toBeGreaterThan(2 * width(1))
 })
 
-test('resampled indexes stay in range whatever the block', () => {
+test('a resample has as many units as there are, whatever the block', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 80 }), (count, block) => {
-      bootstrap(
-        count,
-        (indexes) => {
-          for (const index of indexes) expect(index >= 0 && index < count).toBe(true)
-          return 0
-        },
-        { rounds: 20, block }
-      )
+      const ones = new Float64Array(count).fill(1)
+      const everyRound = bootstrap([ones], ([sum = 0]) => sum, { rounds: 20, block, confidence: 1 })
+      expect(everyRound).toEqual({ low: count, high: count })
     })
   )
+})
+
+/** The values of a statistic over resamples whose units are walked one by one. */
+function walked(
+  columns: readonly (readonly number[])[],
+  statistic: (sums: number[]) => number,
+  { rounds, block }: { rounds: number; block: number }
+): number[] {
+  const rng = createRng(1)
+  const count = columns[0]!.length
+  const length = Math.min(block, count)
+  return Array.from({ length: rounds }, () => {
+    const units: number[] = []
+    while (units.length < count) {
+      const start = rng.nextInt(count - length + 1)
+      for (let offset = 0; offset < length && units.length < count; offset++) units.push(start + offset)
+    }
+    return statistic(columns.map((column) => units.reduce((sum, unit) => sum + column[unit]!, 0)))
+  })
+}
+
+test('sums of blocks are those of their units, drawn as ever', () => {
+  const column = fc.double({ min: 1, max: 1e6, noNaN: true })
+  const pairs = fc.array(fc.tuple(column, column), { minLength: 1, maxLength: 60 })
+  fc.assert(
+    fc.property(pairs, fc.integer({ min: 1, max: 80 }), (units, block) => {
+      const columns = [units.map(([one]) => one), units.map(([, other]) => other)]
+      const options = { rounds: 25, block }
+      const ratios = walked(columns, ([one, other]) => one! / other!, options)
+      const { low, high } = bootstrap(columns, ([one = 0, other = 0]) => one / other, {
+        ...options,
+        confidence: 1
+      })
+      expect(low / Math.min(...ratios)).toBeCloseTo(1, 9)
+      expect(high / Math.max(...ratios)).toBeCloseTo(1, 9)
+    })
+  )
+})
+
+test('a value that is no number costs the rounds that hold it, and no others', () => {
+  const values = Array.from({ length: 100 }, (_, index) => (index === 0 ? NaN : 1))
+  const { low } = meanInterval(values, { block: 5 })
+  expect(low).toBe(1)
 })
 
 test('pairing finds a small change that differences of means would miss', () => {

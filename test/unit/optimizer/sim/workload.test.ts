@@ -20,7 +20,7 @@ test.each([
       { work: 1, needs: [2] },
       { work: 1, needs: [1] }
     ],
-    /lead back to itself/
+    /test: task 1: needs: got the cycle 1 → 2 → 1, expected none/
   ],
   ['a dependency that does not exist', [{ work: 1, needs: [7] }], /needs: got 7, expected 1 to 1/],
   [
@@ -31,7 +31,8 @@ test.each([
     ],
     /submittedAt: got 4, expected ≥ 5/
   ],
-  ['work that is not a number', [{ work: NaN }], /workMs: got NaN/]
+  ['work that is not a number', [{ work: NaN }], /workMs: got NaN/],
+  ['work without end', [{ work: Infinity }], /workMs: got Infinity/]
 ])('%s is refused', (_, tasks, message) => {
   expect(() => workloadOf(tasks)).toThrow(message)
 })

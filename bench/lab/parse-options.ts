@@ -1,0 +1,16 @@
+/** The options that a benchmark of the lab was given, by their names; what values mean is in `node/cli/lab/option-values.ts`. */
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { AppError } from '../../base/errors.ts'
+
+type Options = NonNullable<ParseArgsConfig['options']>
+export type Values<T extends Options> = ReturnType<typeof parseArgs<{ options: T }>>['values']
+
+/** The options given, and nothing else. Throws INVALID_REQUEST. */
+export function parseOptions<T extends Options>(argv: readonly string[], options: T): Values<T> {
+  try {
+    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new AppError('INVALID_REQUEST', `${message}; see --help`, { cause: error })
+  }
+}
