@@ -28,11 +28,19 @@ import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
+import { writeHazardLogits } from './hazards.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
 import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
-import { EXPERT_COUNT, INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
+import {
+  EXPERT_COUNT,
+  HAZARD_OFFSETS_AT,
+  INPUT_COUNT,
+  likelihoodOf,
+  MEMORY_QUANTILES,
+  OFFSETS_AT
+} from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
 import { Scorekeeper } from './scorekeeper.ts'
@@ -106,7 +114,8 @@ class Learned implements LearnedEstimator {
   readonly #gathersRows: boolean
   readonly #components = new Float64Array(COMPONENTS.length)
   readonly #row = new Float32Array(INPUT_COUNT)
-  readonly #logits = this.#row.subarray(OFFSETS_AT)
+  readonly #logits = this.#row.subarray(OFFSETS_AT, HAZARD_OFFSETS_AT)
+  readonly #hazards = this.#row.subarray(HAZARD_OFFSETS_AT, INPUT_COUNT)
   readonly #likelihood = new Float32Array(EXPERT_COUNT)
   /** Whose experts `#experts` holds. */
   #filled: ClassEntry | undefined
@@ -388,6 +397,7 @@ class Learned implements LearnedEstimator {
       memoryKnown: base.memoryKnown,
       records: recordsOf(taskClass)
     })
+    writeHazardLogits(base.masses, this.#hazards)
     return this.#row
   }
 }

@@ -28,6 +28,11 @@ const PER_OCTAVE = FINE_BINS / OCTAVES
 const NEGLIGIBLE = 1e-4
 /** Share of the within-octave shape that is flat. */
 const FLAT = 0.2
+/**
+ * Of what the network says, the part that stays as the statistics have it. Gates learn to close on what is mostly wrong, and what is left then
+ * has no tail for high quantiles to reach into, however high the level.
+ */
+const KEPT = 0.03
 /** How strongly records (mean log likelihoods) move the prior weights. */
 const RECORD_RATE = 1
 /** What a sibling that still runs counts, against 1 for independent evidence: siblings are alike. */
@@ -63,8 +68,10 @@ export class Mixture {
     const total = this.#total
     const statistics = this.hedge[STATISTICS] ?? 0
     const network = output === undefined ? 0 : (this.hedge[NETWORK] ?? 0)
+    const byRecord = statistics + KEPT * network
+    const byGates = (1 - KEPT) * network
     for (let gate = 0; gate < GATE_COUNT; gate++) {
-      total[gate] = statistics * (this.byRecord[gate] ?? 0) + network * (output?.gates[gate] ?? 0)
+      total[gate] = byRecord * (this.byRecord[gate] ?? 0) + byGates * (output?.gates[gate] ?? 0)
     }
     total[LIMIT] = (total[LIMIT] ?? 0) + (this.hedge[BY_LIMIT] ?? 0)
     total[LAST_TWO] = (total[LAST_TWO] ?? 0) + (this.hedge[BY_LAST_TWO] ?? 0)
