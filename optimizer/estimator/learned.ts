@@ -310,8 +310,7 @@ class Learned implements LearnedEstimator {
     const { mixture, medians } = entry
     const most = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : Infinity
     const whole = quantileLn(mixture.masses, 0.5)
-    const alone = (mixture.hedge[NETWORK] ?? 0) === 0
-    medians[OF_STATISTICS] = alone ? Math.min(most, entry.statistics.medianLn) : whole
+    medians[OF_STATISTICS] = mixture.byNetwork ? whole : Math.min(most, entry.statistics.medianLn)
     medians[OF_MIXTURE] = whole
     const level = shareBelowLn(mixture.masses, this.#trust.centreLn(taskClass.tenant, medians))
     entry.centre = Math.max(LEAST_CENTRE, Math.min(1 - LEAST_CENTRE, level))
@@ -403,6 +402,6 @@ class Learned implements LearnedEstimator {
 }
 
 /** Holds the levels to what they make of the prediction. */
-function promise(levels: Conformal, task: TaskView, { familiarity }: ClassEntry, to: Prediction): void {
-  levels.promise(task.id, task.tenant, familiarity, to.quantileMs(0.9), to.quantileMs(0.99))
+function promise(levels: Conformal, task: TaskView, entry: ClassEntry, to: Prediction): void {
+  levels.promise(task.id, entry, to.quantileMs(0.9), to.quantileMs(0.99))
 }

@@ -13,6 +13,7 @@ import { FINE_BINS, OCTAVES } from './bins.ts'
 import { EXPERTS, PRIOR_LOGITS } from './experts.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { NetworkOutput } from './forward.ts'
+import { boundOctaves } from './hazards.ts'
 import { COMPONENTS } from './hedge.ts'
 import type { SiblingGroup } from './running-siblings.ts'
 import { EXPERT_COUNT, GATE_COUNT } from './rows.ts'
@@ -56,6 +57,11 @@ export class Mixture {
   output: NetworkOutput | undefined
 
   readonly #total = new Float64Array(GATE_COUNT)
+
+  /** Whether the network has a part in the masses. */
+  get byNetwork(): boolean {
+    return this.output !== undefined && (this.hedge[NETWORK] ?? 0) > 0
+  }
 
   /** The weight of an expert in the masses. */
   weightOf(expert: number): number {
@@ -209,10 +215,14 @@ function ln(likelihood: number): number {
   return Math.log(Math.max(1e-9, likelihood))
 }
 
+/** What is believed of a network's octaves; room for one computation at a time. */
+const BELIEVED = new Float64Array(OCTAVES)
+
 /** Spreads octaves over their bins in the shape that the statistics give them. */
 function addOctaves(masses: Float64Array, octaves: Float32Array, shape: Float32Array, weight: number): void {
+  boundOctaves(octaves, shape, BELIEVED)
   for (let octave = 0; octave < OCTAVES; octave++) {
-    const mass = weight * (octaves[octave] ?? 0)
+    const mass = weight * (BELIEVED[octave] ?? 0)
     const from = octave * PER_OCTAVE
     let sum = 0
     for (let bin = from; bin < from + PER_OCTAVE; bin++) sum += shape[bin] ?? 0

@@ -138,11 +138,7 @@ export class Network {
 
   #timeLoss(batch: Batch, head: tf.Tensor2D): tf.Scalar {
     const gates = gatesOf(head, batch.offsets)
-    const own: tf.Tensor2D = tf.sum(
-      tf.mul(this.#masses(head, batch.hazardOffsets), batch.octaves),
-      1,
-      true
-    )
+    const own: tf.Tensor2D = tf.sum(tf.mul(this.#masses(head, batch.hazardOffsets), batch.octaves), 1, true)
     const likelihood = tf.sum(tf.mul(gates, tf.concat([batch.likelihood, own], 1)), 1)
     return tf.neg(tf.mean(tf.log(tf.add(likelihood, LEAST_LIKELIHOOD))))
   }
