@@ -5,7 +5,7 @@ import type { SideKnowledge } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import { familiarityOf } from './conformal.ts'
-import type { Conformal } from './conformal.ts'
+import type { Conformal, Maker } from './conformal.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { FailurePlaces } from './failures.ts'
 import { MEDIANS } from './medians.ts'
@@ -26,7 +26,7 @@ export interface Surroundings {
   readonly places: FailurePlaces
 }
 
-export class ClassEntry implements SideKnowledge {
+export class ClassEntry implements SideKnowledge, Maker {
   readonly mixture = new Mixture()
   readonly #prediction = new BinnedPrediction(this.mixture.masses)
   readonly #around: Surroundings
@@ -89,6 +89,14 @@ export class ClassEntry implements SideKnowledge {
     return bytes * Math.exp(between(corrections, q))
   }
 
+  get tenant(): string {
+    return this.#class.tenant
+  }
+
+  get byNetwork(): boolean {
+    return this.mixture.byNetwork
+  }
+
   /** How well the class is known by now. */
   get familiarity(): number {
     const { cells } = this.#class
@@ -101,7 +109,7 @@ export class ClassEntry implements SideKnowledge {
   level(q: number): number {
     const { waiting, beginning } = this.#around
     const conformal = this.#node === undefined ? waiting : beginning
-    return conformal.level(this.#class.tenant, this.familiarity, q, this.centre)
+    return conformal.level(this, q, this.centre)
   }
 }
 

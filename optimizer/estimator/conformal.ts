@@ -11,6 +11,8 @@
  *    (Zhang, Gupta, Lian & Liu, "Staleness-aware Async-SGD", 2016). So a burst of n tasks that all come out alike moves it by the
  *    order of ln n steps, and levels do not swing where outcomes come late. The weight is fixed as the promise is made: afterwards,
  *    open promises would depend on how long runs take.
+ * 4. Distributions that a network has a part in have corrections of their own, which begin where those of the statistics stood: going
+ *    back from a model finds the levels that were learned without it.
  */
 import type { TaskId } from '../../base/ids.ts'
 import { dropOldest } from '../../base/oldest.ts'
@@ -54,7 +56,15 @@ interface Track {
   open: number
 }
 
+/** All corrections of one maker of distributions. */
+interface Corrections {
+  readonly all: Track
+  readonly familiar: readonly Track[]
+  readonly tenants: Map<string, Track>
+}
+
 interface Promised {
+  readonly all: Track
   readonly familiar: Track
   readonly tenant: Track
   /** What its outcome counts for on the correction of all, and on these two. */
@@ -69,20 +79,29 @@ interface Promised {
   open: number
 }
 
+/** Whose distribution a quantile is read from. */
+export interface Maker {
+  readonly tenant: string
+  /** How well the class is known: `familiarityOf`. */
+  readonly familiarity: number
+  /** Whether a network has a part in it (rule 4). */
+  readonly byNetwork: boolean
+}
+
 export class Conformal {
-  readonly #all = fresh(START_OF_ALL)
-  readonly #familiar = FAMILIARITIES.map(({ start }) => fresh(start))
-  readonly #tenants = new Map<string, Track>()
+  readonly #ofStatistics = corrections()
+  #ofNetwork: Corrections | undefined
   readonly #promises = new Map<TaskId, Promised>()
   readonly #due = new EventHeap<Promised>()
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
 
   /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
-  level(tenant: string, familiarity: number, q: number, centre: number = MEDIAN): number {
+  level({ tenant, familiarity, byNetwork }: Maker, q: number, centre: number = MEDIAN): number {
     if (q <= MEDIAN) return (q / MEDIAN) * centre
-    const own = this.#tenants.get(tenant)?.offsets ?? START_OF_TENANT
-    const familiar = this.#familiar[familiarity]?.offsets ?? START_OF_ALL
-    const all = this.#all.offsets
+    const learned = (byNetwork ? this.#ofNetwork : undefined) ?? this.#ofStatistics
+    const own = learned.tenants.get(tenant)?.offsets ?? START_OF_TENANT
+    const familiar = learned.familiar[familiarity]?.offsets ?? START_OF_ALL
+    const all = learned.all.offsets
     const corrected90 = LOGIT_90 + (all[0] ?? 0) + (familiar[0] ?? 0) + (own[0] ?? 0)
     const corrected99 = LOGIT_99 + (all[1] ?? 0) + (familiar[1] ?? 0) + (own[1] ?? 0)
     const least = logit(centre)
@@ -95,14 +114,17 @@ export class Conformal {
   }
 
   /** These quantiles are promised for the task's next attempt; the first promise counts. */
-  promise(task: TaskId, tenant: string, familiarity: number, p90Ms: number, p99Ms: number): void {
+  promise(task: TaskId, { tenant, familiarity, byNetwork }: Maker, p90Ms: number, p99Ms: number): void {
     if (this.#promises.has(task)) return
-    const familiar = this.#familiar[familiarity] ?? this.#all
-    const ofTenant = this.#trackOf(tenant)
+    const learned = byNetwork ? (this.#ofNetwork ??= copied(this.#ofStatistics)) : this.#ofStatistics
+    const { all } = learned
+    const familiar = learned.familiar[familiarity] ?? all
+    const ofTenant = trackOf(learned.tenants, tenant)
     this.#promises.set(task, {
+      all,
       familiar,
       tenant: ofTenant,
-      weightOfAll: weightOf(this.#all),
+      weightOfAll: weightOf(all),
       weightOfFamiliar: weightOf(familiar),
       weightOfTenant: weightOf(ofTenant),
       p90Ms,
@@ -110,7 +132,7 @@ export class Conformal {
       since: undefined,
       open: 0
     })
-    this.#all.open++
+    all.open++
     familiar.open++
     ofTenant.open++
     if (this.#promises.size <= MOST_PROMISES) return
@@ -152,19 +174,10 @@ export class Conformal {
     return this.#coverage[promise]?.share ?? 0
   }
 
-  #trackOf(tenant: string): Track {
-    const known = this.#tenants.get(tenant)
-    if (known !== undefined) return known
-    const track = fresh(START_OF_TENANT)
-    this.#tenants.set(tenant, track)
-    if (this.#tenants.size > MOST_TENANTS) dropOldest(this.#tenants)
-    return track
-  }
-
   #close(task: TaskId, promised: Promised): void {
     this.#promises.delete(task)
     promised.open = PROMISED.length
-    this.#all.open--
+    promised.all.open--
     promised.familiar.open--
     promised.tenant.open--
   }
@@ -179,10 +192,36 @@ export class Conformal {
     }
     const q = PROMISED[promise] ?? MEDIAN
     const step = (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
-    move(this.#all, promise, step * promised.weightOfAll)
+    move(promised.all, promise, step * promised.weightOfAll)
     move(promised.familiar, promise, step * promised.weightOfFamiliar)
     move(promised.tenant, promise, step * promised.weightOfTenant)
   }
+}
+
+function corrections(): Corrections {
+  return {
+    all: fresh(START_OF_ALL),
+    familiar: FAMILIARITIES.map(({ start }) => fresh(start)),
+    tenants: new Map()
+  }
+}
+
+/** The same corrections, of which no promise is open. */
+function copied({ all, familiar, tenants }: Corrections): Corrections {
+  return {
+    all: fresh(all.offsets),
+    familiar: familiar.map(({ offsets }) => fresh(offsets)),
+    tenants: new Map(Array.from(tenants, ([tenant, { offsets }]) => [tenant, fresh(offsets)]))
+  }
+}
+
+function trackOf(tenants: Map<string, Track>, tenant: string): Track {
+  const known = tenants.get(tenant)
+  if (known !== undefined) return known
+  const track = fresh(START_OF_TENANT)
+  tenants.set(tenant, track)
+  if (tenants.size > MOST_TENANTS) dropOldest(tenants)
+  return track
 }
 
 function firstOpenMs({ open, p90Ms, p99Ms }: Promised): number {

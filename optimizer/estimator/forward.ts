@@ -4,7 +4,14 @@
  */
 import { OCTAVES } from './bins.ts'
 import { FAILURE_AT, HAZARDS_AT, HIDDEN, LAYERS, MEMORY_HEAD_AT } from './model.ts'
-import { EXPERT_COUNT, FEATURE_COUNT, GATE_COUNT, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
+import {
+  EXPERT_COUNT,
+  FEATURE_COUNT,
+  GATE_COUNT,
+  HAZARD_OFFSETS_AT,
+  MEMORY_QUANTILES,
+  OFFSETS_AT
+} from './rows.ts'
 
 /** What the network says of a row. */
 export interface NetworkOutput {
@@ -42,6 +49,9 @@ export class ForwardPass {
     const head = this.#head
     for (let expert = 0; expert < EXPERT_COUNT; expert++) {
       head[expert] = (head[expert] ?? 0) + (input[OFFSETS_AT + expert] ?? 0)
+    }
+    for (let octave = 0; octave < OCTAVES; octave++) {
+      head[HAZARDS_AT + octave] = (head[HAZARDS_AT + octave] ?? 0) + (input[HAZARD_OFFSETS_AT + octave] ?? 0)
     }
     return {
       gates: softmax(head, GATE_COUNT),

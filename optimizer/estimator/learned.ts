@@ -28,11 +28,19 @@ import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
+import { writeHazardLogits } from './hazards.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
 import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
-import { EXPERT_COUNT, INPUT_COUNT, likelihoodOf, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
+import {
+  EXPERT_COUNT,
+  HAZARD_OFFSETS_AT,
+  INPUT_COUNT,
+  likelihoodOf,
+  MEMORY_QUANTILES,
+  OFFSETS_AT
+} from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
 import { Scorekeeper } from './scorekeeper.ts'
@@ -106,7 +114,8 @@ class Learned implements LearnedEstimator {
   readonly #gathersRows: boolean
   readonly #components = new Float64Array(COMPONENTS.length)
   readonly #row = new Float32Array(INPUT_COUNT)
-  readonly #logits = this.#row.subarray(OFFSETS_AT)
+  readonly #logits = this.#row.subarray(OFFSETS_AT, HAZARD_OFFSETS_AT)
+  readonly #hazards = this.#row.subarray(HAZARD_OFFSETS_AT, INPUT_COUNT)
   readonly #likelihood = new Float32Array(EXPERT_COUNT)
   /** Whose experts `#experts` holds. */
   #filled: ClassEntry | undefined
@@ -301,8 +310,7 @@ class Learned implements LearnedEstimator {
     const { mixture, medians } = entry
     const most = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : Infinity
     const whole = quantileLn(mixture.masses, 0.5)
-    const alone = (mixture.hedge[NETWORK] ?? 0) === 0
-    medians[OF_STATISTICS] = alone ? Math.min(most, entry.statistics.medianLn) : whole
+    medians[OF_STATISTICS] = mixture.byNetwork ? whole : Math.min(most, entry.statistics.medianLn)
     medians[OF_MIXTURE] = whole
     const level = shareBelowLn(mixture.masses, this.#trust.centreLn(taskClass.tenant, medians))
     entry.centre = Math.max(LEAST_CENTRE, Math.min(1 - LEAST_CENTRE, level))
@@ -388,11 +396,12 @@ class Learned implements LearnedEstimator {
       memoryKnown: base.memoryKnown,
       records: recordsOf(taskClass)
     })
+    writeHazardLogits(base.masses, this.#hazards)
     return this.#row
   }
 }
 
 /** Holds the levels to what they make of the prediction. */
-function promise(levels: Conformal, task: TaskView, { familiarity }: ClassEntry, to: Prediction): void {
-  levels.promise(task.id, task.tenant, familiarity, to.quantileMs(0.9), to.quantileMs(0.99))
+function promise(levels: Conformal, task: TaskView, entry: ClassEntry, to: Prediction): void {
+  levels.promise(task.id, entry, to.quantileMs(0.9), to.quantileMs(0.99))
 }

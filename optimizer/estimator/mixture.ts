@@ -13,6 +13,7 @@ import { FINE_BINS, OCTAVES } from './bins.ts'
 import { EXPERTS, PRIOR_LOGITS } from './experts.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { NetworkOutput } from './forward.ts'
+import { boundOctaves } from './hazards.ts'
 import { COMPONENTS } from './hedge.ts'
 import type { SiblingGroup } from './running-siblings.ts'
 import { EXPERT_COUNT, GATE_COUNT } from './rows.ts'
@@ -28,6 +29,11 @@ const PER_OCTAVE = FINE_BINS / OCTAVES
 const NEGLIGIBLE = 1e-4
 /** Share of the within-octave shape that is flat. */
 const FLAT = 0.2
+/**
+ * Of what the network says, the part that stays as the statistics have it. Gates learn to close on what is mostly wrong, and what is left then
+ * has no tail for high quantiles to reach into, however high the level.
+ */
+const KEPT = 0.03
 /** How strongly records (mean log likelihoods) move the prior weights. */
 const RECORD_RATE = 1
 /** What a sibling that still runs counts, against 1 for independent evidence: siblings are alike. */
@@ -52,6 +58,11 @@ export class Mixture {
 
   readonly #total = new Float64Array(GATE_COUNT)
 
+  /** Whether the network has a part in the masses. */
+  get byNetwork(): boolean {
+    return this.output !== undefined && (this.hedge[NETWORK] ?? 0) > 0
+  }
+
   /** The weight of an expert in the masses. */
   weightOf(expert: number): number {
     return this.#total[expert] ?? 0
@@ -63,8 +74,10 @@ export class Mixture {
     const total = this.#total
     const statistics = this.hedge[STATISTICS] ?? 0
     const network = output === undefined ? 0 : (this.hedge[NETWORK] ?? 0)
+    const byRecord = statistics + KEPT * network
+    const byGates = (1 - KEPT) * network
     for (let gate = 0; gate < GATE_COUNT; gate++) {
-      total[gate] = statistics * (this.byRecord[gate] ?? 0) + network * (output?.gates[gate] ?? 0)
+      total[gate] = byRecord * (this.byRecord[gate] ?? 0) + byGates * (output?.gates[gate] ?? 0)
     }
     total[LIMIT] = (total[LIMIT] ?? 0) + (this.hedge[BY_LIMIT] ?? 0)
     total[LAST_TWO] = (total[LAST_TWO] ?? 0) + (this.hedge[BY_LAST_TWO] ?? 0)
@@ -202,10 +215,14 @@ function ln(likelihood: number): number {
   return Math.log(Math.max(1e-9, likelihood))
 }
 
+/** What is believed of a network's octaves; room for one computation at a time. */
+const BELIEVED = new Float64Array(OCTAVES)
+
 /** Spreads octaves over their bins in the shape that the statistics give them. */
 function addOctaves(masses: Float64Array, octaves: Float32Array, shape: Float32Array, weight: number): void {
+  boundOctaves(octaves, shape, BELIEVED)
   for (let octave = 0; octave < OCTAVES; octave++) {
-    const mass = weight * (octaves[octave] ?? 0)
+    const mass = weight * (BELIEVED[octave] ?? 0)
     const from = octave * PER_OCTAVE
     let sum = 0
     for (let bin = from; bin < from + PER_OCTAVE; bin++) sum += shape[bin] ?? 0

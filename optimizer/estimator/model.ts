@@ -3,9 +3,10 @@
  *
  *     64 features → 64 → 64 (ReLU) → gates of the mixture (softmax) | hazards by octave | failure | ln peak memory p50, p95, p99
  *
- * The gates say how much each expert counts for such a class, on top of what the statistics give it; the last gate is for the distribution that the hazards make: of the runs that
- * last as long as octave k, the share that ends within it (discrete-time hazards, Cox 1972). Failure and memory are corrections
- * to what the statistics expect. Matrices are stored by input, row after row.
+ * The gates say how much each expert counts for such a class, on top of what the statistics give it; the last gate is for the distribution that
+ * the hazards make: of the runs that last as long as octave k, the share that ends within it (discrete-time hazards, Cox 1972), as
+ * a correction of what it is by the statistics (`hazards.ts`). Failure and memory are corrections to what they expect, too.
+ * Matrices are stored by input, row after row.
  */
 import { OCTAVES } from './bins.ts'
 import { EXPERT_COUNT, FEATURE_COUNT, GATE_COUNT, MEMORY_QUANTILES } from './rows.ts'
@@ -39,15 +40,10 @@ export function initialWeights(rng: Rng): Float32Array {
     const isHead = layer === LAYERS.length - 1
     const deviation = isHead ? 0 : Math.sqrt(1 / inputs)
     for (let index = 0; index < inputs * outputs; index++) weights[at++] = deviation * normal(rng)
-    if (isHead) weights.set([OWN_GATE_LOGIT, ...initialHazards()], at + EXPERT_COUNT)
+    if (isHead) weights[at + EXPERT_COUNT] = OWN_GATE_LOGIT
     at += outputs
   })
   return weights
-}
-
-/** Hazards that spread runs evenly over the octaves: 1 ÷ octaves left. */
-function initialHazards(): number[] {
-  return Array.from({ length: OCTAVES }, (_, octave) => -Math.log(Math.max(0.5, OCTAVES - octave - 1)))
 }
 
 function normal(rng: Rng): number {

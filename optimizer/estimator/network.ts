@@ -18,6 +18,7 @@ import {
   FAILED_UNKNOWN,
   FEATURE_COUNT,
   GATE_COUNT,
+  HAZARD_OFFSETS_AT,
   LIKELIHOOD_AT,
   MEMORY_AT,
   MEMORY_QUANTILES,
@@ -103,7 +104,7 @@ export class Network {
       const head = this.#head(features)
       return {
         gates: gatesOf(head, offsetsOf(rows)).dataSync<'float32'>().slice(),
-        octaves: this.#masses(head).dataSync<'float32'>().slice()
+        octaves: this.#masses(head, hazardOffsetsOf(rows)).dataSync<'float32'>().slice()
       }
     })
   }
@@ -137,14 +138,14 @@ export class Network {
 
   #timeLoss(batch: Batch, head: tf.Tensor2D): tf.Scalar {
     const gates = gatesOf(head, batch.offsets)
-    const own: tf.Tensor2D = tf.sum(tf.mul(this.#masses(head), batch.octaves), 1, true)
+    const own: tf.Tensor2D = tf.sum(tf.mul(this.#masses(head, batch.hazardOffsets), batch.octaves), 1, true)
     const likelihood = tf.sum(tf.mul(gates, tf.concat([batch.likelihood, own], 1)), 1)
     return tf.neg(tf.mean(tf.log(tf.add(likelihood, LEAST_LIKELIHOOD))))
   }
 
   /** [rows, octaves]: the distribution that the hazards make. */
-  #masses(head: tf.Tensor2D): tf.Tensor2D {
-    const logits = slice(head, HAZARDS_AT, OCTAVES)
+  #masses(head: tf.Tensor2D, offsets: tf.Tensor2D): tf.Tensor2D {
+    const logits: tf.Tensor2D = tf.add(slice(head, HAZARDS_AT, OCTAVES), offsets)
     // The last octave takes what is left: its hazard is 1.
     const last = tf.tensor2d(
       Float32Array.from({ length: OCTAVES }, (_, octave) => (octave === OCTAVES - 1 ? 1 : 0)),
@@ -161,6 +162,8 @@ interface Batch {
   readonly features: tf.Tensor2D
   /** [rows, gates]: what is added to the gates' logits. */
   readonly offsets: tf.Tensor2D
+  /** [rows, octaves]: what is added to the hazards' logits. */
+  readonly hazardOffsets: tf.Tensor2D
   readonly likelihood: tf.Tensor2D
   /** How much of each octave counts as the outcome. */
   readonly octaves: tf.Tensor2D
@@ -184,6 +187,7 @@ function batchOf(rows: readonly TrainingRow[]): Batch {
       [count, FEATURE_COUNT]
     ),
     offsets: offsetsOf(rows),
+    hazardOffsets: hazardOffsetsOf(rows),
     likelihood: tf.tensor2d(
       concatenated(rows, (row) => row.subarray(LIKELIHOOD_AT, LIKELIHOOD_AT + EXPERT_COUNT), EXPERT_COUNT),
       [count, EXPERT_COUNT]
@@ -206,6 +210,15 @@ function offsetsOf(rows: readonly Float32Array[]): tf.Tensor2D {
     all.set(row.subarray(OFFSETS_AT, OFFSETS_AT + EXPERT_COUNT), index * GATE_COUNT)
   })
   return tf.tensor2d(all, [rows.length, GATE_COUNT])
+}
+
+function hazardOffsetsOf(rows: readonly Float32Array[]): tf.Tensor2D {
+  const offsets = concatenated(
+    rows,
+    (row) => row.subarray(HAZARD_OFFSETS_AT, HAZARD_OFFSETS_AT + OCTAVES),
+    OCTAVES
+  )
+  return tf.tensor2d(offsets, [rows.length, OCTAVES])
 }
 
 function gatesOf(head: tf.Tensor2D, offsets: tf.Tensor2D): tf.Tensor2D {

@@ -1,7 +1,8 @@
 /**
  * The layout of what the network is told and taught: one `Float32Array` per row, so that rows cross threads as they are.
  *
- *     features | logit of each expert by the statistics | likelihood of each expert | ln t | censored | failed | memory (one for each of `MEMORY_QUANTILES`)
+ *     features | logit of each expert by the statistics | logit of each octave's hazard by the statistics
+ *     | likelihood of each expert | ln t | censored | failed | memory (one for each of `MEMORY_QUANTILES`)
  *
  * - Likelihoods are each expert's mass within `WINDOW` bins of the outcome, five quarter octaves in all, or above it when the run is
  *   censored: known to have taken longer. A window instead of one bin teaches the mixture where a run lies, not to repeat digits.
@@ -18,10 +19,14 @@ export const GATE_COUNT = EXPERT_COUNT + 1
 /** Bins on each side of the outcome that count as hit. */
 export const WINDOW = 2
 
-/** What a prediction needs: features, and ln of the experts' weights by the statistics, to which the network's logits are added. */
-export const INPUT_COUNT = FEATURE_COUNT + EXPERT_COUNT
-export const OFFSETS_AT = INPUT_COUNT - EXPERT_COUNT
-export const LIKELIHOOD_AT = OFFSETS_AT + EXPERT_COUNT
+/**
+ * What a prediction needs: features, ln of the experts' weights by the statistics, and logits of their hazards. The network's logits are
+ * added to both.
+ */
+export const INPUT_COUNT = FEATURE_COUNT + EXPERT_COUNT + OCTAVES
+export const OFFSETS_AT = FEATURE_COUNT
+export const HAZARD_OFFSETS_AT = OFFSETS_AT + EXPERT_COUNT
+export const LIKELIHOOD_AT = INPUT_COUNT
 export const LN_AT = LIKELIHOOD_AT + EXPERT_COUNT
 export const CENSORED_AT = LN_AT + 1
 export const FAILED_AT = LN_AT + 2

@@ -14,7 +14,7 @@ import { FEATURE_COUNT, GATE_COUNT } from './rows.ts'
 
 const MAGIC = 0x4d535444
 /** Grows when features, experts or their meaning change, not only with the layout. */
-const FORMAT = 1
+const FORMAT = 2
 const HEADER_BYTES = 20
 const CRC_BYTES = 4
 export const MODEL_BYTES = HEADER_BYTES + 4 * WEIGHT_COUNT + CRC_BYTES

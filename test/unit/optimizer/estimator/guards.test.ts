@@ -3,6 +3,7 @@ import { taskId } from '../../../../base/ids.ts'
 import { nodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { Conformal, familiarityOf } from '../../../../optimizer/estimator/conformal.ts'
+import type { Maker } from '../../../../optimizer/estimator/conformal.ts'
 import { DriftWatch } from '../../../../optimizer/estimator/drift.ts'
 import { FailurePlaces, FailureTally, failureProbability } from '../../../../optimizer/estimator/failures.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS } from '../../../../optimizer/estimator/hedge.ts'
@@ -12,6 +13,11 @@ import { EventHeap } from '../../../../optimizer/sim/event-heap.ts'
 
 /** The familiarity of a class that was completed often. */
 const KNOWN = familiarityOf(1000, 1000)
+
+/** A prediction that statistics make for the tenant, or a network. */
+function by(tenant: string, familiarity: number, byNetwork = false): Maker {
+  return { tenant, familiarity, byNetwork }
+}
 
 /** A class of which a few steady runs are known. */
 const STEADY = { varianceLn: 0.05, runs: 8 }
@@ -24,12 +30,12 @@ function cover(believedMs: number): [number, number] {
   const below = [0, 0]
   const counted = 4000
   for (let index = 1; index <= 2 * counted; index++) {
-    const ms = (q: number): number => conformal.level('ann', KNOWN, q) * believedMs
+    const ms = (q: number): number => conformal.level(by('ann', KNOWN), q) * believedMs
     const [p90, p99] = [ms(0.9), ms(0.99)]
     const runMs = 1000 * rng.nextFloat()
     if (index > counted && runMs <= p90) below[0]!++
     if (index > counted && runMs <= p99) below[1]!++
-    conformal.promise(taskId(index), 'ann', KNOWN, ms(0.9), ms(0.99))
+    conformal.promise(taskId(index), by('ann', KNOWN), ms(0.9), ms(0.99))
     conformal.begin(taskId(index), now)
     now += runMs
     conformal.advance(now)
@@ -63,14 +69,14 @@ function coverBursts(seed: number, count: number): [number, number] {
   let now = 0
   const submit = (task: number, tenant: string, lnBurst: number): void => {
     const ms = (q: number): number => {
-      const level = conformal.level(tenant, KNOWN, q)
+      const level = conformal.level(by(tenant, KNOWN), q)
       return 60_000 * Math.exp(Math.log(level / (1 - level)) / 1.5)
     }
     const [p90, p99] = [ms(0.9), ms(0.99)]
     const runMs = 60_000 * Math.exp(lnBurst + 0.3 * logistic())
     if (runMs <= p90) below[0]!++
     if (runMs <= p99) below[1]!++
-    conformal.promise(taskId(task), tenant, KNOWN, p90, p99)
+    conformal.promise(taskId(task), by(tenant, KNOWN), p90, p99)
     const startsAt = now + 600_000 * rng.nextFloat()
     steps.push(startsAt, () => {
       conformal.begin(taskId(task), startsAt)
@@ -106,14 +112,14 @@ test('a burst of failed promises moves a level by the order of its logarithm, an
       conformal.begin(taskId(index), 0)
       conformal.end(taskId(index), 20, false)
     }
-    const before = conformal.level('ann', KNOWN, 0.9)
+    const before = conformal.level(by('ann', KNOWN), 0.9)
     for (let index = 1; index <= 100; index++) {
-      conformal.promise(taskId(index), 'ann', KNOWN, 10, 10)
+      conformal.promise(taskId(index), by('ann', KNOWN), 10, 10)
       if (!together) miss(index)
     }
     for (let index = 1; together && index <= 100; index++) miss(index)
     const logit = (level: number): number => Math.log(level / (1 - level))
-    return logit(conformal.level('bob', KNOWN, 0.9)) - logit(before)
+    return logit(conformal.level(by('bob', KNOWN), 0.9)) - logit(before)
   }
   expect(risen(true)).toBeGreaterThan(1)
   expect(risen(true)).toBeLessThan(risen(false) / 2)
@@ -123,37 +129,57 @@ test('a tenant of whom nothing has ended has levels of its own', () => {
   const conformal = new Conformal()
   const unknown = familiarityOf(0, 0)
   for (let index = 1; index <= 30; index++) {
-    conformal.promise(taskId(index), `new ${index}`, unknown, 10, 10)
+    conformal.promise(taskId(index), by(`new ${index}`, unknown), 10, 10)
     conformal.begin(taskId(index), 0)
     conformal.end(taskId(index), 20, false)
   }
-  expect(conformal.level('newer', unknown, 0.9)).toBeGreaterThan(conformal.level('newer', KNOWN, 0.9))
+  expect(conformal.level(by('newer', unknown), 0.9)).toBeGreaterThan(conformal.level(by('newer', KNOWN), 0.9))
   expect([familiarityOf(5, 0), familiarityOf(5, 2), familiarityOf(50, 40)]).toEqual([1, 2, 4])
+})
+
+test('a network’s levels begin where those of the statistics stand, and leave them there', () => {
+  const conformal = new Conformal()
+  const [statistics, network] = [by('ann', KNOWN), by('ann', KNOWN, true)]
+  const missed = (maker: Maker, from: number): void => {
+    for (let index = from; index < from + 30; index++) {
+      conformal.promise(taskId(index), maker, 10, 10)
+      conformal.begin(taskId(index), 0)
+      conformal.end(taskId(index), 20, false)
+    }
+  }
+  const before = conformal.level(statistics, 0.9)
+  missed(statistics, 1)
+  const learned = conformal.level(statistics, 0.9)
+  expect(learned).toBeGreaterThan(before)
+  expect(conformal.level(network, 0.9)).toBe(learned)
+  missed(network, 100)
+  expect(conformal.level(network, 0.9)).toBeGreaterThan(learned)
+  expect(conformal.level(statistics, 0.9)).toBe(learned)
 })
 
 test('an attempt counts as above its quantile while it still runs', () => {
   const conformal = new Conformal()
-  const before = conformal.level('ann', KNOWN, 0.9)
-  conformal.promise(taskId(1), 'ann', KNOWN, 900, 990)
+  const before = conformal.level(by('ann', KNOWN), 0.9)
+  conformal.promise(taskId(1), by('ann', KNOWN), 900, 990)
   conformal.begin(taskId(1), 0)
   conformal.advance(899)
-  expect(conformal.level('ann', KNOWN, 0.9)).toBe(before)
+  expect(conformal.level(by('ann', KNOWN), 0.9)).toBe(before)
   conformal.advance(950)
-  const risen = conformal.level('ann', KNOWN, 0.9)
+  const risen = conformal.level(by('ann', KNOWN), 0.9)
   expect(risen).toBeGreaterThan(before)
   conformal.end(taskId(1), 960, true)
-  expect(conformal.level('ann', KNOWN, 0.9)).toBe(risen)
+  expect(conformal.level(by('ann', KNOWN), 0.9)).toBe(risen)
 })
 
 test('levels rise with what is asked and leave the median alone', () => {
   const conformal = new Conformal()
   for (let index = 1; index < 500; index++) {
-    conformal.promise(taskId(index), 'ann', KNOWN, 10, 10)
+    conformal.promise(taskId(index), by('ann', KNOWN), 10, 10)
     conformal.begin(taskId(index), 0)
     conformal.end(taskId(index), 20, false)
   }
   const at = (centre: number): number[] =>
-    [0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map((q) => conformal.level('ann', KNOWN, q, centre))
+    [0.1, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999].map((q) => conformal.level(by('ann', KNOWN), q, centre))
   expect(at(0.5).slice(0, 2)).toEqual([0.1, 0.5])
   for (const centre of [0.1, 0.4, 0.5, 0.9]) {
     const levels = at(centre)

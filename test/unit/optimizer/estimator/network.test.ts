@@ -13,6 +13,7 @@ import {
   FAILED_AT,
   FEATURE_COUNT,
   GATE_COUNT,
+  HAZARD_OFFSETS_AT,
   INPUT_COUNT,
   LIKELIHOOD_AT,
   LN_AT,
@@ -33,7 +34,8 @@ beforeAll(async () => {
 function row(rng: Rng): TrainingRow {
   const made = new Float32Array(ROW_LENGTH)
   for (let index = 0; index < FEATURE_COUNT; index++) made[index] = 2 * rng.nextFloat() - 1
-  made.fill(-Math.log(EXPERT_COUNT), OFFSETS_AT, INPUT_COUNT)
+  made.fill(-Math.log(EXPERT_COUNT), OFFSETS_AT, HAZARD_OFFSETS_AT)
+  for (let at = HAZARD_OFFSETS_AT; at < INPUT_COUNT; at++) made[at] = rng.nextFloat()
   made.fill(0.001, LIKELIHOOD_AT, LIKELIHOOD_AT + EXPERT_COUNT)
   made[LIKELIHOOD_AT + (made[0]! > 0 ? 3 : 5)] = 0.9
   made[LN_AT] = 8 + made[0]!

@@ -1,0 +1,50 @@
+/**
+ * What the class statistics expect, by octaves: the network's own distribution corrects it (its hazards: of the runs that last as long as
+ * an octave, the share that ends within it) and is bounded by it. So a network that has learned nothing says what the statistics
+ * say; one that has learned little cannot promise days to what takes milliseconds; and one that was made to harm cannot either.
+ */
+import { OCTAVES, quantileLn } from './bins.ts'
+
+const PER_OCTAVE = 4
+/** Kept for what the statistics do not expect, falling like t^−1.5 from their median on, as in `experts.ts`. */
+const LEAST = 0.03
+const TAIL = 2 ** -1.5
+const LARGEST_LOGIT = 12
+/** In no octave is the network believed to see more than so many times what is expected there. */
+const MOST_TIMES = 30
+
+/** Room for one computation at a time. */
+const EXPECTED = new Float64Array(OCTAVES)
+
+/** Writes the logit of each octave's hazard under `masses` into `into`; the last octave's stays 0, since what is left ends there. */
+export function writeHazardLogits(masses: Float64Array, into: Float32Array): void {
+  expect(masses)
+  let left = 0
+  for (let octave = OCTAVES - 1; octave >= 0; octave--) {
+    const mass = EXPECTED[octave] ?? 0
+    const logit = octave === OCTAVES - 1 ? 0 : Math.log(mass / left)
+    into[octave] = Math.max(-LARGEST_LOGIT, Math.min(LARGEST_LOGIT, logit))
+    left += mass
+  }
+}
+
+/** Writes what is believed of a network's `octaves` where the statistics expect `masses` into `into`. It sums to 1 at most. */
+export function boundOctaves(
+  octaves: Float32Array,
+  masses: Float64Array | Float32Array,
+  into: Float64Array
+): void {
+  expect(masses)
+  for (let octave = 0; octave < OCTAVES; octave++) {
+    into[octave] = Math.min(octaves[octave] ?? 0, MOST_TIMES * (EXPECTED[octave] ?? 0))
+  }
+}
+
+function expect(masses: Float64Array | Float32Array): void {
+  const middle = Math.min(OCTAVES - 1, Math.floor(quantileLn(masses, 0.5) / Math.LN2))
+  for (let octave = 0; octave < OCTAVES; octave++) {
+    let sum = 0
+    for (let bin = octave * PER_OCTAVE; bin < (octave + 1) * PER_OCTAVE; bin++) sum += masses[bin] ?? 0
+    EXPECTED[octave] = sum + LEAST * TAIL ** Math.abs(octave - middle)
+  }
+}

@@ -1,0 +1,74 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createRng } from '../../../../base/prng.ts'
+import { FINE_BINS, OCTAVES } from '../../../../optimizer/estimator/bins.ts'
+import { ForwardPass } from '../../../../optimizer/estimator/forward.ts'
+import { writeHazardLogits } from '../../../../optimizer/estimator/hazards.ts'
+import { createLearnedEstimator, type LearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
+import { HAZARDS_AT, initialWeights, LAYERS, WEIGHT_COUNT } from '../../../../optimizer/estimator/model.ts'
+import { EXPERT_COUNT, HAZARD_OFFSETS_AT, INPUT_COUNT } from '../../../../optimizer/estimator/rows.ts'
+import { ended, node, task } from './support.ts'
+
+test('a network that has learned nothing gives each octave what the statistics give it, but for a twentieth', () => {
+  const masses = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), {
+    minLength: FINE_BINS,
+    maxLength: FINE_BINS
+  })
+  const forward = new ForwardPass(initialWeights(createRng(1)))
+  fc.assert(
+    fc.property(masses, (weights) => {
+      const total = weights.reduce((sum, weight) => sum + weight, 0)
+      fc.pre(total > 0)
+      const expected = Float64Array.from(weights, (weight) => weight / total)
+      const input = new Float32Array(INPUT_COUNT)
+      writeHazardLogits(expected, input.subarray(HAZARD_OFFSETS_AT))
+      const { octaves } = forward.run(input)
+      const perOctave = FINE_BINS / OCTAVES
+      octaves.forEach((mass, octave) => {
+        const bins = expected.subarray(octave * perOctave, (octave + 1) * perOctave)
+        expect(Math.abs(mass - bins.reduce((sum, each) => sum + each, 0))).toBeLessThan(0.05)
+      })
+    })
+  )
+})
+
+/** An estimator that has seen 200 runs of some 50 ms. */
+function taught(): LearnedEstimator {
+  const estimator = createLearnedEstimator()
+  for (let id = 1; id <= 200; id++) {
+    estimator.advance(100 * id)
+    estimator.placed(task(id), node(1), 100 * id)
+    estimator.observe(ended(task(id), 40 + (id % 20)))
+  }
+  return estimator
+}
+
+/** Mean and p99 of a class that has run and of one that has not, in milliseconds. */
+function figures(estimator: LearnedEstimator): number[] {
+  const known = estimator.predict(task(900))
+  const unknown = estimator.predict(task(901, { name: 'never seen' }))
+  return [known, unknown].flatMap((each) => [each.meanMs, each.quantileMs(0.99)])
+}
+
+test('a young network promises no hours to what takes milliseconds', () => {
+  const estimator = taught()
+  const before = figures(estimator)
+  estimator.useModel({ weights: initialWeights(createRng(2)) })
+  figures(estimator).forEach((figure, index) => {
+    expect(Math.abs(Math.log(figure / before[index]!))).toBeLessThan(Math.LN2)
+  })
+})
+
+test('nor does one that was made to, too little for its losses to show it', () => {
+  const estimator = taught()
+  const before = figures(estimator)
+  // Its own distribution has a gate of some 5 %, and says that nothing ends before the last octave, of weeks.
+  const weights = new Float32Array(WEIGHT_COUNT)
+  const biases = WEIGHT_COUNT - LAYERS[2][1]
+  weights[biases + EXPERT_COUNT] = Math.log(0.05)
+  weights.fill(-100, biases + HAZARDS_AT, biases + HAZARDS_AT + OCTAVES - 1)
+  estimator.useModel({ weights })
+  figures(estimator).forEach((figure, index) => {
+    expect(figure).toBeLessThan(30 * before[index]!)
+  })
+})
