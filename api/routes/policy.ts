@@ -56,7 +56,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
       checkChange(body)
       const { name } = body as PolicyChange
       const { optimizer } = port
-      if (name !== AUTO_POLICY) known(optimizer, [name], 'name')
+      known([name], 'name', [...policyNames(optimizer), AUTO_POLICY])
       await optimizer.setPolicy(name)
       return optimizer.policy()
     }
@@ -80,10 +80,10 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
       checkCompare(body ?? {})
       const { policies, tasks = DEFAULT_COMPARED_TASKS } = (body ?? {}) as CompareRequest
       const { optimizer } = port
-      if (policies !== undefined) known(optimizer, policies, 'policies')
+      if (policies !== undefined) known(policies, 'policies', policyNames(optimizer))
       await port.readIndex()
       return optimizer.compare({
-        policies: policies ?? optimizer.policy().available.map(({ name }) => name),
+        policies: policies ?? policyNames(optimizer),
         tasks,
         signal: streams.signalFor(reply)
       })
@@ -91,9 +91,12 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
   )
 }
 
-/** Throws INVALID_REQUEST for a name that no policy has. */
-function known(optimizer: OptimizerPort, names: readonly string[], field: string): void {
-  const available = optimizer.policy().available.map(({ name }) => name)
+function policyNames(optimizer: OptimizerPort): string[] {
+  return optimizer.policy().available.map(({ name }) => name)
+}
+
+/** Throws INVALID_REQUEST for a name that is not among those that can be asked for. */
+function known(names: readonly string[], field: string, available: readonly string[]): void {
   for (const name of names) {
     if (available.includes(name)) continue
     throw invalid(field, name, `one of ${available.join(', ')}`, nearestName(name, available))

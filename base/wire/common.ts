@@ -2,7 +2,7 @@
  * Building blocks of the HTTP schemas, shared by server, client and command line.
  *
  * One rule for time: a field that ends in `Ms` is a length of time in milliseconds and one that ends in `At` is
- * milliseconds since the Unix epoch. Replies always carry integers; requests may also write a length as text, `"30s"`.
+ * milliseconds since the Unix epoch. Requests may also write a length as text, `"30s"`.
  */
 import { Type } from 'typebox'
 import type { Static, TObject, TSchema, TUnsafe } from 'typebox'

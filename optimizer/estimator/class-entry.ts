@@ -1,5 +1,5 @@
 /** What the learned estimator keeps of a class: its mixture, and the prediction that callers see, for any node. */
-import type { NodeView } from '../../scheduler/policy.ts'
+import type { NodeView, TaskView } from '../../scheduler/policy.ts'
 import { BinnedPrediction } from './bins.ts'
 import type { SideKnowledge } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
@@ -104,6 +104,11 @@ export class ClassEntry implements SideKnowledge, Maker {
       cells[TENANT_LEVEL]?.value.durations.count ?? 0,
       cells.at(-1)?.value.durations.count ?? 0
     )
+  }
+
+  /** Holds the levels to what they make of the prediction, for the task's next attempt. */
+  promise(levels: Conformal, { id }: TaskView, to: BinnedPrediction): void {
+    levels.promise(id, this, to.quantileMs(0.9), to.quantileMs(0.99))
   }
 
   level(q: number): number {

@@ -1,7 +1,7 @@
 /**
  * What the class statistics expect, by octaves: the network's own distribution corrects it (its hazards: of the runs that last as long as
- * an octave, the share that ends within it) and is bounded by it. So a network that has learned nothing says what the statistics
- * say; one that has learned little cannot promise days to what takes milliseconds; and one that was made to harm cannot either.
+ * an octave, the share that ends within it) and is bounded by it. So a network that has learned nothing says about what
+ * the statistics say; one that has learned little cannot promise days to what takes milliseconds; and one that was made to harm cannot either.
  */
 import { OCTAVES, quantileLn } from './bins.ts'
 
@@ -10,6 +10,8 @@ const PER_OCTAVE = 4
 const LEAST = 0.03
 const TAIL = 2 ** -1.5
 const LARGEST_LOGIT = 12
+/** Statistics are too sure of themselves: this share of their logits spreads a run over a little more than they do. */
+const BELIEVED = 0.75
 /** In no octave is the network believed to see more than so many times what is expected there. */
 const MOST_TIMES = 30
 
@@ -23,7 +25,7 @@ export function writeHazardLogits(masses: Float64Array, into: Float32Array): voi
   for (let octave = OCTAVES - 1; octave >= 0; octave--) {
     const mass = EXPECTED[octave] ?? 0
     const logit = octave === OCTAVES - 1 ? 0 : Math.log(mass / left)
-    into[octave] = Math.max(-LARGEST_LOGIT, Math.min(LARGEST_LOGIT, logit))
+    into[octave] = BELIEVED * Math.max(-LARGEST_LOGIT, Math.min(LARGEST_LOGIT, logit))
     left += mass
   }
 }

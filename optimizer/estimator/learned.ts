@@ -160,7 +160,7 @@ class Learned implements LearnedEstimator {
     const prediction = entry.on(node)
     if (node === undefined && this.#waits(task)) {
       this.#asked.add(task.id).medians.set(entry.medians)
-      promise(this.#waiting, task, entry, prediction)
+      entry.promise(this.#waiting, task, prediction)
     }
     return prediction
   }
@@ -179,7 +179,7 @@ class Learned implements LearnedEstimator {
     const taskClass = this.#base.tree.of(task)
     this.#base.placedIn(taskClass, task, node, now)
     const entry = this.#entryOf(taskClass, task)
-    promise(this.#beginning, task, entry, entry.on(node))
+    entry.promise(this.#beginning, task, entry.on(node))
     this.#beginning.begin(task.id, now)
     this.#waiting.begin(task.id, now)
     if (!this.#snapshots.wants(task.id, this.#base.running.size)) return
@@ -358,16 +358,14 @@ class Learned implements LearnedEstimator {
       row === undefined || output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
     scoreComponents(snapshot.byRecord, likelihood, ofNetwork, this.#components)
     this.#hedge.observe(taskClass.key, this.#components)
-    const tenant = taskClass.cells[TENANT_LEVEL]?.value
-    tenant?.experts?.record(likelihood, CHAIN)
+    taskClass.cells[TENANT_LEVEL]?.value.experts?.record(likelihood, CHAIN)
     const median = quantileLn(snapshot.masses, 0.5)
     const spread = (quantileLn(snapshot.masses, 0.84) - quantileLn(snapshot.masses, 0.16)) / 2
     this.#drift.observe(taskClass.key, (ln - median) / Math.max(LEAST_SPREAD, spread))
-    const share = shareBelowLn(snapshot.masses, ln)
     this.#scores.observe({
       tenant: taskClass.tenant,
       errorLn: ln - median,
-      share,
+      share: shareBelowLn(snapshot.masses, ln),
       logScore: Math.log(Math.max(LEAST_LIKELIHOOD, windowMass(snapshot.masses, ln))),
       statisticsLogScore: Math.log(Math.max(LEAST_LIKELIHOOD, likelihood[CHAIN] ?? 0))
     })
@@ -399,9 +397,4 @@ class Learned implements LearnedEstimator {
     writeHazardLogits(base.masses, this.#hazards)
     return this.#row
   }
-}
-
-/** Holds the levels to what they make of the prediction. */
-function promise(levels: Conformal, task: TaskView, entry: ClassEntry, to: Prediction): void {
-  levels.promise(task.id, entry, to.quantileMs(0.9), to.quantileMs(0.99))
 }

@@ -31,9 +31,10 @@ test('a policy is set by its name; an unknown one is refused with the names ther
     status: 400,
     code: 'INVALID_REQUEST',
     field: 'name',
-    expected: 'one of fifo, least-loaded, learned',
+    expected: 'one of fifo, least-loaded, learned, auto',
     nearest: 'learned'
   })
+  expect((await call('PUT', '/v1/policy', { name: 'atuo' })).json).toMatchObject({ nearest: 'auto' })
   expect((await call('PUT', '/v1/policy', {})).json).toMatchObject({ field: 'name' })
   expect(server.node.optimizer.current).toBe('learned')
 })

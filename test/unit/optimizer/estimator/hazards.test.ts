@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import { FINE_BINS, OCTAVES } from '../../../../optimizer/estimator/bins.ts'
@@ -9,27 +8,18 @@ import { HAZARDS_AT, initialWeights, LAYERS, WEIGHT_COUNT } from '../../../../op
 import { EXPERT_COUNT, HAZARD_OFFSETS_AT, INPUT_COUNT } from '../../../../optimizer/estimator/rows.ts'
 import { ended, node, task } from './support.ts'
 
-test('a network that has learned nothing gives each octave what the statistics give it, but for a twentieth', () => {
-  const masses = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), {
-    minLength: FINE_BINS,
-    maxLength: FINE_BINS
-  })
+test('a network that has learned nothing expects about what the statistics do, from the first octave to the last', () => {
   const forward = new ForwardPass(initialWeights(createRng(1)))
-  fc.assert(
-    fc.property(masses, (weights) => {
-      const total = weights.reduce((sum, weight) => sum + weight, 0)
-      fc.pre(total > 0)
-      const expected = Float64Array.from(weights, (weight) => weight / total)
-      const input = new Float32Array(INPUT_COUNT)
-      writeHazardLogits(expected, input.subarray(HAZARD_OFFSETS_AT))
-      const { octaves } = forward.run(input)
-      const perOctave = FINE_BINS / OCTAVES
-      octaves.forEach((mass, octave) => {
-        const bins = expected.subarray(octave * perOctave, (octave + 1) * perOctave)
-        expect(Math.abs(mass - bins.reduce((sum, each) => sum + each, 0))).toBeLessThan(0.05)
-      })
-    })
-  )
+  for (let octave = 0; octave < OCTAVES; octave++) {
+    const masses = new Float64Array(FINE_BINS)
+    masses.fill(OCTAVES / FINE_BINS, (octave * FINE_BINS) / OCTAVES, ((octave + 1) * FINE_BINS) / OCTAVES)
+    const input = new Float32Array(INPUT_COUNT)
+    writeHazardLogits(masses, input.subarray(HAZARD_OFFSETS_AT))
+    const { octaves } = forward.run(input)
+    expect(octaves[octave]).toBeGreaterThan(0.8)
+    expect(octaves.slice(0, Math.max(0, octave - 3)).reduce((sum, mass) => sum + mass, 0)).toBeLessThan(0.05)
+    expect(octaves.slice(octave + 4).reduce((sum, mass) => sum + mass, 0)).toBeLessThan(0.01)
+  }
 })
 
 /** An estimator that has seen 200 runs of some 50 ms. */
