@@ -7,7 +7,7 @@
  *
  * 1. It hears what the estimator hears, and passes it on; beginnings and ends are watched (`prediction-watch.ts`).
  * 2. Its word is taken again after `PROBATION` of evidence in which nothing was found, twice as much after each relapse. What stays bad is
- *    found again on less: evidence counts attempts as the watch does.
+ *    found again on less: evidence counts attempts as the watch does. What was good for `RELAPSE` times as long begins anew.
  * 3. Plain means know how nodes differ, by what attempts on them took beyond the means. Memory and failures stay the estimator's own word.
  * 4. Either turn moves every prediction: `advance` then names all classes that were asked for, and `epoch` grows.
  */
@@ -19,6 +19,8 @@ import { PredictionWatch } from './prediction-watch.ts'
 /** In ends that tell something of their own. */
 export const PROBATION = 256
 const LONGEST_PROBATION = 64 * PROBATION
+/** In probations of the last one's length. */
+const RELAPSE = 4
 
 const NONE: readonly ClassKey[] = []
 
@@ -28,7 +30,7 @@ export class TrustedEstimator implements Estimator {
   readonly #onTurn: (distrust: string | undefined) => void
   readonly #plain = new PlainPrediction()
   #distrust: string | undefined
-  /** The evidence after which the estimator is trusted again. */
+  /** The evidence after which the estimator is trusted again, and since which it is. */
   #until = 0
   #probation = PROBATION
   #turns = 0
@@ -95,7 +97,8 @@ export class TrustedEstimator implements Estimator {
 
   #found(reason: string): void {
     if (this.#distrust === undefined) {
-      if (this.#turns > 0) this.#probation = Math.min(LONGEST_PROBATION, 2 * this.#probation)
+      const isRelapse = this.#turns > 0 && this.#watch.evidence - this.#until < RELAPSE * this.#probation
+      this.#probation = isRelapse ? Math.min(LONGEST_PROBATION, 2 * this.#probation) : PROBATION
       this.#turn(reason)
     }
     this.#until = this.#watch.evidence + this.#probation

@@ -96,7 +96,7 @@ test('where many of a class run at a time and little is known of it, what stays 
   expect(bench.turns).toHaveLength(1)
 })
 
-test('a relapse makes the next probation longer', () => {
+test('a relapse makes the next probation longer, until all has been well for long', () => {
   const bench = new Bench()
   const turn = (poisoned: boolean): number => {
     bench.isPoisoned = poisoned
@@ -109,7 +109,11 @@ test('a relapse makes the next probation longer', () => {
   turn(true)
   const first = turn(false)
   turn(true)
-  expect(turn(false)).toBeGreaterThan(1.8 * first)
+  const second = turn(false)
+  expect(second).toBeGreaterThan(1.8 * first)
+  bench.run(5 * second)
+  turn(true)
+  expect(turn(false)).toBeLessThan(1.3 * first)
 })
 
 test('class means know how nodes differ, and what the estimator says of memory and failures stands', () => {
