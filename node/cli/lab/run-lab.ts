@@ -15,9 +15,13 @@ import type { Run, TraceReport } from '../../../optimizer/lab/protocol.ts'
 import { calibrationLines, jsonReport, textReport } from '../../../optimizer/lab/text-report.ts'
 import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Trace } from '../../../optimizer/lab/trace.ts'
+import { warmUp } from '../../../optimizer/lab/warm-up.ts'
 import { htmlReport } from './html.ts'
 import { writeOutput, writeOutputs } from './outputs.ts'
 import { progressDisplay } from './progress.ts'
+
+/** Tasks that each policy ends before it is timed. */
+const WARM_UP_TASKS = 3000
 
 export interface LabRun {
   readonly policies: readonly string[] | undefined
@@ -62,12 +66,13 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
   const draws = options.html !== undefined || options.svg !== undefined
   // Plots and calibration show the first instance; the others are dropped once they are measured.
   const shown: Run[] = []
+  warmUp(trace, { policies, load: options.load, tasks: WARM_UP_TASKS, clockUs })
   const report = runProtocol(trace, {
     policies,
     seeds,
     load: options.load,
     record: draws,
-    clockUs: () => performance.now() * 1000,
+    clockUs,
     onProgress: (progress) => {
       display.update(progress)
     },
@@ -109,6 +114,10 @@ async function draw(
     charts.map(({ id, svg }) => [`${id}.svg`, svg])
   )
   note(`wrote ${charts.length} plots to ${options.svg}`)
+}
+
+function clockUs(): number {
+  return performance.now() * 1000
 }
 
 function provenanceOf(): Provenance {
