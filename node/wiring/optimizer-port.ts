@@ -259,7 +259,11 @@ function shareUpTo(pit: readonly number[], last: number): number {
 function explain(runtime: NodeRuntime, learning: Learning, task: Task): PredictionDetail {
   const { estimator } = learning
   const view = viewOfTask(task)
-  const { experts, features } = estimator.explain(view)
+  const on = task.placement === undefined ? undefined : runtime.state.nodes.get(task.placement.node)
+  const { experts, typicalMs, features } = estimator.explain(
+    view,
+    on === undefined ? undefined : new PlannedNode(on)
+  )
   const nodes = [...runtime.state.nodes.values()].filter(
     (node) => acceptsPlacements(node) && obstacle(task.spec, node.offer) === undefined
   )
@@ -269,6 +273,7 @@ function explain(runtime: NodeRuntime, learning: Learning, task: Task): Predicti
   return {
     quantiles,
     experts: experts.map((expert) => ({ ...expert })),
+    typicalMs,
     contributions: features.map(({ name, factor }) => ({ feature: name, factor })),
     nodes: nodes.map((node) => ({
       node: node.id,

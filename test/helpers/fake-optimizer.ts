@@ -200,6 +200,7 @@ export class FakeOptimizer implements OptimizerPort {
         { q: 0.9, ms: 5000 }
       ],
       experts: [{ name: 'statistics', weight: 1, medianMs: 2000 }],
+      typicalMs: 1400,
       contributions: [{ feature: 'name', factor: 1.4 }],
       nodes: [{ node: nodeId(1), medianMs: 1900 }]
     }

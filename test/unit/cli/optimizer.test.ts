@@ -117,7 +117,13 @@ test('why shows nodes, the distribution and what it is made of', async () => {
   expect(out).toMatch(/^because +attempt 1 is on node 1$/m)
   expect(out).toMatch(/^predicted +p50 2\.0s {2}p90 5\.0s$/m)
   expect(out).toMatch(/^1 +chosen +1\.9s$/m)
-  expect(out).toMatch(/^name +× 1\.40$/m)
+  expect(out).toMatch(/^tasks of all kinds +1\.4s\nname +× 1\.40\nthis task +1\.9s$/m)
+  const { optimizer } = server.node
+  const { explain } = optimizer
+  optimizer.explain = () => ({ ...explain(), contributions: [] })
+  expect((await run('why', 't-1')).out).toMatch(
+    /^nothing known of it tells it from tasks of all kinds: 1\.4s$/m
+  )
 })
 
 test('alarms make the exit code 1; suggestions are a table', async () => {
