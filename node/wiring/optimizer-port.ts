@@ -229,22 +229,37 @@ function accuracyOf(status: EstimatorStatus): ModelStatus['predictions'] {
 
 function calibration(learning: Learning): ModelCalibration {
   const status = learning.estimator.status()
-  const { count, by50, by90 } = learning.advisor.record
+  const { record, promises } = learning.advisor
+  const { count, by50, by90 } = record
   const tenants = Object.entries(status.pit)
   const all = tenants.reduce<number[]>((sums, [, pit]) => sums.map((sum, at) => sum + (pit[at] ?? 0)), NO_PIT)
+  const kept = promises.all
   return {
     ...accuracyOf(status),
-    // Deciles were counted, so the levels between them are what can be compared.
-    reliability: all
-      .slice(0, -1)
-      .map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
+    ...(kept === undefined ? {} : { spread99: kept.spread99 }),
+    reliability: [
+      // Deciles were counted, so the levels between them are what can be compared.
+      ...all.slice(0, -1).map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
+      ...(kept === undefined
+        ? []
+        : [
+            { level: 0.95, observed: kept.held95 },
+            { level: 0.99, observed: kept.held99 }
+          ])
+    ],
     eta: { count, heldP50: by50, heldP90: by90 },
-    tenants: tenants.map(([tenant, pit]) => ({
-      tenant,
-      count: pit.reduce((sum, count) => sum + count, 0),
-      coverage90: shareUpTo(pit, pit.length - 2),
-      pit: [...pit]
-    }))
+    tenants: tenants.map(([tenant, pit]) => {
+      const kept = promises.of(tenant)
+      return {
+        tenant,
+        count: pit.reduce((sum, count) => sum + count, 0),
+        coverage90: shareUpTo(pit, pit.length - 2),
+        ...(kept === undefined
+          ? {}
+          : { coverage95: kept.held95, coverage99: kept.held99, spread99: kept.spread99 }),
+        pit: [...pit]
+      }
+    })
   }
 }
 

@@ -71,7 +71,9 @@ test('the model is shown and steered', async () => {
   expect(out).toMatch(/^predicting +model 2 serves$/m)
   expect(out).toMatch(/^trainer +training with wasm, 4 % of a core, 900 rows, 12 steps$/m)
   expect((await run('model', 'history')).out).toMatch(/^3 +shadow +300 /m)
-  expect((await run('model', 'calibration')).out).toMatch(/^default +500 +91 % +99 %$/m)
+  const calibration = (await run('model', 'calibration')).out
+  expect(calibration).toMatch(/^default +500 +91 % +99 % +4\.3$/m)
+  expect(calibration).toMatch(/^99 % +98 %$/m)
   const { optimizer } = server.node
   const judged = optimizer.calibration()
   optimizer.calibration = () => ({ ...judged, count: 0 })
