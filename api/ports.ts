@@ -106,6 +106,8 @@ export interface GroupOutlook {
 export interface PredictionDetail {
   readonly quantiles: NonNullable<Why['quantiles']>
   readonly experts: NonNullable<Why['experts']>
+  /** The median over tasks of all kinds, in milliseconds, and what leads from there to the task's own, in order. */
+  readonly typicalMs: number
   readonly contributions: readonly Contribution[]
   /** The median on each node that may run it. */
   readonly nodes: readonly { readonly node: NodeId; readonly medianMs: number }[]

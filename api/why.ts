@@ -47,10 +47,13 @@ export function whyLive(
   }
 }
 
-function figuresOf(detail: PredictionDetail): Pick<Why, 'quantiles' | 'experts' | 'contributions'> {
+function figuresOf(
+  detail: PredictionDetail
+): Pick<Why, 'quantiles' | 'experts' | 'typicalMs' | 'contributions'> {
   return {
     quantiles: [...detail.quantiles],
     experts: [...detail.experts],
+    typicalMs: detail.typicalMs,
     contributions: [...detail.contributions]
   }
 }

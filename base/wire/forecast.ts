@@ -142,10 +142,10 @@ export type GroupView = Static<typeof GroupViewSchema>
 
 export const ContributionSchema = closed(
   {
-    feature: Type.String(),
+    feature: Type.String({ description: 'what is known of the task, such as `name resize`' }),
     factor: Type.Number({
       minimum: 0,
-      description: 'what the predicted run time is multiplied by for this: 1 is no effect'
+      description: 'what the median is multiplied by once this is known, beside all that came before'
     })
   },
   { $id: 'Contribution' }
@@ -188,7 +188,16 @@ export const WhySchema = closed(
         { description: 'the estimators that were mixed, and how far each is trusted for this class' }
       )
     ),
-    contributions: Type.Optional(Type.Array(reference(ContributionSchema))),
+    typicalMs: Type.Optional(
+      Type.Number({ minimum: 0, description: 'median run time of tasks of all kinds, in milliseconds' })
+    ),
+    contributions: Type.Optional(
+      Type.Array(reference(ContributionSchema), {
+        description:
+          'what leads from `typicalMs` to the median of this task (on its node, where it has one), in order: their product. ' +
+          'Factors within a hundredth of 1 are left to the next; none: nothing that is known makes a difference'
+      })
+    ),
     eta: Type.Optional(reference(EtaSchema)),
     alarms: Type.Array(reference(AlarmSchema))
   },

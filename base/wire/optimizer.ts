@@ -191,11 +191,19 @@ export const ModelStatusSchema = closed(
 )
 export type ModelStatus = Static<typeof ModelStatusSchema>
 
+const SpreadSchema = Type.Number({
+  minimum: 0,
+  description:
+    'predicted p99 ÷ median, in the geometric mean: how wide predictions have to be for their p99 to hold'
+})
+
 export const ModelCalibrationSchema = closed(
   {
     ...AccuracySchema.properties,
+    spread99: Type.Optional(SpreadSchema),
     reliability: Type.Array(closed({ level: ShareSchema, observed: ShareSchema }), {
-      description: 'the share of run times at or below each predicted quantile: the diagonal is perfect'
+      description:
+        'the share of run times at or below each predicted quantile: the diagonal is perfect. Those above 0.9 are missing before any class has run twice'
     }),
     eta: closed(
       { count: CountSchema, heldP50: ShareSchema, heldP90: ShareSchema },
@@ -206,7 +214,9 @@ export const ModelCalibrationSchema = closed(
         tenant: Type.String(),
         count: CountSchema,
         coverage90: ShareSchema,
+        coverage95: Type.Optional(ShareSchema),
         coverage99: Type.Optional(ShareSchema),
+        spread99: Type.Optional(SpreadSchema),
         pit: Type.Array(CountSchema, {
           description:
             'how many run times fell into each tenth of the predicted distribution: even is perfect'

@@ -229,22 +229,37 @@ function accuracyOf(status: EstimatorStatus): ModelStatus['predictions'] {
 
 function calibration(learning: Learning): ModelCalibration {
   const status = learning.estimator.status()
-  const { count, by50, by90 } = learning.advisor.record
+  const { record, promises } = learning.advisor
+  const { count, by50, by90 } = record
   const tenants = Object.entries(status.pit)
   const all = tenants.reduce<number[]>((sums, [, pit]) => sums.map((sum, at) => sum + (pit[at] ?? 0)), NO_PIT)
+  const kept = promises.all
   return {
     ...accuracyOf(status),
-    // Deciles were counted, so the levels between them are what can be compared.
-    reliability: all
-      .slice(0, -1)
-      .map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
+    ...(kept === undefined ? {} : { spread99: kept.spread99 }),
+    reliability: [
+      // Deciles were counted, so the levels between them are what can be compared.
+      ...all.slice(0, -1).map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
+      ...(kept === undefined
+        ? []
+        : [
+            { level: 0.95, observed: kept.held95 },
+            { level: 0.99, observed: kept.held99 }
+          ])
+    ],
     eta: { count, heldP50: by50, heldP90: by90 },
-    tenants: tenants.map(([tenant, pit]) => ({
-      tenant,
-      count: pit.reduce((sum, count) => sum + count, 0),
-      coverage90: shareUpTo(pit, pit.length - 2),
-      pit: [...pit]
-    }))
+    tenants: tenants.map(([tenant, pit]) => {
+      const kept = promises.of(tenant)
+      return {
+        tenant,
+        count: pit.reduce((sum, count) => sum + count, 0),
+        coverage90: shareUpTo(pit, pit.length - 2),
+        ...(kept === undefined
+          ? {}
+          : { coverage95: kept.held95, coverage99: kept.held99, spread99: kept.spread99 }),
+        pit: [...pit]
+      }
+    })
   }
 }
 
@@ -259,7 +274,11 @@ function shareUpTo(pit: readonly number[], last: number): number {
 function explain(runtime: NodeRuntime, learning: Learning, task: Task): PredictionDetail {
   const { estimator } = learning
   const view = viewOfTask(task)
-  const { experts, features } = estimator.explain(view)
+  const on = task.placement === undefined ? undefined : runtime.state.nodes.get(task.placement.node)
+  const { experts, typicalMs, features } = estimator.explain(
+    view,
+    on === undefined ? undefined : new PlannedNode(on)
+  )
   const nodes = [...runtime.state.nodes.values()].filter(
     (node) => acceptsPlacements(node) && obstacle(task.spec, node.offer) === undefined
   )
@@ -269,6 +288,7 @@ function explain(runtime: NodeRuntime, learning: Learning, task: Task): Predicti
   return {
     quantiles,
     experts: experts.map((expert) => ({ ...expert })),
+    typicalMs,
     contributions: features.map(({ name, factor }) => ({ feature: name, factor })),
     nodes: nodes.map((node) => ({
       node: node.id,

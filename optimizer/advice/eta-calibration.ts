@@ -2,11 +2,12 @@
  * Corrects forecasts by how earlier ones turned out: later submissions, start-up times and misjudged classes delay tasks
  * in ways that no single future knows.
  *
- * Each quantile's distance from the time of the forecast is stretched by a factor that rises when a task finished later
- * and falls when it did not, in the proportion that makes the stated share come true in the long run (Robbins & Monro, 1951,
- * on the factor's logarithm; for the adaptive form see Gibbs & Candès, 2021).
+ * The p50's distance from the time of the forecast and the p90's distance from the p50 are each stretched by a factor that rises when a
+ * task finished later and falls when it did not, in the proportion that makes the stated share come true in the long run (Robbins & Monro,
+ * 1951, on the factor's logarithm; for the adaptive form see Gibbs & Candès, 2021).
  *
- * 1. Stretching keeps order: p50 ≤ p90, and a task that was forecast before another still is.
+ * 1. p50 < p90 whatever is learned, by `LEAST_GAP`, and a task whose p50 was forecast before another's is still shown before it. Stretched
+ *    from the same point, the two would cross where forecasts that were wide at first have become narrow.
  * 2. What is remembered is bounded; a forecast counts once, when its task has finished.
  * 3. `record` judges the first forecast of a task, as it was shown. The factors forget one that was later cut to less than
  *    half: what was forecast before anything was known of a class says nothing of later forecasts. One that was put off stands:
@@ -18,6 +19,8 @@ import type { Moment } from './eta.ts'
 const RATE = 0.05
 const LEAST = 0.25
 const MOST = 16
+/** The p90's least distance from the p50, as a share of the p50's from the time of the forecast: no forecast is surer than that. */
+const LEAST_GAP = 0.05
 const REMEMBERED = 500
 const REVISION = 2
 
@@ -31,7 +34,7 @@ interface Remembered {
 export class EtaCalibration {
   readonly #remembered = new Map<TaskId, Remembered>()
   #stretch50 = 1
-  #stretch90 = 1
+  #stretchGap = 1
   #judged = 0
   #by50 = 0
   #by90 = 0
@@ -44,8 +47,10 @@ export class EtaCalibration {
 
   /** The moment as it is to be shown. */
   correct(madeAt: number, moment: Moment): Moment {
-    const p50At = madeAt + (moment.p50At - madeAt) * this.#stretch50
-    return { p50At, p90At: Math.max(p50At, madeAt + (moment.p90At - madeAt) * this.#stretch90) }
+    const left = moment.p50At - madeAt
+    const p50At = madeAt + left * this.#stretch50
+    const gap = Math.max(moment.p90At - moment.p50At, LEAST_GAP * left) * this.#stretchGap
+    return { p50At, p90At: p50At + Math.max(gap, LEAST_GAP * (p50At - madeAt)) }
   }
 
   /** Keeps the uncorrected forecast of a task's finish, to be judged later. */
@@ -77,7 +82,7 @@ export class EtaCalibration {
     if (at <= kept.shown.p90At) this.#by90++
     const now = this.correct(kept.madeAt, kept.moment)
     this.#stretch50 = moved(this.#stretch50, at <= now.p50At, 0.5)
-    this.#stretch90 = moved(this.#stretch90, at <= now.p90At, 0.9)
+    this.#stretchGap = moved(this.#stretchGap, at <= now.p90At, 0.9)
   }
 
   /** The task ended in another way: its forecast says nothing. */

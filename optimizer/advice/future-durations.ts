@@ -6,7 +6,9 @@
  *    for each class and one for each task, and joins them by a Gaussian copula: a task's own distribution stays as predicted.
  * 2. The part that a class shares is the posterior variance of its mean over the predictive variance, of a normal model on
  *    ln(run time): 1 ÷ (1 + λ + n) after n attempts, λ being the variance within classes over that between them.
- * 3. Over all futures each value is drawn from equal parts of its distribution in turn (Latin hypercube; McKay, Beckman & Conover,
+ * 3. Each future stretches the tails of all classes alike, less where more has been seen: what is not known of tails does not cancel out
+ *    either.
+ * 4. Over all futures each value is drawn from equal parts of its distribution in turn (Latin hypercube; McKay, Beckman & Conover,
  *    1979): with a few dozen futures of wide distributions, chance alone would move a forecast by half.
  */
 import type { Rng } from '../../base/prng.ts'
@@ -18,6 +20,12 @@ import type { Problem } from './problem.ts'
 const WITHIN_OVER_BETWEEN = 0.5
 /** Below it the tasks of a class are as good as independent. */
 const LEAST_SHARE = 0.01
+/**
+ * Standard deviation of the ln of what tails are stretched by, for classes of up to so many attempts: less does not hold p90 where tails are
+ * long (`durations.ts`).
+ */
+const TAIL_DOUBT = 0.35
+const DOUBTED_UP_TO = 50
 /** Attempts of one task that a future knows, however often it may be tried. */
 const MOST_ATTEMPTS = 3
 
@@ -26,8 +34,11 @@ export class FutureDurations {
   readonly #rng: Rng
   readonly #ofTask: Strata
   readonly #ofClass: Strata
+  readonly #ofTails: Strata
   /** By table; 0 where a task is alone in its class. */
   readonly #shared: Float64Array
+  /** By table, the standard deviation of the ln of what its tail is stretched by. */
+  readonly #doubt: Float64Array
   #draw = -1
   #classes = new Float64Array(0)
 
@@ -37,6 +48,8 @@ export class FutureDurations {
     this.#rng = rng
     this.#ofTask = new Strata(problem.tableOf.length, draws, rng)
     this.#ofClass = new Strata(problem.tables.length, draws, rng)
+    this.#ofTails = new Strata(1, draws, rng)
+    this.#doubt = problem.seen.map((seen) => TAIL_DOUBT * Math.min(1, Math.sqrt(DOUBTED_UP_TO / seen)))
     const sizes = new Int32Array(problem.tables.length)
     for (const number of problem.tableOf) sizes[number] = (sizes[number] ?? 0) + 1
     this.#shared = problem.seen.map((seen, number) => ((sizes[number] ?? 0) > 1 ? sharedPart(seen) : 0))
@@ -49,19 +62,23 @@ export class FutureDurations {
     this.#classes = this.#shared.map((share, number) =>
       share === 0 ? 0 : Math.sqrt(share) * normalQuantile(this.#ofClass.at(number, this.#draw))
     )
+    const tails = normalQuantile(this.#ofTails.at(0, this.#draw))
+    const stretches = this.#doubt.map((doubt) => Math.exp(doubt * tails))
     const one = new Float64Array(1)
     for (let index = 0; index < into.length; index++) {
       const number = tableOf[index] ?? 0
       const table = tables[number] ?? one
-      let total = drawMs(table, this.#chance(index, number))
+      const stretch = stretches[number]
+      let total = drawMs(table, this.#chance(index, number), stretch)
       for (let more = 1; more < MOST_ATTEMPTS && this.#rng.nextFloat() < (failure[number] ?? 0); more++)
-        total += drawMs(table, this.#joined(number, this.#rng.nextFloat()))
+        total += drawMs(table, this.#joined(number, this.#rng.nextFloat()), stretch)
       into[index] = total
     }
     for (const { index, elapsedMs, node } of running) {
       const number = tableOf[index] ?? 0
       const factor = factors[number]?.[node] ?? 1
-      const left = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, this.#chance(index, number))
+      const chance = this.#chance(index, number)
+      const left = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, chance, stretches[number])
       into[index] = left * factor
     }
   }

@@ -194,9 +194,10 @@ class Reader {
     const prediction = this.#estimator.predict(task)
     const { medianMs, failureProbability } = prediction
     const table = { number: this.#tables.length, medianMs }
-    this.#tables.push(durationTable(prediction))
+    const seen = this.#seen(task)
+    this.#tables.push(durationTable(prediction, seen))
     this.#failure.push(failureProbability)
-    this.#seenOf.push(this.#seen(task))
+    this.#seenOf.push(seen)
     const { nodes } = this.#source
     const alike = this.#factors.length * nodes.length >= MOST_FACTORS
     this.#factors.push(

@@ -13,43 +13,6 @@ import { EXPERT_COUNT, FEATURE_COUNT } from './rows.ts'
 const LARGEST = 4
 const DAY_MS = 86_400_000
 
-/** Names by column, for explanations. */
-const HISTORIES = [
-  'limit',
-  'tenant',
-  'name',
-  'name × limit',
-  'class',
-  'tenant, lately',
-  'tenant × resources, lately',
-  'class, over long'
-]
-export const FEATURE_NAMES: readonly string[] = [
-  ...HISTORIES.map((history) => `completions: ${history}`),
-  ...HISTORIES.map((history) => `spread: ${history}`),
-  ...HISTORIES.map((history) => `mean: ${history}`),
-  'upper spread',
-  'lower spread',
-  'median',
-  'limit',
-  'limit ÷ median',
-  'cpu',
-  'memory',
-  'input size',
-  'since the class’s last completion',
-  'since the tenant’s last completion',
-  'running siblings',
-  'age of the oldest sibling',
-  'hour (sine)',
-  'hour (cosine)',
-  'failure probability',
-  'class code 1',
-  'class code 2',
-  'class code 3',
-  'memory known',
-  ...Array.from({ length: EXPERT_COUNT }, (_, index) => `record of expert ${index}`)
-].slice(0, FEATURE_COUNT)
-
 /** The circumstances of a class that its cells do not hold. */
 export interface Circumstances {
   readonly now: number

@@ -23,7 +23,7 @@ import { Conformal } from './conformal.ts'
 import { DRIFT_DECAY, DriftWatch } from './drift.ts'
 import { ExpertMasses, EXPERTS } from './experts.ts'
 import { recordsOf, teachExperts } from './expert-lessons.ts'
-import { componentsOf, expertsOf, featuresOf } from './explain.ts'
+import { explanationOf } from './explain.ts'
 import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
@@ -257,23 +257,10 @@ class Learned implements LearnedEstimator {
   explain(task: TaskView, node?: NodeView): PredictionExplanation {
     const taskClass = this.#base.tree.of(task)
     const entry = this.#entryOf(taskClass, task)
-    const prediction = entry.on(node)
     this.#fill(taskClass, entry)
-    this.#writeInput(taskClass, task)
-    return {
-      class: taskClass.path.split('\n').join(' / '),
-      classCompletions: taskClass.cells.at(-1)?.value.durations.count ?? 0,
-      tenantCompletions: taskClass.cells[TENANT_LEVEL]?.value.durations.count ?? 0,
-      medianMs: prediction.medianMs,
-      p90Ms: prediction.quantileMs(0.9),
-      p99Ms: prediction.quantileMs(0.99),
-      nodeFactor: entry.factorOn(node),
-      components: componentsOf(entry.mixture),
-      experts: expertsOf(entry.mixture, this.#experts, taskClass.limitMs),
-      features:
-        this.#forward === undefined ? [] : featuresOf(entry.mixture, this.#experts, this.#forward, this.#row),
-      drifting: this.#drift.isDrifting(taskClass.key)
-    }
+    const drifting = this.#drift.isDrifting(taskClass.key)
+    const classes = this.#base.tree.values()
+    return explanationOf({ classes, taskClass, entry, experts: this.#experts, node, drifting })
   }
 
   /** The class's entry, its mixture up to date. */

@@ -152,6 +152,7 @@ test('why says where a task is, who could run it, and what its prediction is mad
     policy: 'least-loaded',
     nodes: [{ node: 1, verdict: 'fits', medianMs: 1900 }],
     experts: [{ name: 'statistics' }],
+    typicalMs: 1400,
     contributions: [{ feature: 'name', factor: 1.4 }]
   })
   server.node.run(taskId(1))

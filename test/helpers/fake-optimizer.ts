@@ -115,7 +115,10 @@ export class FakeOptimizer implements OptimizerPort {
     maeLn: 0.8,
     coverage90: 0.91,
     coverage99: 0.99,
-    reliability: [{ level: 0.5, observed: 0.52 }],
+    reliability: [
+      { level: 0.5, observed: 0.52 },
+      { level: 0.99, observed: 0.98 }
+    ],
     eta: { count: 40, heldP50: 0.5, heldP90: 0.9 },
     tenants: [
       {
@@ -123,6 +126,7 @@ export class FakeOptimizer implements OptimizerPort {
         count: 500,
         coverage90: 0.91,
         coverage99: 0.99,
+        spread99: 4.25,
         pit: [50, 50, 50, 50, 50, 50, 50, 50, 50, 50]
       }
     ]
@@ -200,6 +204,7 @@ export class FakeOptimizer implements OptimizerPort {
         { q: 0.9, ms: 5000 }
       ],
       experts: [{ name: 'statistics', weight: 1, medianMs: 2000 }],
+      typicalMs: 1400,
       contributions: [{ feature: 'name', factor: 1.4 }],
       nodes: [{ node: nodeId(1), medianMs: 1900 }]
     }

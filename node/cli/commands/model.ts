@@ -141,13 +141,16 @@ function showCalibration(context: CliContext, calibration: ModelCalibration): vo
   ])
   for (const line of formatTable(['QUANTILE', 'HELD'], levels)) print(context, line)
   print(context, '')
-  const tenants = calibration.tenants.map(({ tenant, count, coverage90, coverage99 }) => [
+  const share = (held: number | undefined): string => (held === undefined ? '-' : formatPercent(held))
+  const tenants = calibration.tenants.map(({ tenant, count, coverage90, coverage99, spread99 }) => [
     tenant,
     String(count),
     formatPercent(coverage90),
-    coverage99 === undefined ? '' : formatPercent(coverage99)
+    share(coverage99),
+    spread99 === undefined ? '-' : spreadText(spread99)
   ])
-  for (const line of formatTable(['TENANT', 'JUDGED', 'P90 HELD', 'P99 HELD'], tenants)) print(context, line)
+  const headings = ['TENANT', 'JUDGED', 'P90 HELD', 'P99 HELD', 'P99 ÷ MEDIAN']
+  for (const line of formatTable(headings, tenants)) print(context, line)
   print(context, '')
   const { eta } = calibration
   print(
@@ -155,4 +158,8 @@ function showCalibration(context: CliContext, calibration: ModelCalibration): vo
     `${calibration.count} predictions, mean |Δ ln run time| ${calibration.maeLn.toFixed(3)}; ` +
       `of ${eta.count} forecast finishes ${formatPercent(eta.heldP50)} came by the p50 and ${formatPercent(eta.heldP90)} by the p90`
   )
+}
+
+function spreadText(spread: number): string {
+  return spread < 100 ? spread.toFixed(1) : spread.toFixed(0)
 }

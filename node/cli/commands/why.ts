@@ -28,11 +28,24 @@ function show(context: CliContext, why: Why): void {
     print(context, '')
     for (const line of formatTable(['NODE', 'VERDICT', 'WOULD TAKE'], rows)) print(context, line)
   }
-  if (why.contributions !== undefined && why.contributions.length > 0) {
-    print(context, '')
-    const rows = why.contributions.map(({ feature, factor }) => [feature, `× ${factor.toPrecision(3)}`])
-    for (const line of formatTable(['FEATURE', 'RUN TIME'], rows)) print(context, line)
+  showContributions(context, why)
+}
+
+/** From tasks of all kinds to this one, as far as what is known of it makes a difference. */
+function showContributions(context: CliContext, { typicalMs, contributions = [] }: Why): void {
+  if (typicalMs === undefined) return
+  print(context, '')
+  if (contributions.length === 0) {
+    print(context, `nothing known of it tells it from tasks of all kinds: ${formatDuration(typicalMs)}`)
+    return
   }
+  const ownMs = contributions.reduce((ms, { factor }) => ms * factor, typicalMs)
+  const rows = [
+    ['tasks of all kinds', formatDuration(typicalMs)],
+    ...contributions.map(({ feature, factor }) => [feature, `× ${factor.toPrecision(3)}`]),
+    ['this task', formatDuration(ownMs)]
+  ]
+  for (const line of formatTable(['KNOWN', 'MEDIAN'], rows)) print(context, line)
 }
 
 function pairsOf(why: Why): (readonly [string, string | undefined])[] {

@@ -71,7 +71,9 @@ test('the model is shown and steered', async () => {
   expect(out).toMatch(/^predicting +model 2 serves$/m)
   expect(out).toMatch(/^trainer +training with wasm, 4 % of a core, 900 rows, 12 steps$/m)
   expect((await run('model', 'history')).out).toMatch(/^3 +shadow +300 /m)
-  expect((await run('model', 'calibration')).out).toMatch(/^default +500 +91 % +99 %$/m)
+  const calibration = (await run('model', 'calibration')).out
+  expect(calibration).toMatch(/^default +500 +91 % +99 % +4\.3$/m)
+  expect(calibration).toMatch(/^99 % +98 %$/m)
   const { optimizer } = server.node
   const judged = optimizer.calibration()
   optimizer.calibration = () => ({ ...judged, count: 0 })
@@ -117,7 +119,13 @@ test('why shows nodes, the distribution and what it is made of', async () => {
   expect(out).toMatch(/^because +attempt 1 is on node 1$/m)
   expect(out).toMatch(/^predicted +p50 2\.0s {2}p90 5\.0s$/m)
   expect(out).toMatch(/^1 +chosen +1\.9s$/m)
-  expect(out).toMatch(/^name +× 1\.40$/m)
+  expect(out).toMatch(/^tasks of all kinds +1\.4s\nname +× 1\.40\nthis task +1\.9s$/m)
+  const { optimizer } = server.node
+  const { explain } = optimizer
+  optimizer.explain = () => ({ ...explain(), contributions: [] })
+  expect((await run('why', 't-1')).out).toMatch(
+    /^nothing known of it tells it from tasks of all kinds: 1\.4s$/m
+  )
 })
 
 test('alarms make the exit code 1; suggestions are a table', async () => {

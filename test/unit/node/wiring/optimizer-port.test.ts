@@ -5,7 +5,11 @@ import { createOptimizerPort } from '../../../../node/wiring/optimizer-port.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
 import type { Command } from '../../../../scheduler/commands.ts'
-import { Machine } from '../../../helpers/scheduler.ts'
+import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
+import { PlannedNode } from '../../../../scheduler/planner/node-view.ts'
+import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
+import { Machine, spec } from '../../../helpers/scheduler.ts'
 
 /** The port of a node whose log takes what is proposed at once, with models 1 to `count`, the newest of which serves. */
 function portWithModels(count: number) {
@@ -42,4 +46,54 @@ test('a roll-back that names its version is safe to repeat, one that names none 
   expect(states()).toEqual(['3 rolled-back', '2 rolled-back', '1 serving'])
   await port.rollBack(undefined, 'an operator')
   await expect(port.rollBack(undefined, 'an operator')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
+})
+
+/** The port of a node that has seen `count` tasks of two names end; a last one of name slow runs on node 2, which takes three times as long. */
+function portAfter(count: number) {
+  const machine = new Machine().withNodes(2)
+  const nodes = [...machine.state.nodes.values()].map((node) => new PlannedNode(node))
+  const estimator = createLearnedEstimator({ rows: false })
+  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'statistics', seed: 1 })
+  machine.submit(
+    Array.from({ length: count + 1 }, (_, index) => spec({ name: index % 2 === 0 ? 'slow' : 'fast' }))
+  )
+  for (let id = 1; id <= count; id++) {
+    const task = viewOfTask({ ...machine.task(id)!, attempts: 1 })
+    const node = nodes[(id >> 1) % 2]!
+    const runMs = (task.name === 'slow' ? 9000 : 300) * (1 + (id % 5) / 10) * (node.id === 2 ? 3 : 1)
+    const feedback = { task, node: node.id, end: 'succeeded', runMs, peakMemoryBytes: 0 } as const
+    estimator.placed(task, node, id)
+    estimator.observe(feedback)
+    advisor.attemptEnded(feedback)
+  }
+  machine.place(count + 1, 2)
+  const learning = { estimator, advisor } as unknown as Learning
+  const port = createOptimizerPort({ state: machine.state } as unknown as NodeRuntime, learning)
+  return { port, task: machine.task(count + 1)! }
+}
+
+test('calibration says how often p95 and p99 held, by tenant too, and how wide they are', () => {
+  const { port } = portAfter(400)
+  const { reliability, tenants, spread99 } = port.calibration()
+  expect(reliability.slice(-3).map(({ level }) => level)).toEqual([0.9, 0.95, 0.99])
+  for (const { observed } of reliability.slice(-2)) expect(observed).toBeGreaterThan(0.85)
+  const [tenant] = tenants
+  expect(tenant?.coverage99).toBeGreaterThan(0.9)
+  expect(tenant?.coverage95).toBeLessThanOrEqual(tenant?.coverage99 ?? 0)
+  expect(tenant?.spread99).toBeGreaterThan(1)
+  expect(tenant?.spread99).toBeCloseTo(spread99 ?? 0, 6)
+  const nothing = portAfter(0).port.calibration()
+  expect(nothing.reliability.at(-1)?.level).toBe(0.9)
+  expect(nothing).not.toHaveProperty('spread99')
+})
+
+test('an explanation leads from tasks of all kinds to the median on the node where the task runs', () => {
+  const { port, task } = portAfter(400)
+  const { typicalMs, contributions, nodes } = port.explain(task)
+  const features = contributions.map(({ feature }) => feature)
+  expect(features).toContain('name slow')
+  expect(features.at(-1)).toBe('node 2')
+  const led = contributions.reduce((ms, { factor }) => ms * factor, typicalMs)
+  const onNode = nodes.find(({ node }) => node === 2)?.medianMs ?? 0
+  expect(Math.abs(Math.log(led / onNode))).toBeLessThan(0.01)
 })

@@ -240,6 +240,40 @@ test('forecasts that were made before anything was known do not spoil those that
   expect(calibration.record).toEqual({ count: 300, by50: 1, by90: 1 })
 })
 
+test('forecasts that were wide at first do not have the p90 of narrow ones fall onto their p50', () => {
+  const calibration = new EtaCalibration()
+  // Late by the p50, early by the p90: the one is put off, the other drawn in.
+  for (let id = 1; id <= 60; id++) {
+    calibration.remember(taskId(id), 0, { p50At: 10_000, p90At: 300_000 })
+    calibration.finished(taskId(id), 20_000 + 100 * id)
+  }
+  const { p50At, p90At } = calibration.correct(0, { p50At: 40_000, p90At: 48_000 })
+  expect(p50At).toBeGreaterThan(50_000)
+  expect(p90At).toBeGreaterThanOrEqual(1.049 * p50At)
+})
+
+test('whatever came of earlier ones, a p90 is shown later than its p50, and a later p50 later than an earlier', () => {
+  const forecasts = fc.record({
+    p50: fc.integer({ min: 1, max: 1000 }),
+    gap: fc.nat(1000),
+    end: fc.nat(3000)
+  })
+  fc.assert(
+    fc.property(fc.array(forecasts, { maxLength: 300 }), forecasts, (past, now) => {
+      const calibration = new EtaCalibration()
+      past.forEach(({ p50, gap, end }, index) => {
+        calibration.remember(taskId(index + 1), 0, { p50At: p50, p90At: p50 + gap })
+        calibration.finished(taskId(index + 1), end)
+      })
+      const shown = calibration.correct(0, { p50At: now.p50, p90At: now.p50 + now.gap })
+      expect(shown.p90At).toBeGreaterThanOrEqual(1.049 * shown.p50At)
+      const later = calibration.correct(0, { p50At: now.p50 + 1, p90At: now.p50 + now.gap + 1 })
+      expect(later.p50At).toBeGreaterThan(shown.p50At)
+    }),
+    { numRuns: 100 }
+  )
+})
+
 test('chance moves the forecast of a task whose run time is hardly known by little', () => {
   const wide = knowing(() => logNormal(60_000, 3))
   const made = [1, 2, 3, 4, 5, 6].map(
