@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import type { TaskView } from '../../../../scheduler/policy.ts'
+import { OCTAVES } from '../../../../optimizer/estimator/bins.ts'
 import type { PredictionExplanation } from '../../../../optimizer/estimator/explain.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import type { LearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
-import { WEIGHT_COUNT } from '../../../../optimizer/estimator/model.ts'
+import { HAZARDS_AT, LAYERS, WEIGHT_COUNT } from '../../../../optimizer/estimator/model.ts'
+import { EXPERT_COUNT } from '../../../../optimizer/estimator/rows.ts'
 import { ended, node, task } from './support.ts'
 
 /** Ends of many tasks by turns, each near its time on the node. */
@@ -38,6 +40,15 @@ function expectToAddUp({ typicalMs, features, medianMs }: PredictionExplanation)
 const MODEL = (): { weights: Float32Array } => {
   const rng = createRng(2)
   return { weights: Float32Array.from({ length: WEIGHT_COUNT }, () => 0.4 * (rng.nextFloat() - 0.5)) }
+}
+
+/** Goes by its own distribution, in which what lasts as long as an octave mostly lasts longer. */
+const DELAYING = (): { weights: Float32Array } => {
+  const weights = new Float32Array(WEIGHT_COUNT)
+  const biases = WEIGHT_COUNT - LAYERS[2][1]
+  weights[biases + EXPERT_COUNT] = 4
+  weights.fill(-2, biases + HAZARDS_AT, biases + HAZARDS_AT + OCTAVES)
+  return { weights }
 }
 
 test('without a model, factors lead from tasks of all kinds over the tenant and the name to the prediction', () => {
@@ -84,7 +95,7 @@ test('a node counts last, and one row says what the network changes', () => {
   expectToAddUp(slow)
   expect(slow.features.at(-1)?.name).toBe('node 2')
   expect(slow.features.at(-1)?.factor).toBeCloseTo(slow.nodeFactor, 6)
-  estimator.useModel(MODEL())
+  estimator.useModel(DELAYING())
   const asWell = estimator.explain(asked({}), node(2))
   expectToAddUp(asWell)
   expect(asWell.medianMs).toBe(estimator.predict(asked({}), node(2)).medianMs)
