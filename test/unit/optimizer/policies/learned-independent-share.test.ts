@@ -152,21 +152,23 @@ test('the line behind a task that waits for ever is as long as what waits, and k
   const count = 10_000
   const { view, task, place } = scene(Array.from({ length: count }, () => ({ work: 1, cpu: 1 })))
   const share = new ArrivalShare({ share: 0.5, patience: 0 })
-  share.ready(task(1))
-  share.ready(task(2))
-  for (let id = 3; id < count; id++) {
+  for (const id of [1, 2, 3]) share.ready(task(id))
+  place(share, 1, 1000)
+  for (let id = 4; id < count; id++) {
     share.ready(task(id))
+    // Nothing but the latest can be placed.
+    expect(share.owed(view, (other) => other === id)?.id).toBe(id)
     share.gone(taskId(id))
   }
   expect(share.places).toBeLessThan(1100)
+  share.nodesChanged()
   share.ready(task(count))
-  place(share, 1, 1000)
   const owed: unknown[] = []
   for (let id = share.owed(view)?.id; id !== undefined; id = share.owed(view)?.id) {
     owed.push(id)
     share.gone(id)
   }
-  expect(owed).toEqual([2, count])
+  expect(owed).toEqual([2, 3, count])
 })
 
 test('a task that waits again while one before it cannot be placed is not passed over with it', () => {

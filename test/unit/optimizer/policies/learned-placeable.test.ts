@@ -161,15 +161,17 @@ test('where nodes differ, a task goes to the node that is large enough, not to t
     { ...slow!, resources: { memory: 8 } }
   ]
   const tasks = [
+    { work: 2000, group: 1, resources: { memory: 1 } },
     { work: 1000, group: 1, resources: { memory: 4 } },
-    { work: 1000, group: 1, needs: [1] }
+    { work: 1000, group: 1, needs: [1, 2] }
   ]
   const estimator = oracle(
     (id) => tasks[id - 1]!.work,
     (node) => (node === 1 ? 10 : 1)
   )
   const result = runPolicy(tasks, nodes, policyOn(estimator))
-  expect(Array.from(result.node)).toEqual([2, 1])
+  expect(Array.from(result.node)).toEqual([1, 2, 1])
+  expect(starts(result).slice(0, 2)).toEqual([0, 0])
 })
 
 test('where nodes differ, a node with a slot but without the memory is busy', () => {

@@ -78,6 +78,13 @@ test('while something runs, whatever the node, nobody is accused', () => {
   expect(wrongWithin(watch, view, 60_000)?.at).toBe(125_000)
 })
 
+test('an attempt that was told to stop and still holds its slot is waited for', () => {
+  const { watch, view } = scene([{ work: 1 }])
+  view.allNodes[0]!.take({}, 1)
+  expect(wrongWithin(watch, view, 60_000)).toBeUndefined()
+  expect(view.scans).toBe(0)
+})
+
 test('what no node would take is gone through once, and nobody is woken for it', () => {
   const { watch, view } = scene([absent, absent])
   expect(wrongWithin(watch, view, 60_000)).toBeUndefined()
