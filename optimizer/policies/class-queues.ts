@@ -25,11 +25,16 @@ interface Group {
   position: number
 }
 
-/** Tasks that fit the same nodes. */
+/** Tasks that fit the same nodes. Forgotten with its last task. */
 export interface Shape {
+  readonly key: string
   readonly heap: Group[]
+  /** Its tasks here, blocked ones too. */
+  waiting: number
   /** How much of the log of freed nodes this shape has tried in vain; −1 before it was refused at all. */
   triedUpTo: number
+  /** Whether some node could run its tasks, as far as whoever owns the queues keeps account of that; undefined before it is known. */
+  placeable: boolean | undefined
 }
 
 /** The class that is next within its shape. */
@@ -61,20 +66,25 @@ export class ClassQueues {
     return this.#shapes.values()
   }
 
-  add(task: TaskView, key: ClassKey): void {
-    const group = this.#group(key, this.#shape(task))
+  /** Returns the task's shape. */
+  add(task: TaskView, key: ClassKey): Shape {
+    const shape = this.#shape(task)
+    const group = this.#group(key, shape)
+    if (!this.#homes.has(task.id)) shape.waiting++
     this.#homes.set(task.id, group)
     group.ids.push(task.id)
     group.sequences.push(this.#sequence++)
-    if (group.ids.length - group.head > 1) return
+    if (group.ids.length - group.head > 1) return shape
     group.score = this.#score(key, task.id)
     if (!this.#blocked.has(key)) insert(group)
+    return shape
   }
 
   remove(id: TaskId): void {
     const group = this.#homes.get(id)
     if (group === undefined) return
     this.#homes.delete(id)
+    if (--group.shape.waiting === 0) this.#shapes.delete(group.shape.key)
     if (group.ids[group.head] !== id) return
     while (group.head < group.ids.length && !this.#here(group, group.head)) group.head++
     if (group.head === group.ids.length) {
@@ -88,6 +98,11 @@ export class ClassQueues {
   /** Whether the task waits here. */
   has(id: TaskId): boolean {
     return this.#homes.has(id)
+  }
+
+  /** The shape of a task that waits here. */
+  shapeOf(id: TaskId): Shape | undefined {
+    return this.#homes.get(id)?.shape
   }
 
   /** Asks for the class's score again. */
@@ -206,7 +221,7 @@ export class ClassQueues {
     const key = shapeKey(task)
     let shape = this.#shapes.get(key)
     if (shape === undefined) {
-      shape = { heap: [], triedUpTo: -1 }
+      shape = { key, heap: [], waiting: 0, triedUpTo: -1, placeable: undefined }
       this.#shapes.set(key, shape)
     }
     return shape
@@ -227,7 +242,8 @@ export class ClassQueues {
   }
 }
 
-function shapeKey(task: TaskView): string {
+/** Equal for tasks of one shape. */
+export function shapeKey(task: TaskView): string {
   let key = `${task.executor}|${task.handler}`
   for (const name in task.resources) key += `|${name}=${task.resources[name] ?? 0}`
   for (const label in task.nodeSelector) key += `|${label}:${task.nodeSelector[label] ?? ''}`

@@ -9,6 +9,7 @@
  *
  * 1. A prediction is made when the task becomes ready and kept; only an outlived one is raised (Tsafrir §5).
  * 2. On several nodes the reservation is on the node where the first task fits earliest; elsewhere backfilling is free.
+ * 3. Tasks that no node could run are passed over until nodes change, or nobody behind them would ever have a reservation.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import { timestampMs } from '../../base/units.ts'
@@ -23,7 +24,7 @@ import type {
 } from '../../scheduler/policy.ts'
 import type { Resources } from '../../scheduler/types.ts'
 import type { Estimator } from '../estimate.ts'
-import { firstFit, takes } from './node-rules.ts'
+import { firstFit, isPlaceable, takes } from './node-rules.ts'
 
 export interface EasyOptions {
   readonly name: string
@@ -68,6 +69,10 @@ class Easy implements Policy {
   readonly #shortestFirst: boolean
   #queue: Waiting[] = []
   #head = 0
+  /** Index of the first that some node could run, or before it. */
+  #first = 0
+  /** The last that was found there. */
+  #placeable: Waiting | undefined
   /** Backfilling order; the same objects as `#queue`. */
   #candidates: Waiting[] = []
   readonly #waiting = new Map<TaskId, Waiting>()
@@ -84,6 +89,7 @@ class Easy implements Policy {
   reset(view: ClusterView): void {
     this.#queue = []
     this.#head = 0
+    this.onNodesChanged()
     this.#candidates = []
     this.#waiting.clear()
     this.#running.clear()
@@ -108,9 +114,10 @@ class Easy implements Policy {
     entry.gone = true
     this.#waiting.delete(taskId)
     while (this.#queue[this.#head]?.gone === true) this.#head++
-    if (this.#head > 256 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head)
+    if (this.#queue.length > 256 + 2 * this.#waiting.size) {
+      this.#queue = this.#queue.filter((waiting) => !waiting.gone)
       this.#head = 0
+      this.#first = 0
     }
     if (this.#candidates.length > 64 && this.#candidates.length > 2 * this.#waiting.size) {
       this.#candidates = this.#candidates.filter((candidate) => !candidate.gone)
@@ -126,11 +133,12 @@ class Easy implements Policy {
 
   onNodesChanged(): void {
     this.#cursor = 0
+    this.#first = 0
+    this.#placeable = undefined
   }
 
   next(view: ClusterView): PlacementChoice | undefined {
-    const head = this.#queue[this.#head]
-    const task = head === undefined ? undefined : view.task(head.id)
+    const task = this.#earliest(view)
     if (task === undefined) return undefined
     const node = firstFit(task, view.nodes(), view)
     const choice = node === undefined ? this.#backfill(task, view) : { taskId: task.id, node: node.id }
@@ -145,6 +153,20 @@ class Easy implements Policy {
     let earliest = Infinity
     for (const running of this.#running.values()) earliest = Math.min(earliest, running.endsAt)
     return earliest === Infinity ? undefined : timestampMs(earliest)
+  }
+
+  /** Rule 3. */
+  #earliest(view: ClusterView): TaskView | undefined {
+    this.#first = Math.max(this.#first, this.#head)
+    for (; this.#first < this.#queue.length; this.#first++) {
+      const entry = this.#queue[this.#first]
+      const task = entry === undefined || entry.gone ? undefined : view.task(entry.id)
+      if (task === undefined) continue
+      if (entry !== this.#placeable && !isPlaceable(task, view)) continue
+      this.#placeable = entry
+      return task
+    }
+    return undefined
   }
 
   #started(task: TaskView, node: NodeId, placedAt: number): void {

@@ -72,3 +72,16 @@ export function bestBy(
 export function takes(task: TaskView, node: NodeView, view: ClusterView): boolean {
   return view.fits(task, node) && view.eligible(task, node)
 }
+
+/** Whether the node could run the task if nothing else were on it: eligible, and large enough. */
+export function couldTake(task: TaskView, node: NodeView, view: ClusterView): boolean {
+  if (node.slots < 1) return false
+  for (const name in task.resources)
+    if ((task.resources[name] ?? 0) > (node.resources[name] ?? Infinity)) return false
+  return view.eligible(task, node)
+}
+
+/** Whether some node could. Such tasks are accepted without one, and wait until nodes change. */
+export function isPlaceable(task: TaskView, view: ClusterView): boolean {
+  return view.nodes().some((node) => couldTake(task, node, view))
+}

@@ -2,7 +2,8 @@
  * A placement policy that cannot take its leader down with it.
  *
  * G1. A policy is out when it throws, answers what is no answer, chooses what does not hold in FAULTY_ROUNDS rounds on end,
- *     or takes longer than SLOW_ROUND_MS for SLOW_ROUNDS rounds on end. Being out lasts until another one is made.
+ *     takes longer than SLOW_ROUND_MS for SLOW_ROUNDS rounds on end, or lets an idle cluster stand beside ready work (`idle-watch.ts`).
+ *     Being out lasts until another one is made.
  * G2. Its stand-in takes over within the same call, from what the view shows then, so that no task is forgotten.
  * G3. The stand-in is not watched: it is the project's own, and its throw is a bug like any other.
  *
@@ -23,9 +24,10 @@ import type {
 } from '../../scheduler/policy.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { RecentTimes } from '../recent-times.ts'
+import { IdleWatch } from './idle-watch.ts'
 
 /** Why a policy is out. `unknown`: this leader does not have it. */
-export type PolicyFault = 'unknown' | 'threw' | 'nonsense' | 'slow'
+export type PolicyFault = 'unknown' | 'threw' | 'nonsense' | 'slow' | 'stalled'
 
 export interface PolicyFailure {
   readonly policy: string
@@ -49,6 +51,7 @@ const SLOW_ROUND_MS = 500
 
 export class GuardedPolicy implements Policy {
   readonly #input: GuardInput
+  readonly #idle = new IdleWatch()
   #inner: Policy
   #out = false
   #faultyRounds = 0
@@ -65,12 +68,14 @@ export class GuardedPolicy implements Policy {
   }
 
   reset(view: ClusterView): void {
+    this.#idle.anew()
     this.#guard(view, (inner) => {
       inner.reset(view)
     })
   }
 
   onReady(task: TaskView, view: ClusterView): void {
+    this.#idle.ready()
     this.#guard(view, (inner) => {
       inner.onReady(task, view)
     })
@@ -95,6 +100,7 @@ export class GuardedPolicy implements Policy {
   }
 
   onNodesChanged(view: ClusterView): void {
+    this.#idle.anew()
     this.#guard(view, (inner) => {
       inner.onNodesChanged?.(view)
     })
@@ -105,12 +111,20 @@ export class GuardedPolicy implements Policy {
     const before = clock.monotonicNow()
     const choice = this.#answer(view, (inner) => inner.next(view))
     times.add((clock.monotonicNow() - before) * 1_000)
-    return choice
+    if (this.#out) return choice
+    if (choice !== undefined) {
+      this.#idle.anew()
+      return choice
+    }
+    const wrong = this.#idle.nothing(view)
+    if (wrong === undefined) return undefined
+    this.#fail('stalled', wrong, view)
+    return this.#inner.next(view)
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {
     const at = this.#answer(view, (inner) => inner.wakeAt?.(view))
-    if (at === undefined || !Number.isNaN(at)) return at
+    if (at === undefined || !Number.isNaN(at)) return this.#out ? at : earlier(at, this.#idle.wakeAt())
     this.#fail('nonsense', 'wakeAt: got NaN, expected a time', view)
     return timestampMs(view.now)
   }
@@ -157,4 +171,9 @@ export class GuardedPolicy implements Policy {
     this.#inner.reset(view)
     this.#input.onFailure({ policy, fault, message })
   }
+}
+
+function earlier(a: TimestampMs | undefined, b: TimestampMs | undefined): TimestampMs | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return a < b ? a : b
 }

@@ -2,7 +2,8 @@
  * The guard against starvation: a small share of what is placed goes in order of arrival, whatever predictions say. It is also
  * the insurance against their errors: a short task that was taken for long waits for a bounded time instead of for ever.
  *
- * The earliest task of the highest priority that has waited beyond a bound is *owed* while there is credit. Every placement
+ * The earliest task of the highest priority that has waited beyond a bound is *owed* while there is credit; tasks that no node could
+ * run are passed over until nodes change, since who waits behind them would be owed nothing for ever. Every placement
  * earns credit in proportion to its predicted area; a task placed because it was owed spends its own. An owed task that
  * fits nowhere gets a reservation as in EASY backfilling (Mu'alem & Feitelson, IEEE TPDS 2001) on predicted ends: others
  * may pass it where they are expected to be over by then, or do not need what it will.
@@ -10,8 +11,10 @@
  * 1. Bounds and credit scale with the tasks at hand (their decayed mean run time and area), so that neither is tied to tasks of
  *    hours or of milliseconds.
  * 2. A reservation is worked out again when the running have changed by an eighth, or when its time has come: O(log n) an event.
- * 3. What stands idle for a reservation is paid for with credit too, and without credit there is none: so the guard costs no more
- *    than its share, whatever predictions are worth.
+ * 3. What stands idle for a reservation is paid for with credit too, and without credit there is none. Credit is counted in predicted
+ *    areas, so the guard costs its share as far as these are right: an owed task that runs longer than predicted is not charged
+ *    for the rest (charging it made slowdowns worse and nothing better).
+ * 4. Memory is bounded by what waits.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
@@ -36,10 +39,18 @@ interface Running {
   readonly endsAt: number
 }
 
+/** Waiting tasks of one priority by arrival, among others that wait no more. */
 interface Line {
   ids: TaskId[]
+  /** Index of the first that waits. */
   head: number
+  /** Index of the first that waits and that some node could run, or before it; those from `head` to here are passed over. */
+  placeable: number
+  waiting: number
 }
+
+/** So many that wait no more may stand in a line beside as many as wait. */
+const SLACK = 1024
 
 /** Where and when the owed task will have room, and what is to spare there then. */
 export interface Reservation {
@@ -90,13 +101,30 @@ export class ArrivalShare {
     this.#reservedFor = undefined
   }
 
+  /** Places in line, also of tasks that wait no more: what memory grows with (rule 4). */
+  get places(): number {
+    let count = 0
+    for (const { ids } of this.#lines.values()) count += ids.length
+    return count
+  }
+
   ready(task: TaskView): void {
     if (this.#share === 0) return
-    this.#waiting.set(task.id, task.priority)
     this.#running.delete(task.id)
-    const line = this.#lines.get(task.priority)
-    if (line === undefined) this.#lines.set(task.priority, { ids: [task.id], head: 0 })
-    else line.ids.push(task.id)
+    if (this.#waiting.has(task.id)) return
+    this.#waiting.set(task.id, task.priority)
+    let line = this.#lines.get(task.priority)
+    if (line === undefined) {
+      line = { ids: [], head: 0, placeable: 0, waiting: 0 }
+      this.#lines.set(task.priority, line)
+    }
+    line.ids.push(task.id)
+    line.waiting++
+  }
+
+  /** Tasks that no node could run may have one now. */
+  nodesChanged(): void {
+    for (const line of this.#lines.values()) line.placeable = line.head
   }
 
   gone(id: TaskId): void {
@@ -105,11 +133,11 @@ export class ArrivalShare {
     this.#waiting.delete(id)
     const line = this.#lines.get(priority)
     if (line === undefined) return
-    while (line.head < line.ids.length && !this.#waits(line.ids[line.head])) line.head++
-    if (line.head === line.ids.length) this.#lines.delete(priority)
-    else if (line.head > 1024 && line.head * 2 > line.ids.length) {
-      line.ids = line.ids.slice(line.head)
-      line.head = 0
+    if (--line.waiting === 0) this.#lines.delete(priority)
+    else {
+      while (!this.#waits(line.ids[line.head])) line.head++
+      line.placeable = Math.max(line.placeable, line.head)
+      if (line.ids.length > 2 * line.waiting + SLACK) this.#trim(line)
     }
     if (this.#reservedFor !== id) return
     this.#reservation = undefined
@@ -140,19 +168,20 @@ export class ArrivalShare {
     if (this.#running.delete(id)) this.#changes++
   }
 
-  /** The task that is owed a place now; undefined when none is. */
-  owed(view: ClusterView): TaskView | undefined {
+  /** The task that is owed a place now; undefined when none is. What `placeable` says (some node could run it) holds until nodes change. */
+  owed(view: ClusterView, placeable: (id: TaskId) => boolean = always): TaskView | undefined {
     this.#owedId = undefined
     this.#payForIdle(view.now)
     if (this.#credit <= 0) return undefined
-    let first: Line | undefined
+    let id: TaskId | undefined
     let highest = -Infinity
     for (const [priority, line] of this.#lines) {
       if (priority <= highest) continue
+      const first = this.#firstOf(line, placeable)
+      if (first === undefined) continue
       highest = priority
-      first = line
+      id = first
     }
-    const id = first?.ids[first.head]
     const task = id === undefined ? undefined : view.task(id)
     if (task === undefined || view.now - task.readyAt < (this.#patience * this.#runSum) / this.#weight)
       return undefined
@@ -197,6 +226,21 @@ export class ArrivalShare {
     return id !== undefined && this.#waiting.has(id)
   }
 
+  #firstOf(line: Line, placeable: (id: TaskId) => boolean): TaskId | undefined {
+    for (; line.placeable < line.ids.length; line.placeable++) {
+      const id = line.ids[line.placeable]
+      if (id !== undefined && this.#waiting.has(id) && placeable(id)) return id
+    }
+    return undefined
+  }
+
+  /** Drops those that wait no more; a task that waited before has its first place. */
+  #trim(line: Line): void {
+    line.ids = [...new Set(line.ids.slice(line.head).filter((id) => this.#waiting.has(id)))]
+    line.head = 0
+    line.placeable = 0
+  }
+
   #reserve(task: TaskView, view: ClusterView): Reservation | undefined {
     const byNode = new Map<NodeId, Running[]>()
     for (const running of this.#running.values()) {
@@ -239,6 +283,10 @@ function reserveOn(
 
 function expectedEnd({ since, endsAt }: Running, now: number): number {
   return endsAt > now ? endsAt : now + Math.max(1, OUTLIVED * (now - since))
+}
+
+function always(): boolean {
+  return true
 }
 
 function covers(left: Resources, need: Resources): boolean {

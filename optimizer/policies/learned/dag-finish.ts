@@ -13,7 +13,10 @@
  *    end first, busy nodes included, since a task has one only, which also bounds the extra work; the task whose DAG would wait longest
  *    comes first.
  *
- * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are.
+ * 5. Tasks that no node could run take no turn until nodes change (`dag-waiting.ts`).
+ *
+ * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are for which some node has room, and as many others,
+ * which wait for nodes that those might count on. The rest of the others are passed over.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
@@ -27,13 +30,13 @@ import type {
 } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
 import { takes } from '../node-rules.ts'
-import { choiceOf, Lanes, occupy } from './dag-lanes.ts'
-import type { Choice } from './dag-lanes.ts'
+import { earliest } from './dag-choice.ts'
+import type { Choice } from './dag-choice.ts'
+import { Lanes, occupy } from './dag-lanes.ts'
 import { DagPlan, NOWHERE } from './dag-plan.ts'
 import { DagTimes } from './dag-times.ts'
 import type { Running } from './dag-times.ts'
-import { byTurn, turnOf } from './dag-waiting.ts'
-import type { Waiting } from './dag-waiting.ts'
+import { DagQueue } from './dag-waiting.ts'
 import type { GroupQueue } from './group-queue.ts'
 import type { Candidate } from './independent-queue.ts'
 
@@ -51,18 +54,6 @@ const LEAST_SAVED = 0.3
 /** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
 const OUTLIVED = 1.5
 
-/** How a task is to end. */
-interface Wish {
-  /** What a run takes of its predicted time. */
-  readonly perMs: number
-  /** Sooner than this, in state time. */
-  readonly before: number
-  /** On any node but this one. */
-  readonly besides: NodeId | undefined
-}
-
-const ANYWHERE: Wish = { perMs: 1, before: Infinity, besides: undefined }
-
 export class FinishFirst implements GroupQueue {
   readonly #estimator: Estimator
   readonly #times: DagTimes
@@ -73,7 +64,7 @@ export class FinishFirst implements GroupQueue {
   readonly #running = new Map<TaskId, Running>()
   readonly #copies = new Map<TaskId, Running>()
   /** Ready tasks by rule 1. */
-  #waiting: Waiting[] = []
+  readonly #waiting = new DagQueue()
   /** Ready or running tasks that no plan holds yet, by group. */
   readonly #strangers = new Map<TaskId, TaskId[]>()
   readonly #lanes = new Lanes()
@@ -88,7 +79,7 @@ export class FinishFirst implements GroupQueue {
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   reset(): void {
@@ -98,7 +89,7 @@ export class FinishFirst implements GroupQueue {
     this.#running.clear()
     this.#copies.clear()
     this.#strangers.clear()
-    this.#waiting = []
+    this.#waiting.clear()
     this.#times.nodesChanged()
     this.#lanes.clear()
     this.#quiet = false
@@ -109,28 +100,19 @@ export class FinishFirst implements GroupQueue {
     this.#running.set(task.id, this.#times.begin(task, view.node(node), node, placedAt))
   }
 
-  add(task: TaskView): void {
+  add(task: TaskView, view: ClusterView): void {
     this.#meet(task)
     this.#running.delete(task.id)
     this.#copies.delete(task.id)
     const plan = this.#plans.get(task.group)
     const place = plan?.placeOf(task.id) ?? NOWHERE
-    const waiting = {
-      id: task.id,
-      group: task.group,
-      priority: task.priority,
-      place,
-      groupMs: plan?.remainingMs ?? 0,
-      rank: plan?.rankAt(place) ?? 0
-    }
-    this.#waiting.splice(turnOf(waiting, this.#waiting), 0, waiting)
+    const turn = { place, groupMs: plan?.remainingMs ?? 0, rank: plan?.rankAt(place) ?? 0 }
+    this.#waiting.add(task, turn, view)
     this.#quiet = false
   }
 
   gone(id: TaskId, node: NodeId | undefined, view: ClusterView): void {
-    const at = this.#waiting.findIndex((waiting) => waiting.id === id)
-    if (at < 0) return
-    this.#waiting.splice(at, 1)
+    if (!this.#waiting.remove(id)) return
     const task = node === undefined ? undefined : view.task(id)
     if (node === undefined || task === undefined) return
     this.#running.set(id, this.#times.begin(task, view.node(node), node, view.now))
@@ -162,14 +144,15 @@ export class FinishFirst implements GroupQueue {
     this.#quiet = false
   }
 
-  nodesChanged(): void {
+  nodesChanged(view: ClusterView): void {
+    if (this.#waiting.nodesChanged(view)) this.#stale = true
     this.#times.nodesChanged()
     this.#lanes.clear()
     this.#quiet = false
   }
 
   peek(view: ClusterView): Candidate | undefined {
-    if (this.#waiting.length === 0 || (this.#quiet && view.now < this.#againAt)) return undefined
+    if (this.#waiting.size === 0 || (this.#quiet && view.now < this.#againAt)) return undefined
     this.#times.decide()
     if (this.#strangers.size > 0) this.#plan(view)
     if (this.#stale) this.#rank(view)
@@ -181,7 +164,7 @@ export class FinishFirst implements GroupQueue {
 
   /** While tasks wait for busy nodes beside idle ones: when an attempt will have run for surprisingly long. */
   wakeAt(view: ClusterView): TimestampMs | undefined {
-    if (!this.#quiet || this.#waiting.length === 0 || this.#againAt === Infinity) return undefined
+    if (!this.#quiet || this.#waiting.size === 0 || this.#againAt === Infinity) return undefined
     if (!view.nodes().some(({ freeSlots }) => freeSlots > 0)) return undefined
     return timestampMs(Math.ceil(Math.max(this.#againAt, view.now)))
   }
@@ -202,19 +185,19 @@ export class FinishFirst implements GroupQueue {
     let open = 0
     for (const node of nodes) if (node.freeSlots > 0) open++
     if (open === 0) return undefined
-    if (this.#waiting.length === 0) this.#times.decide()
+    if (this.#waiting.size === 0) this.#times.decide()
     const freeAt = this.#freeAt(nodes, view)
     for (const { task, running } of this.#latest(view)) {
       if (open === 0) return undefined
-      const choice = this.#sooner(task, running, nodes, freeAt, view)
+      const choice = this.#sooner(task, running, freeAt, view)
       if (choice === undefined) continue
-      const { node, lanes, endsAt } = choice
-      const opens = (lanes[0] ?? Infinity) <= view.now
+      const { node, lanes, lane, endsAt } = choice
+      const opens = (lanes[lane] ?? Infinity) <= view.now
       if (opens && takes(task, node, view)) {
         this.#copies.set(task.id, this.#times.begin(task, node, node.id, view.now))
         return { taskId: task.id, node: node.id }
       }
-      occupy(lanes, endsAt)
+      occupy(lanes, lane, endsAt)
       if (opens && (lanes[0] ?? Infinity) > view.now) open--
     }
     return undefined
@@ -242,7 +225,6 @@ export class FinishFirst implements GroupQueue {
   #sooner(
     task: TaskView,
     running: Running,
-    nodes: readonly NodeView[],
     freeAt: readonly number[][],
     view: ClusterView
   ): Choice | undefined {
@@ -254,7 +236,7 @@ export class FinishFirst implements GroupQueue {
     const perMs = wholeMs / this.#times.onNode(task, host)
     const leastSaved = this.#plans.size > 1 ? LEAST_SAVED : LEAST_SAVED_ALONE
     const before = view.now + leftMs * (1 - leastSaved)
-    return this.#earliest(task, nodes, freeAt, view, { perMs, before, besides: running.node })
+    return earliest(task, freeAt, this.#times, view, { perMs, before, besides: running.node })
   }
 
   #choose(view: ClusterView): Candidate | undefined {
@@ -263,49 +245,26 @@ export class FinishFirst implements GroupQueue {
     for (const node of nodes) if (node.freeSlots > 0) open++
     if (open === 0) return undefined
     const freeAt = this.#freeAt(nodes, view)
+    this.#waiting.decide()
     let looked = 0
-    for (const waiting of this.#waiting) {
-      if (open === 0 || looked++ >= LOOKED_AT) return undefined
+    let others = 0
+    for (const waiting of this.#waiting.inTurn) {
+      if (open === 0 || looked >= LOOKED_AT) return undefined
+      if (!this.#waiting.isShut(waiting, view)) looked++
+      else if (others++ >= LOOKED_AT) continue
       const task = view.task(waiting.id)
-      const choice = task === undefined ? undefined : this.#earliest(task, nodes, freeAt, view)
+      const choice = task === undefined ? undefined : earliest(task, freeAt, this.#times, view)
       if (task === undefined || choice === undefined) continue
-      const { node, lanes, endsAt } = choice
-      const opens = (lanes[0] ?? Infinity) <= view.now
+      const { node, lanes, lane, endsAt } = choice
+      const opens = (lanes[lane] ?? Infinity) <= view.now
       if (opens && takes(task, node, view)) {
         return { taskId: task.id, node: node.id, priority: waiting.priority, areaMs: waiting.groupMs }
       }
       // It waits for that node, so others may not count on it.
-      occupy(lanes, endsAt)
+      occupy(lanes, lane, endsAt)
       if (opens && (lanes[0] ?? Infinity) > view.now) open--
     }
     return undefined
-  }
-
-  /** Where the task would end first, as it is wished. */
-  #earliest(
-    task: TaskView,
-    nodes: readonly NodeView[],
-    freeAt: readonly number[][],
-    view: ClusterView,
-    { perMs, before, besides }: Wish = ANYWHERE
-  ): Choice | undefined {
-    const row = this.#times.row(task, nodes.length)
-    const failedOn = nodes.length > 1 ? task.lastFailedOn : undefined
-    let best = -1
-    let bestAt = before
-    for (let index = 0; index < nodes.length; index++) {
-      const node = nodes[index]
-      const startsAt = Math.max(freeAt[index]?.[0] ?? Infinity, view.now)
-      if (node === undefined || startsAt >= bestAt) continue
-      let ms = row[index] ?? NaN
-      if (Number.isNaN(ms)) ms = this.#times.fill(row, index, task, node)
-      const endsAt = startsAt + perMs * ms
-      if (endsAt >= bestAt || node.id === besides || node.id === failedOn) continue
-      if (!view.eligible(task, node)) continue
-      best = index
-      bestAt = endsAt
-    }
-    return choiceOf(best, bestAt, nodes, freeAt)
   }
 
   /** When each slot of each node is predicted to be free, earliest first. */
@@ -349,7 +308,7 @@ export class FinishFirst implements GroupQueue {
       }
       const plan = new DagPlan(roots, view, this.#estimator)
       this.#plans.set(group, plan)
-      for (const waiting of this.#waiting)
+      for (const waiting of this.#waiting.all())
         if (waiting.group === group) waiting.place = plan.placeOf(waiting.id)
     }
     this.#strangers.clear()
@@ -362,7 +321,8 @@ export class FinishFirst implements GroupQueue {
   }
 
   #current(): TaskId[] {
-    return [...this.#waiting.map(({ id }) => id), ...this.#running.keys(), ...this.#copies.keys()]
+    const waiting = Array.from(this.#waiting.all(), ({ id }) => id)
+    return [...waiting, ...this.#running.keys(), ...this.#copies.keys()]
   }
 
   /** Rule 3. */
@@ -375,13 +335,13 @@ export class FinishFirst implements GroupQueue {
       }
     }
     const slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
-    for (const waiting of this.#waiting) {
+    for (const waiting of this.#waiting.all()) {
       const plan = this.#plans.get(waiting.group)
       const remainingMs = plan?.remainingMs ?? 0
       const ageMs = view.now - (this.#since.get(waiting.group) ?? view.now)
       waiting.groupMs = ageMs > (PATIENCE * remainingMs) / slots ? 0 : remainingMs
       waiting.rank = plan?.rankAt(waiting.place) ?? 0
     }
-    this.#waiting.sort(byTurn)
+    this.#waiting.sort()
   }
 }

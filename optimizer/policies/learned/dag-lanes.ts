@@ -2,13 +2,6 @@
 import type { NodeId } from '../../../base/ids.ts'
 import type { NodeView } from '../../../scheduler/policy.ts'
 
-/** A slot's node, when each of its slots is free (earliest first), and when the task would end on it. */
-export interface Choice {
-  readonly node: NodeView
-  readonly lanes: number[]
-  readonly endsAt: number
-}
-
 export class Lanes {
   /** By index of node. */
   readonly #lanes: number[][] = []
@@ -52,21 +45,9 @@ export class Lanes {
   }
 }
 
-/** The choice of the node at this index; undefined for none. */
-export function choiceOf(
-  index: number,
-  endsAt: number,
-  nodes: readonly NodeView[],
-  freeAt: readonly number[][]
-): Choice | undefined {
-  const node = nodes[index]
-  const lanes = freeAt[index]
-  return node === undefined || lanes === undefined ? undefined : { node, lanes, endsAt }
-}
-
-/** The earliest of a node's lanes is taken until `endsAt`, which is later; they stay in order. */
-export function occupy(lanes: number[], endsAt: number): void {
-  let at = 0
+/** One of a node's lanes is taken until `endsAt`, which is later; they stay in order. */
+export function occupy(lanes: number[], lane: number, endsAt: number): void {
+  let at = lane
   for (; at + 1 < lanes.length && (lanes[at + 1] ?? Infinity) < endsAt; at++)
     lanes[at] = lanes[at + 1] ?? endsAt
   lanes[at] = endsAt

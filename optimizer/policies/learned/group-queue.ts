@@ -5,7 +5,7 @@ import type { AttemptFeedback, ClusterView, PlacementChoice, TaskView } from '..
 import type { Candidate } from './independent-queue.ts'
 
 export interface GroupQueue {
-  /** Tasks that wait. */
+  /** Tasks that wait and that some node could run. */
   readonly waiting: number
   /** Forgets all tasks. The caller then tells of those that run (`resume`) and wait (`add`). */
   reset(view: ClusterView): void

@@ -1,14 +1,26 @@
 /**
  * Groups (DAGs) by stage: what waits, runs and is left of each, and which stage leads to which. A stage is the tasks of one name
- * and priority in one group.
+ * and priority in one group; its tasks may still fit different nodes, so they wait in lines by shape (`class-queues.ts`).
  *
  * A policy hears only of ready tasks, so the rest of a group is found by walking `dependents` from each: every task of a DAG
  * can be reached from a root, and roots are ready at once. What depends on a running task is found the same way (`discover`).
  */
 import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
+import { shapeKey } from '../class-queues.ts'
 import { sampleOf } from '../sample.ts'
 import type { KnownClass } from './groups-warmth.ts'
+
+/** Tasks of one stage that fit the same nodes. */
+export interface Line {
+  /** Ready tasks, by arrival. */
+  readonly waiting: Set<TaskId>
+  /** Whether some node could run them; undefined before that is known. */
+  placeable: boolean | undefined
+  running: number
+  /** Sum of the times at which running tasks are expected to end. */
+  endsAt: number
+}
 
 export interface Stage {
   readonly name: string
@@ -18,13 +30,13 @@ export interface Stage {
   /** What is known of tasks like these. */
   readonly known: KnownClass
   readonly children: Set<Stage>
-  /** Ready tasks, by arrival. */
-  readonly waiting: Set<TaskId>
+  /** By shape, in the order in which they were found. */
+  readonly lines: Map<string, Line>
+  /** Ready tasks that some node could run. */
+  waiting: number
   /** Tasks that are not finished. */
   left: number
   running: number
-  /** Sum of the times at which running tasks are expected to end. */
-  endsAt: number
 }
 
 export interface Group {
@@ -35,7 +47,10 @@ export interface Group {
   readonly stages: Stage[]
   left: number
   running: number
+  /** Ready tasks that some node could run. */
   waiting: number
+  /** Ready tasks that none could. */
+  stranded: number
   /** Predicted work left and average parallelism; as of when `countedLeft` tasks were left and so much was heard. */
   remainingMs: number
   parallelism: number
@@ -49,9 +64,10 @@ export interface Group {
   share: number
 }
 
-interface Home {
+export interface Home {
   readonly group: Group
   readonly stage: Stage
+  readonly line: Line
 }
 
 export class GroupTable {
@@ -92,7 +108,7 @@ export class GroupTable {
 
   stage(group: TaskId, name: string): Stage | undefined {
     for (const stage of this.#groups.get(group)?.stages ?? [])
-      if (stage.name === name && stage.waiting.size > 0) return stage
+      if (stage.name === name && stage.waiting > 0) return stage
     return undefined
   }
 
@@ -152,6 +168,7 @@ export class GroupTable {
         left: 0,
         running: 0,
         waiting: 0,
+        stranded: 0,
         remainingMs: 0,
         parallelism: 1,
         countedLeft: 0,
@@ -167,7 +184,7 @@ export class GroupTable {
     const stage = this.#stageOf(group, task)
     stage.left++
     group.left++
-    const home = { group, stage }
+    const home = { group, stage, line: lineOf(stage, task) }
     this.#homes.set(task.id, home)
     return home
   }
@@ -183,13 +200,23 @@ export class GroupTable {
       sample: sampleOf(task),
       known: this.#classOf(task),
       children: new Set(),
-      waiting: new Set(),
+      lines: new Map(),
+      waiting: 0,
       left: 0,
-      running: 0,
-      endsAt: 0
+      running: 0
     }
     known?.set(key, stage)
     group.stages.push(stage)
     return stage
   }
+}
+
+function lineOf(stage: Stage, task: TaskView): Line {
+  const shape = shapeKey(task)
+  let line = stage.lines.get(shape)
+  if (line === undefined) {
+    line = { waiting: new Set(), placeable: undefined, running: 0, endsAt: 0 }
+    stage.lines.set(shape, line)
+  }
+  return line
 }

@@ -10,16 +10,18 @@
  *    - A group below its share keeps the nodes that wait for its next stage.
  * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work.
  * 4. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
+ * 5. The first task of each shape of a stage is tried, so what fits nowhere now holds up nothing else. What no node could run counts as
+ *    if it did not wait until nodes change, and a group that has nothing else holds no share.
  *
- * A decision costs O(groups × stages + nodes); shares and work are counted again when a group comes, goes or has a tenth done.
+ * A decision costs O(groups × stages + shapes × nodes); shares and work are counted again when a group comes, goes or has a tenth done.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
-import { takes } from '../node-rules.ts'
+import { isPlaceable, takes } from '../node-rules.ts'
 import type { GroupQueue } from './group-queue.ts'
 import { GroupTable } from './groups-table.ts'
-import type { Group, Stage } from './groups-table.ts'
+import type { Group, Home, Line, Stage } from './groups-table.ts'
 import { COLD, FIRST, WARM, Warmth } from './groups-warmth.ts'
 import type { Kind } from './groups-warmth.ts'
 import type { Candidate } from './independent-queue.ts'
@@ -76,11 +78,12 @@ export class SharedGroups implements GroupQueue {
   }
 
   add(task: TaskView, view: ClusterView): void {
-    const { group, stage } = this.#table.discover(task, view)
-    if (!stage.waiting.has(task.id)) {
-      stage.waiting.add(task.id)
-      group.waiting++
-      this.#waiting++
+    const home = this.#table.discover(task, view)
+    const { group, line } = home
+    if (!line.waiting.has(task.id)) {
+      line.placeable ??= isPlaceable(task, view)
+      line.waiting.add(task.id)
+      this.#waits(home, 1)
     }
     if (group.countedLeft === 0) this.#stale = true
     this.#quiet = false
@@ -88,9 +91,8 @@ export class SharedGroups implements GroupQueue {
 
   gone(id: TaskId, node: NodeId | undefined, view: ClusterView): void {
     const home = this.#table.homeOf(id)
-    if (home?.stage.waiting.delete(id) !== true) return
-    home.group.waiting--
-    this.#waiting--
+    if (home?.line.waiting.delete(id) !== true) return
+    this.#waits(home, -1)
     const task = node === undefined ? undefined : view.task(id)
     if (node !== undefined && task !== undefined) this.#started(task, node, view.now)
   }
@@ -103,10 +105,12 @@ export class SharedGroups implements GroupQueue {
     if (endsAt === undefined || home === undefined) return
     this.#endsAt.delete(task.id)
     const surprise = this.#warmth.ended(task, end === 'succeeded' ? runMs : undefined, view.now)
-    const { group, stage } = home
+    const { group, stage, line } = home
     group.running--
     stage.running--
-    stage.endsAt -= endsAt
+    line.running--
+    line.endsAt -= endsAt
+    if (group.stranded > 0) this.#stale = true
     if (surprise === undefined) return
     group.tookMs += surprise.heldMs
     group.expectedMs += surprise.expectedMs
@@ -130,8 +134,35 @@ export class SharedGroups implements GroupQueue {
 
   nodesChanged(view: ClusterView): void {
     this.#slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
+    this.#waiting = 0
+    for (const group of this.#table.groups()) this.#reach(group, view)
     this.#stale = true
     this.#quiet = false
+  }
+
+  /** Rule 5: finds out anew which of the group's waiting tasks some node could run. */
+  #reach(group: Group, view: ClusterView): void {
+    group.waiting = 0
+    group.stranded = 0
+    for (const stage of group.stages) {
+      stage.waiting = 0
+      for (const line of stage.lines.values()) {
+        const task = firstOf(line, view)
+        line.placeable = task === undefined ? undefined : isPlaceable(task, view)
+        this.#waits({ group, stage, line }, line.waiting.size)
+      }
+    }
+  }
+
+  #waits({ group, stage, line }: Home, count: number): void {
+    if (line.placeable === false) {
+      group.stranded += count
+      this.#stale = true
+      return
+    }
+    stage.waiting += count
+    group.waiting += count
+    this.#waiting += count
   }
 
   peek(view: ClusterView): Candidate | undefined {
@@ -145,11 +176,14 @@ export class SharedGroups implements GroupQueue {
   #started(task: TaskView, node: NodeId, at: number): void {
     const home = this.#table.homeOf(task.id)
     if (home === undefined) return
-    const endsAt = at + this.#warmth.started(task, home.stage.known, node, at)
+    const { group, stage, line } = home
+    const endsAt = at + this.#warmth.started(task, stage.known, node, at)
     this.#endsAt.set(task.id, endsAt)
-    home.group.running++
-    home.stage.running++
-    home.stage.endsAt += endsAt
+    group.running++
+    stage.running++
+    line.running++
+    line.endsAt += endsAt
+    if (group.stranded > 0) this.#stale = true
   }
 
   #count(): void {
@@ -165,7 +199,8 @@ export class SharedGroups implements GroupQueue {
       group.countedLeft = group.left
       group.countedNews = news
     }
-    for (const group of groups) group.share = shareOf(group.parallelism, this.#slots, groups.length)
+    const among = groups.reduce((sum, group) => (isStranded(group) ? sum : sum + 1), 0)
+    for (const group of groups) group.share = shareOf(group.parallelism, this.#slots, among)
     this.#order = groups.sort((a, b) => a.remainingMs - b.remainingMs || a.id - b.id)
   }
 
@@ -211,7 +246,7 @@ export class SharedGroups implements GroupQueue {
 
   #firstStage(group: Group): Stage | undefined {
     const top = this.#topPriority()
-    return group.stages.find((stage) => stage.waiting.size > 0 && stage.priority >= top)
+    return group.stages.find((stage) => stage.waiting > 0 && stage.priority >= top)
   }
 
   /** The largest priority that waits. */
@@ -219,8 +254,7 @@ export class SharedGroups implements GroupQueue {
     let top = -Infinity
     for (const group of this.#order) {
       if (group.waiting === 0) continue
-      for (const stage of group.stages)
-        if (stage.waiting.size > 0 && stage.priority > top) top = stage.priority
+      for (const stage of group.stages) if (stage.waiting > 0 && stage.priority > top) top = stage.priority
     }
     return top
   }
@@ -246,18 +280,24 @@ export class SharedGroups implements GroupQueue {
     const priorities = new Set<number>()
     for (const group of this.#order) {
       if (group.waiting === 0) continue
-      for (const stage of group.stages) if (stage.waiting.size > 0) priorities.add(stage.priority)
+      for (const stage of group.stages) if (stage.waiting > 0) priorities.add(stage.priority)
     }
     return priorities.size < 2 ? [...priorities] : [...priorities].sort((a, b) => b - a)
   }
 
-  /** Rule 3. The table holds groups by arrival. */
+  /** Rule 3. */
   #owed(view: ClusterView): Group | undefined {
-    const [group] = this.#table.groups()
+    const group = this.#earliest()
     if (group === undefined || group.waiting === 0) return undefined
     if (group.running >= Math.max(1, Math.floor(this.#slots * OWED_SHARE))) return undefined
     const aloneMs = group.remainingMs / this.#slots
     return view.now - group.since > PATIENCE * aloneMs ? group : undefined
+  }
+
+  /** The table holds groups by arrival. */
+  #earliest(): Group | undefined {
+    for (const group of this.#table.groups()) if (group.waiting > 0 || group.stranded === 0) return group
+    return undefined
   }
 
   #forGroup(
@@ -267,16 +307,19 @@ export class SharedGroups implements GroupQueue {
     view: ClusterView
   ): Candidate | undefined {
     for (const stage of group.stages) {
-      if (stage.waiting.size === 0 || stage.priority < priority) continue
-      const candidate = this.#forStage(group, stage, open, view)
-      if (candidate !== undefined) return candidate
+      if (stage.waiting === 0 || stage.priority < priority) continue
+      for (const line of stage.lines.values()) {
+        const candidate = this.#forLine({ group, stage, line }, open, view)
+        if (candidate !== undefined) return candidate
+      }
     }
     return undefined
   }
 
-  /** The stage's first task on a node that is warm for it, else on one of its group, else on one that no group waits beside. */
-  #forStage(group: Group, stage: Stage, open: readonly NodeView[], view: ClusterView): Candidate | undefined {
-    const task = firstOf(stage, view)
+  /** The line's first task on a node that is warm for it, else on one of its group, else on one that no group waits beside. */
+  #forLine(home: Home, open: readonly NodeView[], view: ClusterView): Candidate | undefined {
+    const { group, stage, line } = home
+    const task = line.placeable === false ? undefined : firstOf(line, view)
     if (task === undefined) return undefined
     let own: NodeView | undefined
     let free: NodeView | undefined
@@ -292,18 +335,20 @@ export class SharedGroups implements GroupQueue {
         else if (!this.#keeps(beside)) other ??= node
       }
     }
-    if (own !== undefined && this.#isWorth(stage, task, FIRST, view))
+    if (own !== undefined && this.#isWorth(home, task, FIRST, view))
       return candidateOf(group, stage, task, own)
     const cold = free ?? other
-    return cold !== undefined && this.#isWorth(stage, task, COLD, view)
+    return cold !== undefined && this.#isWorth(home, task, COLD, view)
       ? candidateOf(group, stage, task, cold)
       : undefined
   }
 
   #on(group: Group, stage: Stage, node: NodeView, view: ClusterView): Candidate | undefined {
-    const task = firstOf(stage, view)
-    if (task === undefined || !takes(task, node, view)) return undefined
-    return candidateOf(group, stage, task, node)
+    for (const line of stage.lines.values()) {
+      const task = line.placeable === false ? undefined : firstOf(line, view)
+      if (task !== undefined && takes(task, node, view)) return candidateOf(group, stage, task, node)
+    }
+    return undefined
   }
 
   /** The unfinished group that the node ran last. */
@@ -316,15 +361,16 @@ export class SharedGroups implements GroupQueue {
   #keeps(group: Group): boolean {
     if (!this.#warmth.matters() || group.running === 0 || group.running >= group.share) return false
     for (const stage of group.stages)
-      if (stage.running > 0 && stage.waiting.size === 0 && stage.children.size > 0) return true
+      if (stage.running > 0 && stage.waiting === 0 && stage.children.size > 0) return true
     return false
   }
 
-  /** Rule 2: whether another node would be of use to the stage. */
-  #isWorth(stage: Stage, task: TaskView, kind: Kind, view: ClusterView): boolean {
-    if (kind !== COLD || stage.running === 0 || !this.#warmth.matters()) return true
-    const untilFreeMs = Math.max(0, stage.endsAt / stage.running - view.now)
-    const queuedMs = (stage.waiting.size / stage.running) * this.#warmth.expectedMs(task, stage.known, WARM)
+  /** Rule 2: whether another node would be of use to the stage. Of its nodes those count that ran tasks of this shape. */
+  #isWorth({ stage, line }: Home, task: TaskView, kind: Kind, view: ClusterView): boolean {
+    const { running, endsAt, waiting } = line
+    if (kind !== COLD || running === 0 || !this.#warmth.matters()) return true
+    const untilFreeMs = Math.max(0, endsAt / running - view.now)
+    const queuedMs = (waiting.size / running) * this.#warmth.expectedMs(task, stage.known, WARM)
     return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, stage.known, kind)
   }
 }
@@ -333,8 +379,13 @@ function isPowerOfTwo(count: number): boolean {
   return (count & (count - 1)) === 0
 }
 
-function firstOf(stage: Stage, view: ClusterView): TaskView | undefined {
-  for (const id of stage.waiting) return view.task(id)
+/** Rule 5. */
+function isStranded({ stranded, waiting, running }: Group): boolean {
+  return stranded > 0 && waiting === 0 && running === 0
+}
+
+function firstOf(line: Line, view: ClusterView): TaskView | undefined {
+  for (const id of line.waiting) return view.task(id)
   return undefined
 }
 

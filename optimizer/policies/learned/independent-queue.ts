@@ -11,6 +11,7 @@
  *    of an arm with many pulls left (Gittins, Glazebrook & Weber, "Multi-armed Bandit Allocation Indices", ch. 2).
  * 2. A share of the capacity is served in order of arrival (`arrival-share.ts`).
  * 3. Work-conserving but for that reservation. Decisions cost O(shapes), updates O(log bursts).
+ * 4. Tasks that no node could run wait until nodes change, in nobody's way: each shape is asked about once until then.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
@@ -20,6 +21,7 @@ import { EventHeap } from '../../sim/event-heap.ts'
 import { ClassQueues } from '../class-queues.ts'
 import type { Head, Shape } from '../class-queues.ts'
 import { freedSince } from '../freed-nodes.ts'
+import { isPlaceable } from '../node-rules.ts'
 import { ArrivalShare } from './arrival-share.ts'
 import type { ArrivalShareOptions, Reservation } from './arrival-share.ts'
 import { beliefOf, Bursts } from './bursts.ts'
@@ -77,7 +79,9 @@ export class IndependentQueue {
   /** Shapes whose first task would delay this reservation; void after any change. */
   readonly #held = new Set<Shape>()
   #heldFor: Reservation | undefined
-  readonly #isOpen = (shape: Shape): boolean => shape.triedUpTo < this.#freed.length && !this.#held.has(shape)
+  readonly #isOpen = (shape: Shape): boolean =>
+    shape.triedUpTo < this.#freed.length && shape.placeable !== false && !this.#held.has(shape)
+  readonly #isPlaceable = (id: TaskId): boolean => this.#queues.shapeOf(id)?.placeable !== false
 
   constructor(estimator: Estimator, options: ArrivalShareOptions = {}) {
     this.#estimator = estimator
@@ -87,6 +91,12 @@ export class IndependentQueue {
 
   get size(): number {
     return this.#queues.size
+  }
+
+  /** Whether something waits that some node could run (rule 4). */
+  get wantsRoom(): boolean {
+    for (const { placeable } of this.#queues.shapes()) if (placeable !== false) return true
+    return false
   }
 
   has(id: TaskId): boolean {
@@ -115,7 +125,8 @@ export class IndependentQueue {
   add(task: TaskView, view: ClusterView): void {
     this.#hear(view)
     const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
-    this.#queues.add(task, burst.id)
+    const shape = this.#queues.add(task, burst.id)
+    shape.placeable ??= isPlaceable(task, view)
     this.#share.ready(task)
     this.#held.clear()
     this.#catchUp()
@@ -169,6 +180,12 @@ export class IndependentQueue {
     this.#capacity = capacity
     this.#slots = Math.max(1, slots)
     this.#profiles = profiles.size
+    this.#share.nodesChanged()
+    for (const shape of this.#queues.shapes()) {
+      const head = this.#queues.head(shape)
+      const task = head === undefined ? undefined : view.task(head.taskId)
+      shape.placeable = task === undefined || isPlaceable(task, view)
+    }
     this.#retryAll()
   }
 
@@ -194,7 +211,7 @@ export class IndependentQueue {
     this.#hear(view)
     this.#candidate = undefined
     if (this.#queues.size === 0) return undefined
-    const owed = this.#share.owed(view)
+    const owed = this.#share.owed(view, this.#isPlaceable)
     let reservation: Reservation | undefined
     if (owed !== undefined) {
       const placed = this.#placeOwed(owed, view)

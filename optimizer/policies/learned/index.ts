@@ -6,7 +6,8 @@
  *
  * 1. Larger `priority` first, then least predicted work: a task's own, or all that its group has left.
  * 2. What nobody waits for may run copies of attempts that take suspiciously long (`speculation.ts`).
- * 3. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
+ * 3. What no node could run waits until nodes change, and counts as if it were not there.
+ * 4. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { TimestampMs } from '../../../base/units.ts'
@@ -117,7 +118,7 @@ class Learned implements Policy {
       this.#offered = { taskId: candidate.taskId, node: candidate.node }
       return this.#offered
     }
-    if (this.#speculation === undefined || this.#alone.size > 0) return undefined
+    if (this.#speculation === undefined || this.#alone.wantsRoom) return undefined
     const copy = this.#groups.copy?.(view)
     if (copy !== undefined) {
       this.#speculation.copied(copy.taskId)
@@ -137,8 +138,8 @@ class Learned implements Policy {
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {
-    const waiting = this.#alone.size + this.#groups.waiting
-    return this.#groups.wakeAt?.(view) ?? (waiting === 0 ? this.#speculation?.wakeAt(view) : undefined)
+    const isWanted = this.#alone.wantsRoom || this.#groups.waiting > 0
+    return this.#groups.wakeAt?.(view) ?? (isWanted ? undefined : this.#speculation?.wakeAt(view))
   }
 
   #began(task: TaskView, node: NodeId, at: number, view: ClusterView): void {

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import { nodeId } from '../../../../base/ids.ts'
 import { easy } from '../../../../optimizer/policies/easy.ts'
 import { lastTwo, userLimit } from '../../../../optimizer/policies/predictors.ts'
 import { fifoStrict } from '../../../../optimizer/policies/fifo.ts'
-import { machineOf, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { machineOf, nodesOf, runPolicy, starts } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const second = 1000
@@ -64,4 +65,26 @@ test('a running task that outlives its prediction gets a later expected end', ()
   ]
   const policy = easy({ name: 'easy++', estimator: lastTwo(), shortestFirst: true })
   expect(starts(runPolicy(queue, machineOf(4), policy))).toEqual([0, 0, 5000, 105_000, 6000])
+})
+
+test('a first task that no node could run leaves the reservation to the next one, until its node is there', () => {
+  const gpu = { ...nodesOf([1])[0]!, id: nodeId(2), labels: { gpu: 'yes' } }
+  const queue: TaskSketch[] = [{ work: second, selector: { gpu: 'yes' } }, ...QUEUE]
+  const run = (shortestFirst: boolean): number[] =>
+    starts(
+      runPolicy(
+        queue,
+        [...machineOf(4), gpu],
+        easy({ name: 'easy', estimator: userLimit(), shortestFirst }),
+        {
+          outages: [{ node: gpu.id, from: 0, to: 100 * second }]
+        }
+      )
+    )
+  const without = starts(
+    runPolicy(QUEUE, machineOf(4), easy({ name: 'easy', estimator: userLimit(), shortestFirst: false }))
+  )
+  expect(run(false)).toEqual([100 * second, ...without])
+  // 20 s that pass whoever has no reservation would keep the wide task from its processors until 20 s.
+  expect(without[1]).toBe(10 * second)
 })

@@ -125,3 +125,61 @@ test('a share of 0 owes nothing to anybody', () => {
   view.now = timestampMs(1_000_000)
   expect(share.owed(view)).toBeUndefined()
 })
+
+test('who cannot be placed is passed over until nodes change, whatever its priority', () => {
+  const { view, task, place } = scene([narrow, { ...narrow, priority: 3 }, narrow, narrow])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3, 4]) share.ready(task(id))
+  place(share, 1, 1000)
+  const absent = new Set([2, 3])
+  const asked: number[] = []
+  const placeable = (id: number): boolean => {
+    asked.push(id)
+    return !absent.has(id)
+  }
+  expect(share.owed(view, placeable)?.id).toBe(4)
+  expect(share.owed(view, placeable)?.id).toBe(4)
+  // Those two were asked about once.
+  expect(asked.filter((id) => absent.has(id))).toEqual([3, 2])
+  absent.clear()
+  share.nodesChanged()
+  expect(share.owed(view, placeable)?.id).toBe(2)
+  share.gone(taskId(2))
+  expect(share.owed(view, placeable)?.id).toBe(3)
+})
+
+test('the line behind a task that waits for ever is as long as what waits, and keeps its order', () => {
+  const count = 10_000
+  const { view, task, place } = scene(Array.from({ length: count }, () => ({ work: 1, cpu: 1 })))
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3]) share.ready(task(id))
+  place(share, 1, 1000)
+  for (let id = 4; id < count; id++) {
+    share.ready(task(id))
+    // Nothing but the latest can be placed.
+    expect(share.owed(view, (other) => other === id)?.id).toBe(id)
+    share.gone(taskId(id))
+  }
+  expect(share.places).toBeLessThan(1100)
+  share.nodesChanged()
+  share.ready(task(count))
+  const owed: unknown[] = []
+  for (let id = share.owed(view)?.id; id !== undefined; id = share.owed(view)?.id) {
+    owed.push(id)
+    share.gone(id)
+  }
+  expect(owed).toEqual([2, 3, count])
+})
+
+test('a task that waits again while one before it cannot be placed is not passed over with it', () => {
+  const { view, task, place } = scene([narrow, narrow, narrow, narrow])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3]) share.ready(task(id))
+  place(share, 2, 1000)
+  const placeable = (id: number): boolean => id !== 1
+  expect(share.owed(view, placeable)?.id).toBe(3)
+  share.ended(taskId(2))
+  share.ready(task(2))
+  share.gone(taskId(3))
+  expect(share.owed(view, placeable)?.id).toBe(2)
+})

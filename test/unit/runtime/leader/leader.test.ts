@@ -20,6 +20,7 @@ class World {
   readonly machine = new Machine().withNodes(2)
   readonly refusals: string[] = []
   readonly failures: string[] = []
+  readonly messages: string[] = []
   /** What the policy `odd` does when asked for a choice. */
   oddly: Policy['next'] = () => undefined
   oddPolicy: Policy = odd(this)
@@ -43,7 +44,10 @@ class World {
       rng: createRng(1),
       stamps,
       policies: new Map([['odd', () => this.oddPolicy]]),
-      onPolicyFailure: ({ policy, fault }) => this.failures.push(`${policy} ${fault}`),
+      onPolicyFailure: ({ policy, fault, message }) => {
+        this.failures.push(`${policy} ${fault}`)
+        this.messages.push(message)
+      },
       propose: (data) => {
         if (this.result === 'ok') this.#entries.push(data)
         return this.result
@@ -288,6 +292,43 @@ test('a policy that takes too long again and again is replaced, one slow round i
   world.leader.collect()
   expect(world.failures).toEqual(['odd slow'])
   expect(world.leader.policyStatus.decisions.p99Us).toBeGreaterThan(500_000)
+})
+
+/** A tick each 100 ms of state time, for so long. */
+function beat(world: World, ms: number): void {
+  for (let passed = 0; passed < ms; passed += 100) {
+    world.clock.advance(100)
+    world.leader.tick()
+    world.leader.collect()
+    world.apply()
+  }
+}
+
+test('a policy that lets an idle cluster stand beside ready work is replaced, though nothing else happens', () => {
+  const world = usingOdd(() => undefined)
+  world.submit(1, 2)
+  world.leader.collect()
+  world.apply()
+  beat(world, 4900)
+  expect(world.failures).toEqual([])
+  beat(world, 300)
+  expect(world.failures).toEqual(['odd stalled'])
+  expect(world.messages).toEqual([expect.stringContaining('task t-1 is ready, node 1 has room')])
+  expect([world.machine.status(1), world.machine.status(2)]).toEqual(['placed', 'placed'])
+})
+
+test('a policy that holds tasks back while something runs stays', () => {
+  const world = usingOdd((view) => {
+    for (const _ of view.running()) return undefined
+    const [task] = view.ready()
+    return task === undefined ? undefined : { taskId: task.id, node: nodeId(1) }
+  })
+  world.submit(1, 2)
+  world.leader.collect()
+  world.apply()
+  beat(world, 60_000)
+  expect(world.failures).toEqual([])
+  expect([world.machine.status(1), world.machine.status(2)]).toEqual(['placed', 'ready'])
 })
 
 test('a policy that nobody knows is reported, and settings that name another end the stand-in', () => {
