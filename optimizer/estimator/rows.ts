@@ -24,9 +24,9 @@ export const WINDOW = 2
  * added to both.
  */
 export const INPUT_COUNT = FEATURE_COUNT + EXPERT_COUNT + OCTAVES
-export const OFFSETS_AT = FEATURE_COUNT
+export const OFFSETS_AT = INPUT_COUNT - OCTAVES - EXPERT_COUNT
 export const HAZARD_OFFSETS_AT = OFFSETS_AT + EXPERT_COUNT
-export const LIKELIHOOD_AT = INPUT_COUNT
+export const LIKELIHOOD_AT = HAZARD_OFFSETS_AT + OCTAVES
 export const LN_AT = LIKELIHOOD_AT + EXPERT_COUNT
 export const CENSORED_AT = LN_AT + 1
 export const FAILED_AT = LN_AT + 2

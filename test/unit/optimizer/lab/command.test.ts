@@ -40,7 +40,7 @@ test('--json prints one object last, with what it was measured on', async () => 
 })
 
 test('the network of learned-network is trained during the run, and decides differently', async () => {
-  const small = ['--trace', 'synthetic', '--limit', '1500', '--nodes', '2', '--seeds', '1']
+  const small = ['--trace', 'synthetic', '--limit', '1200', '--seeds', '1']
   expect(await run([...small, '--policies', 'learned,learned-network', '--json'])).toBe(0)
   const { policies } = JSON.parse(out.at(-1)!) as { policies: { policy: string; meanJctS: number }[] }
   const [without, withNetwork] = ['learned', 'learned-network'].map((name) =>
