@@ -15,7 +15,7 @@ import { DtssError } from './errors.ts'
 import { readHistory } from './history.ts'
 import type { HistoryOptions } from './history.ts'
 import type { CallOptions, ReadOptions } from './options.ts'
-import type { Transport } from './transport.ts'
+import type { Request, Transport } from './transport.ts'
 
 export interface OptimizerClient {
   /** The policy that places tasks. Only the leader knows `running` and `decisions`. */
@@ -67,7 +67,7 @@ export function optimizerClient(transport: Transport, read: Read): OptimizerClie
     policy: (asked) => read('/v1/policy', {}, asked),
     setPolicy: (name, asked) => change('PUT', '/v1/policy', { name }, asked),
     comparePolicies: (request = {}, asked) =>
-      change('POST', '/v1/policy/compare', request, asked, COMPARE_WAIT_MS, true),
+      change('POST', '/v1/policy/compare', request, asked, COMPARE_WAIT_MS, 'elsewhere'),
     models: (asked) => modelsOf(read, asked),
     modelStatus: (asked) => read('/v1/models/status', {}, asked),
     modelCalibration: (asked) => read('/v1/models/calibration', {}, asked),
@@ -89,7 +89,7 @@ type Change = <Reply>(
   body?: object,
   options?: CallOptions,
   waitMs?: number,
-  repeatable?: boolean
+  repeatable?: Request['repeatable']
 ) => Promise<Reply>
 
 /** To set something twice does no harm, nor to say twice of one version what it shall be; all else is sent once. */
@@ -100,7 +100,7 @@ function changer(transport: Transport): Change {
     body?: object,
     { signal }: CallOptions = {},
     waitMs = 0,
-    repeatable = method === 'PUT'
+    repeatable: Request['repeatable'] = method === 'PUT'
   ): Promise<Reply> =>
     (await transport.json({
       method,

@@ -5,7 +5,8 @@
  *    node's `Retry-After` and the back-off (full jitter) have passed.
  * 2. A request that may not (a submission without an idempotency key) is sent once. Where a connection could not even be made
  *    nothing was sent, so the next URL is asked; browsers do not tell, so there it is not.
- * 3. The URL that answered last is asked first.
+ * 3. One that costs each node much is asked of each URL once, and of no other after a timeout.
+ * 4. The URL that answered last is asked first.
  */
 import { HEADERS } from '../base/wire/headers.ts'
 import { DtssError, errorOfReply } from './errors.ts'
@@ -30,8 +31,8 @@ export interface Request {
   readonly path: string
   readonly body?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Whether a second delivery does no harm. */
-  readonly repeatable: boolean
+  /** Whether a second delivery does no harm; `elsewhere`: none but what it costs (rule 3). */
+  readonly repeatable: boolean | 'elsewhere'
   /** How long the node was asked to wait before it answers. */
   readonly waitMs?: number
   readonly signal?: AbortSignal | undefined
@@ -59,12 +60,13 @@ export class Transport {
 
   async #send<T>(request: Request, read: (response: Response) => T | Promise<T>): Promise<T> {
     const { urls, retries } = this.#options
-    const tries = request.repeatable ? Math.max(retries, urls.length - 1) + 1 : urls.length
+    const { repeatable } = request
+    const tries = repeatable === true ? Math.max(retries, urls.length - 1) + 1 : urls.length
     for (let round = 1; ; round += 1) {
       const reply = await this.#try(request, read)
       if (!(reply instanceof DtssError)) return reply.value
       const error = reply
-      if (round >= tries || !(request.repeatable ? mayRepeat(error) : wasNotSent(error))) throw error
+      if (round >= tries || !mayRepeat(error, repeatable)) throw error
       this.#current = (this.#current + 1) % urls.length
       // The other nodes are asked at once; only when all have failed is there reason to wait.
       if (error.code !== 'UNREACHABLE' || round >= urls.length)
@@ -104,12 +106,14 @@ export class Transport {
       return { value: await read(response) }
     } catch (cause) {
       signal?.throwIfAborted()
-      return new DtssError(`${url.origin}: ${reasonOf(cause)}`, {
+      const error = new DtssError(`${url.origin}: ${reasonOf(cause)}`, {
         code: 'UNREACHABLE',
         status: 0,
         retryable: true,
         cause
       })
+      if (deadline.signal.aborted) timedOut.add(error)
+      return error
     } finally {
       clearTimeout(timer)
     }
@@ -148,7 +152,13 @@ async function withRetryAfter(response: Response): Promise<DtssError> {
   return error
 }
 
-function mayRepeat({ code, status }: DtssError): boolean {
+/** Errors of requests to which there was no reply in time. */
+const timedOut = new WeakSet<DtssError>()
+
+function mayRepeat(error: DtssError, repeatable: Request['repeatable']): boolean {
+  if (repeatable === false) return wasNotSent(error)
+  if (repeatable === 'elsewhere' && timedOut.has(error)) return false
+  const { code, status } = error
   return code === 'UNREACHABLE' || status === 429 || status === 503 || code === 'IDEMPOTENCY_IN_FLIGHT'
 }
 

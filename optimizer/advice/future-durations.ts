@@ -8,7 +8,8 @@
  *    ln(run time): 1 ÷ (1 + λ + n) after n attempts, λ being the variance within classes over that between them.
  * 3. Each future stretches the tails of all classes alike, less where more has been seen: what is not known of tails does not cancel out
  *    either.
- * 4. Over all futures each value is drawn from equal parts of its distribution in turn (Latin hypercube; McKay, Beckman & Conover,
+ * 4. No attempt outlives its timeout.
+ * 5. Over all futures each value is drawn from equal parts of its distribution in turn (Latin hypercube; McKay, Beckman & Conover,
  *    1979): with a few dozen futures of wide distributions, chance alone would move a forecast by half.
  */
 import type { Rng } from '../../base/prng.ts'
@@ -57,7 +58,7 @@ export class FutureDurations {
 
   /** The next future: a run time for each task; failed attempts are repeated within it. For one that runs, what is left. */
   next(into: Float64Array): void {
-    const { tables, tableOf, failure, running, factors } = this.#problem
+    const { tables, tableOf, failure, running, factors, limitMs } = this.#problem
     this.#draw++
     this.#classes = this.#shared.map((share, number) =>
       share === 0 ? 0 : Math.sqrt(share) * normalQuantile(this.#ofClass.at(number, this.#draw))
@@ -69,9 +70,10 @@ export class FutureDurations {
       const number = tableOf[index] ?? 0
       const table = tables[number] ?? one
       const stretch = stretches[number]
-      let total = drawMs(table, this.#chance(index, number), stretch)
+      const most = limitMs[number] ?? Infinity
+      let total = Math.min(most, drawMs(table, this.#chance(index, number), stretch))
       for (let more = 1; more < MOST_ATTEMPTS && this.#rng.nextFloat() < (failure[number] ?? 0); more++)
-        total += drawMs(table, this.#joined(number, this.#rng.nextFloat()), stretch)
+        total += Math.min(most, drawMs(table, this.#joined(number, this.#rng.nextFloat()), stretch))
       into[index] = total
     }
     for (const { index, elapsedMs, node } of running) {
@@ -79,7 +81,7 @@ export class FutureDurations {
       const factor = factors[number]?.[node] ?? 1
       const chance = this.#chance(index, number)
       const left = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, chance, stretches[number])
-      into[index] = left * factor
+      into[index] = Math.min(left * factor, Math.max(1, (limitMs[number] ?? Infinity) - elapsedMs))
     }
   }
 

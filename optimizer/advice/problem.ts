@@ -71,6 +71,8 @@ export interface Problem {
   readonly failure: Float64Array
   /** Attempts that were seen of such tasks, by table. */
   readonly seen: Float64Array
+  /** After which attempts are stopped, in milliseconds; Infinity for never. By table. */
+  readonly limitMs: Float64Array
   /** How much longer than typical a node takes, by table and node. */
   readonly factors: readonly Float64Array[]
   readonly slots: Int32Array
@@ -124,6 +126,7 @@ class Reader {
   readonly #tables: DurationTable[] = []
   readonly #failure: number[] = []
   readonly #seenOf: number[] = []
+  readonly #limits: number[] = []
   readonly #factors: Float64Array[] = []
   readonly #tableOf: number[] = []
   readonly #rank: number[] = []
@@ -198,6 +201,7 @@ class Reader {
     this.#tables.push(durationTable(prediction, seen))
     this.#failure.push(failureProbability)
     this.#seenOf.push(seen)
+    this.#limits.push(task.limitMs > 0 ? task.limitMs : Infinity)
     const { nodes } = this.#source
     const alike = this.#factors.length * nodes.length >= MOST_FACTORS
     this.#factors.push(
@@ -278,6 +282,7 @@ class Reader {
       tableOf: Int32Array.from(this.#tableOf),
       failure: Float64Array.from(this.#failure),
       seen: Float64Array.from(this.#seenOf),
+      limitMs: Float64Array.from(this.#limits),
       factors: this.#factors
     }
   }

@@ -4,9 +4,10 @@
  *
  * 1. Judged is what the estimator said of a class after its last end, as it would have been told to a user then. Nothing is said of
  *    the first run of a class.
- * 2. Bounded: shares are over about the last `MEMORY` of a tenant, and classes and tenants beyond the bounds are not judged. Once much has
- *    been heard only every `STRIDE`-th end is looked at.
+ * 2. Bounded: shares are over about the last `MEMORY` of a tenant, the classes that were longest not heard of are forgotten, and tenants beyond
+ *    the bound are not judged. Once much has been heard only every `STRIDE`-th end is looked at, and "last" is of those.
  */
+import { dropOldest } from '../../base/oldest.ts'
 import type { NodeView, AttemptFeedback } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../estimate.ts'
 import { hasRun } from '../estimator/failures.ts'
@@ -73,8 +74,9 @@ export class PromiseBook {
     const typical = this.#estimator.predict(task)
     const { medianMs } = typical
     if (said !== undefined) this.#judge(task.tenant, said, (runMs * medianMs) / (onNode ?? medianMs))
-    else if (this.#said.size >= MOST_CLASSES) return
+    this.#said.delete(key)
     this.#said.set(key, { medianMs, quantilesMs: JUDGED_LEVELS.map((q) => typical.quantileMs(q)) })
+    if (this.#said.size > MOST_CLASSES) dropOldest(this.#said)
   }
 
   #judge(tenant: string, said: Said, runMs: number): void {

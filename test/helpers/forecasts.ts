@@ -7,9 +7,9 @@ import type { TaskView } from '../../scheduler/policy.ts'
 import { nodesOf, taskOf } from './workloads.ts'
 import type { TaskSketch } from './workloads.ts'
 
-/** A log-normal distribution. */
-export function logNormal(medianMs: number, sigma: number): Prediction {
-  const quantileMs = (q: number): number => medianMs * Math.exp(sigma * probit(q))
+/** A log-normal distribution, under a limit. */
+export function logNormal(medianMs: number, sigma: number, limitMs = Infinity): Prediction {
+  const quantileMs = (q: number): number => Math.min(limitMs, medianMs * Math.exp(sigma * probit(q)))
   return {
     meanMs: medianMs * Math.exp((sigma * sigma) / 2),
     medianMs,

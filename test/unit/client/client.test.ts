@@ -186,6 +186,37 @@ test('a comparison is a read: a node that dies over it, or is busy, is passed ov
   expect(live.node.optimizer.comparisons).toHaveLength(2)
 })
 
+test('a comparison that no node answers is asked of each once, and of no other when the time has passed', async () => {
+  const [a, b] = ['http://a', 'http://b']
+  const asked: string[] = []
+  const busy: typeof fetch = async (input) => {
+    asked.push((input as URL).origin)
+    return await Promise.resolve(problem('OVERLOADED', 503)())
+  }
+  await expect(
+    createClient({ urls: [a, b], baseDelayMs: 1, fetch: busy }).comparePolicies()
+  ).rejects.toThrow()
+  expect(asked).toEqual([a, b])
+  vi.useFakeTimers()
+  try {
+    const silent: typeof fetch = (input, init) => {
+      asked.push((input as URL).origin)
+      return new Promise((_, reject) => {
+        init?.signal?.addEventListener('abort', () => {
+          reject(init.signal?.reason as Error)
+        })
+      })
+    }
+    const comparison = createClient({ urls: [a, b], fetch: silent }).comparePolicies()
+    const refused = expect(comparison).rejects.toThrow('no reply within')
+    await vi.advanceTimersByTimeAsync(600_000)
+    await refused
+  } finally {
+    vi.useRealTimers()
+  }
+  expect(asked).toEqual([a, b, a])
+})
+
 test('a submission is repeated under one key, so that it takes effect once', async () => {
   const { fake, requests } = scripted(refused, problem('TIMEOUT', 503), accepted)
   const client = createClient({ fetch: fake, baseDelayMs: 1 })

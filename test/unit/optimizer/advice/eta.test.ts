@@ -44,6 +44,23 @@ test('an attempt that runs has what is left of it, and those that wait come afte
   expect(made.task(taskId(1))?.start).toBeUndefined()
 })
 
+test('no attempt is forecast beyond its timeout, whether it waits or runs', () => {
+  const limitMs = 1500
+  const estimator = knowing(() => logNormal(1000, 1, limitMs))
+  for (const seen of [5, 50, Infinity]) {
+    for (let seed = 1; seed <= 5; seed++) {
+      const source = sourceOf([{ work: 0, at: 0, limit: limitMs }], [{ work: 0, limit: limitMs }], {
+        nodes: 2,
+        now: 1000
+      })
+      const made = forecast(source, { estimator, rank: FIFO, seed, seen: () => seen })
+      expect(made.task(taskId(1))?.finish.p90At).toBeLessThanOrEqual(limitMs)
+      expect(made.task(taskId(2))?.finish.p90At).toBeLessThanOrEqual(1000 + limitMs)
+      expect(made.task(taskId(2))?.finish.p90At).toBeGreaterThan(1000 + 0.9 * limitMs)
+    }
+  }
+})
+
 test('a task starts after its needs, and a group is done with its last', () => {
   const waiting: TaskSketch[] = [
     { work: 0, group: 1 },

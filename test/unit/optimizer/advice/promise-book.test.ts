@@ -44,6 +44,20 @@ test('shares come to what was promised where predictions are true, on slow nodes
   expect(book.of('wide')?.held99).toBe(1)
 })
 
+test('after thousands of classes that come no more, those that come now are judged', () => {
+  const book = new PromiseBook({
+    ...knowing(() => logNormal(1000, 0.5)),
+    classOf: ({ name }: { readonly name: string }) => name
+  })
+  let id = 0
+  // Some names have dates in them. Few ends are looked at by now: as many more, then.
+  for (let name = 0; name < 5000 * 17; name++)
+    book.observe(ended(task(++id, { name: `run ${name}` }), 1000), undefined)
+  const before = book.all?.count ?? 0
+  for (let run = 0; run < 17 * 10; run++) book.observe(ended(task(++id, { name: 'today' }), 1000), undefined)
+  expect(book.all?.count).toBe(before + 9)
+})
+
 test('looking at ends promises nothing: the estimator is held to no answer that only the book asked for', () => {
   const [plain, watched] = [false, true].map((watches) => {
     const estimator = createLearnedEstimator({ rows: false })
