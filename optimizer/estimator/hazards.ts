@@ -42,11 +42,25 @@ export function boundOctaves(
   }
 }
 
+/** The same, where the statistics expect what `writeHazardLogits` wrote as `logits`. */
+export function boundOctavesByLogits(octaves: Float32Array, logits: Float32Array, into: Float64Array): void {
+  let left = 1
+  for (let octave = 0; octave < OCTAVES; octave++) {
+    const hazard = octave === OCTAVES - 1 ? 1 : 1 / (1 + Math.exp(-(logits[octave] ?? 0) / BELIEVED))
+    into[octave] = Math.min(octaves[octave] ?? 0, MOST_TIMES * left * hazard)
+    left *= 1 - hazard
+  }
+}
+
+/** Fills `EXPECTED`, which sums to 1. */
 function expect(masses: Float64Array | Float32Array): void {
   const middle = Math.min(OCTAVES - 1, Math.floor(quantileLn(masses, 0.5) / Math.LN2))
+  let total = 0
   for (let octave = 0; octave < OCTAVES; octave++) {
-    let sum = 0
+    let sum = LEAST * TAIL ** Math.abs(octave - middle)
     for (let bin = octave * PER_OCTAVE; bin < (octave + 1) * PER_OCTAVE; bin++) sum += masses[bin] ?? 0
-    EXPECTED[octave] = sum + LEAST * TAIL ** Math.abs(octave - middle)
+    EXPECTED[octave] = sum
+    total += sum
   }
+  for (let octave = 0; octave < OCTAVES; octave++) EXPECTED[octave] = (EXPECTED[octave] ?? 0) / total
 }

@@ -30,17 +30,11 @@ import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
 import { writeHazardLogits } from './hazards.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
+import { likelihoodOf } from './likelihood.ts'
 import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
-import {
-  EXPERT_COUNT,
-  HAZARD_OFFSETS_AT,
-  INPUT_COUNT,
-  likelihoodOf,
-  MEMORY_QUANTILES,
-  OFFSETS_AT
-} from './rows.ts'
+import { EXPERT_COUNT, HAZARD_OFFSETS_AT, INPUT_COUNT, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
 import { Scorekeeper } from './scorekeeper.ts'
@@ -314,7 +308,9 @@ class Learned implements LearnedEstimator {
   #snapshotOf(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): Snapshot {
     this.#fill(taskClass, entry)
     const snapshot = this.#snapshots.blank()
-    if (this.#gathersRows) snapshot.input.set(this.#writeInput(taskClass, task))
+    // Also what is not trained on is judged by it.
+    if (this.#gathersRows || entry.mixture.output !== undefined)
+      snapshot.input.set(this.#writeInput(taskClass, task))
     snapshot.experts.set(this.#experts.all)
     snapshot.lastBin = this.#experts.lastBin
     snapshot.masses.set(entry.mixture.masses)

@@ -15,6 +15,7 @@ import type { ExpertMasses } from './experts.ts'
 import type { NetworkOutput } from './forward.ts'
 import { boundOctaves } from './hazards.ts'
 import { COMPONENTS } from './hedge.ts'
+import { KEPT } from './likelihood.ts'
 import type { SiblingGroup } from './running-siblings.ts'
 import { EXPERT_COUNT, GATE_COUNT } from './rows.ts'
 
@@ -29,11 +30,6 @@ const PER_OCTAVE = FINE_BINS / OCTAVES
 const NEGLIGIBLE = 1e-4
 /** Share of the within-octave shape that is flat. */
 const FLAT = 0.2
-/**
- * Of what the network says, the part that stays as the statistics have it. Gates learn to close on what is mostly wrong, and what is left then
- * has no tail for high quantiles to reach into, however high the level.
- */
-const KEPT = 0.03
 /** How strongly records (mean log likelihoods) move the prior weights. */
 const RECORD_RATE = 1
 /** What a sibling that still runs counts, against 1 for independent evidence: siblings are alike. */

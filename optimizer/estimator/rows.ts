@@ -53,16 +53,3 @@ export function octavesOf(row: TrainingRow): Float32Array {
     Math.max(0, Math.min(octave + 1, high) - Math.max(octave, low))
   )
 }
-
-/** The likelihood of the row's outcome under the mixture with these gates and the network's own distribution. */
-export function likelihoodOf(row: TrainingRow, gates: Float32Array, octaves: Float32Array): number {
-  let own = 0
-  octavesOf(row).forEach((share, octave) => {
-    own += share * (octaves[octave] ?? 0)
-  })
-  let sum = (gates[EXPERT_COUNT] ?? 0) * own
-  for (let expert = 0; expert < EXPERT_COUNT; expert++) {
-    sum += (gates[expert] ?? 0) * (row[LIKELIHOOD_AT + expert] ?? 0)
-  }
-  return sum
-}

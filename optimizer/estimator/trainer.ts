@@ -10,9 +10,10 @@
  */
 import type { Rng } from '../../base/prng.ts'
 import { ForwardPass } from './forward.ts'
+import { likelihoodByRecord, likelihoodOf } from './likelihood.ts'
 import { initialWeights } from './model.ts'
 import { Network } from './network.ts'
-import { EXPERT_COUNT, LIKELIHOOD_AT, likelihoodOf, OFFSETS_AT, ROW_LENGTH } from './rows.ts'
+import { ROW_LENGTH } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 
 const RESERVOIR = 20_000
@@ -164,15 +165,6 @@ export class Trainer {
     if (this.#judgements.length > JUDGEMENTS) this.#judgements.shift()
     for (const row of rows) this.#keep(row)
   }
-}
-
-/** Under the mixture of the statistics alone. */
-function likelihoodByRecord(row: TrainingRow): number {
-  let sum = 0
-  for (let expert = 0; expert < EXPERT_COUNT; expert++) {
-    sum += Math.exp(row[OFFSETS_AT + expert] ?? 0) * (row[LIKELIHOOD_AT + expert] ?? 0)
-  }
-  return sum
 }
 
 function lossOf(likelihood: number): number {

@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import { FINE_BINS, OCTAVES } from '../../../../optimizer/estimator/bins.ts'
 import { ForwardPass } from '../../../../optimizer/estimator/forward.ts'
-import { writeHazardLogits } from '../../../../optimizer/estimator/hazards.ts'
+import {
+  boundOctaves,
+  boundOctavesByLogits,
+  writeHazardLogits
+} from '../../../../optimizer/estimator/hazards.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { HAZARDS_AT, initialWeights, LAYERS, WEIGHT_COUNT } from '../../../../optimizer/estimator/model.ts'
 import { EXPERT_COUNT, HAZARD_OFFSETS_AT, INPUT_COUNT } from '../../../../optimizer/estimator/rows.ts'
@@ -19,6 +23,30 @@ test('a network that has learned nothing expects about what the statistics do, f
     expect(octaves[octave]).toBeGreaterThan(0.8)
     expect(octaves.slice(0, Math.max(0, octave - 3)).reduce((sum, mass) => sum + mass, 0)).toBeLessThan(0.05)
     expect(octaves.slice(octave + 4).reduce((sum, mass) => sum + mass, 0)).toBeLessThan(0.01)
+  }
+})
+
+test('what is believed of octaves is the same by masses as by the logits that were made of them, and never much more than expected', () => {
+  const rng = createRng(3)
+  for (let trial = 0; trial < 50; trial++) {
+    const masses = Float64Array.from(
+      { length: FINE_BINS },
+      (_, bin) => rng.nextFloat() ** 8 * Math.exp(-bin / 20)
+    )
+    const total = masses.reduce((sum, mass) => sum + mass, 0)
+    masses.forEach((mass, bin) => (masses[bin] = mass / total))
+    const logits = new Float32Array(OCTAVES)
+    writeHazardLogits(masses, logits)
+    const octaves = Float32Array.from({ length: OCTAVES }, (_, octave) =>
+      octave === 29 ? 0.9 : 0.1 / (OCTAVES - 1)
+    )
+    const [byMasses, byLogits] = [new Float64Array(OCTAVES), new Float64Array(OCTAVES)]
+    boundOctaves(octaves, masses, byMasses)
+    boundOctavesByLogits(octaves, logits, byLogits)
+    byMasses.forEach((mass, octave) => {
+      expect(Math.abs(byLogits[octave]! - mass)).toBeLessThan(1e-4)
+    })
+    expect(byMasses[29]).toBeLessThan(0.3)
   }
 })
 
