@@ -11,7 +11,7 @@ import { shapeKey } from '../class-queues.ts'
 import { isPlaceable } from '../node-rules.ts'
 
 /** Holds a decision to a millisecond on tens of nodes, whatever the number of shapes. */
-export const TRIED = 100
+const TRIED = 100
 /** An answer: no node has room for the line. */
 export const NO_ROOM = Symbol('no room')
 
