@@ -80,6 +80,8 @@ export interface ClusterView {
   running(): Iterable<RunningView>
   /** Ready tasks by rising id: for `reset` and rare scans, not for every decision. */
   ready(): Iterable<TaskView>
+  /** Their ids in no promised order, at no cost for those that are not asked for. A walk may go on in later calls, as tasks come and go. */
+  readyIds(): Iterable<TaskId>
   /** Whether the node may ever run the task: executor, handler, selector. Ignores load. */
   eligible(task: TaskView, node: NodeView): boolean
   /** Whether the node has a slot and the resources for the task now. */

@@ -101,6 +101,8 @@ class Easy implements Policy {
   }
 
   onReady(task: TaskView): void {
+    // It was placed, and the placement was refused: it holds nothing that others could wait for.
+    this.#running.delete(task.id)
     const entry = { id: task.id, expectedMs: this.#estimator.predict(task).meanMs, gone: false }
     this.#waiting.set(task.id, entry)
     this.#queue.push(entry)
@@ -148,8 +150,9 @@ class Easy implements Policy {
     return choice
   }
 
+  /** When an attempt is expected to end, while a task waits for that: only then is what was outlived raised. */
   wakeAt(): TimestampMs | undefined {
-    if (this.#waiting.size === 0) return undefined
+    if (this.#first >= this.#queue.length) return undefined
     let earliest = Infinity
     for (const running of this.#running.values()) earliest = Math.min(earliest, running.endsAt)
     return earliest === Infinity ? undefined : timestampMs(earliest)

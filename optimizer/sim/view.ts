@@ -166,6 +166,10 @@ export class SimView implements ClusterView {
     for (const task of this.tasks) if (task.status === 'ready') yield task
   }
 
+  *readyIds(): Iterable<TaskId> {
+    for (const { id, status } of this.tasks) if (status === 'ready') yield id
+  }
+
   eligible(task: TaskView, node: NodeView): boolean {
     const selector = task.nodeSelector
     for (const label in selector) if (node.labels[label] !== selector[label]) return false

@@ -75,13 +75,14 @@ export class GuardedPolicy implements Policy {
   }
 
   onReady(task: TaskView, view: ClusterView): void {
-    this.#idle.ready()
+    this.#idle.ready(task.id)
     this.#guard(view, (inner) => {
       inner.onReady(task, view)
     })
   }
 
   onGone(taskId: TaskId, view: ClusterView): void {
+    this.#idle.gone(taskId)
     this.#guard(view, (inner) => {
       inner.onGone(taskId, view)
     })

@@ -4,7 +4,7 @@
  * 1. The policy hears of each ready task once until it is gone, whether it came from state or from a submission in flight.
  * 2. A choice that does not hold in the view is a fault of the policy: counted, and the round ends there. One that was
  *    overtaken by what is in flight (a copy of an attempt that just ended) ends the round and is no fault.
- * 3. `apply` has the last word: when a batch settles, whatever it refused is offered again.
+ * 3. `apply` has the last word: when a batch settles, whatever it refused is offered again, and the policy hears of nodes that changed.
  */
 import type { TaskId } from '../../base/ids.ts'
 import type { TimestampMs } from '../../base/units.ts'
@@ -152,6 +152,8 @@ class LeaderPlanner implements Planner {
           this.withdraw(event.row.id)
           this.policy.onFinished?.(event.row.id, this.projection)
           break
+        case 'placement-refused':
+        // What the plan had spent of the node is free again, and no attempt ends to say so.
         case 'node-changed':
         case 'incarnation-opened':
         case 'incarnation-ended':

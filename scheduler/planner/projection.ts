@@ -95,6 +95,10 @@ export class Projection implements ClusterView {
     }
   }
 
+  readyIds(): Iterable<TaskId> {
+    return this.offered.values()
+  }
+
   eligible(task: TaskView, node: NodeView): boolean {
     const planned = this.planned.get(node.id)
     return planned !== undefined && obstacle(task, planned.node.offer) === undefined

@@ -1,26 +1,15 @@
 /**
  * Groups (DAGs) by stage: what waits, runs and is left of each, and which stage leads to which. A stage is the tasks of one name
- * and priority in one group; its tasks may still fit different nodes, so they wait in lines by shape (`class-queues.ts`).
+ * and priority in one group; its tasks may still fit different nodes, so they wait in lines by shape (`groups-lines.ts`).
  *
  * A policy hears only of ready tasks, so the rest of a group is found by walking `dependents` from each: every task of a DAG
  * can be reached from a root, and roots are ready at once. What depends on a running task is found the same way (`discover`).
  */
 import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
-import { shapeKey } from '../class-queues.ts'
 import { sampleOf } from '../sample.ts'
+import { Lines, type Line } from './groups-lines.ts'
 import type { KnownClass } from './groups-warmth.ts'
-
-/** Tasks of one stage that fit the same nodes. */
-export interface Line {
-  /** Ready tasks, by arrival. */
-  readonly waiting: Set<TaskId>
-  /** Whether some node could run them; undefined before that is known. */
-  placeable: boolean | undefined
-  running: number
-  /** Sum of the times at which running tasks are expected to end. */
-  endsAt: number
-}
 
 export interface Stage {
   readonly name: string
@@ -30,8 +19,8 @@ export interface Stage {
   /** What is known of tasks like these. */
   readonly known: KnownClass
   readonly children: Set<Stage>
-  /** By shape, in the order in which they were found. */
-  readonly lines: Map<string, Line>
+  /** Its tasks, by shape. */
+  readonly lines: Lines
   /** Ready tasks that some node could run. */
   waiting: number
   /** Tasks that are not finished. */
@@ -130,8 +119,9 @@ export class GroupTable {
   finish(id: TaskId): Group | undefined {
     const home = this.#homes.get(id)
     if (home === undefined) return undefined
-    const { group, stage } = home
+    const { group, stage, line } = home
     this.#homes.delete(id)
+    stage.lines.finished(line)
     stage.left--
     if (--group.left > 0) return group
     this.#groups.delete(group.id)
@@ -184,7 +174,7 @@ export class GroupTable {
     const stage = this.#stageOf(group, task)
     stage.left++
     group.left++
-    const home = { group, stage, line: lineOf(stage, task) }
+    const home = { group, stage, line: stage.lines.found(task) }
     this.#homes.set(task.id, home)
     return home
   }
@@ -200,7 +190,7 @@ export class GroupTable {
       sample: sampleOf(task),
       known: this.#classOf(task),
       children: new Set(),
-      lines: new Map(),
+      lines: new Lines(),
       waiting: 0,
       left: 0,
       running: 0
@@ -211,12 +201,27 @@ export class GroupTable {
   }
 }
 
-function lineOf(stage: Stage, task: TaskView): Line {
-  const shape = shapeKey(task)
-  let line = stage.lines.get(shape)
-  if (line === undefined) {
-    line = { waiting: new Set(), placeable: undefined, running: 0, endsAt: 0 }
-    stage.lines.set(shape, line)
+/** The group's first stage of at least this priority that waits. */
+export function firstStageOf(group: Group, priority: number): Stage | undefined {
+  return group.stages.find((stage) => stage.waiting > 0 && stage.priority >= priority)
+}
+
+/** The largest priority that waits. */
+export function topPriorityOf(groups: readonly Group[]): number {
+  let top = -Infinity
+  for (const group of groups) {
+    if (group.waiting === 0) continue
+    for (const stage of group.stages) if (stage.waiting > 0 && stage.priority > top) top = stage.priority
   }
-  return line
+  return top
+}
+
+/** Priorities that wait, largest first. */
+export function prioritiesOf(groups: readonly Group[]): number[] {
+  const priorities = new Set<number>()
+  for (const group of groups) {
+    if (group.waiting === 0) continue
+    for (const stage of group.stages) if (stage.waiting > 0) priorities.add(stage.priority)
+  }
+  return priorities.size < 2 ? [...priorities] : [...priorities].sort((a, b) => b - a)
 }

@@ -167,6 +167,11 @@ export class Warmth {
     return { heldMs, expectedMs: attempt.expectedMs }
   }
 
+  /** The attempt did not begin after all. */
+  drop(id: TaskId): void {
+    this.#running.delete(id)
+  }
+
   /** A typical attempt of the class, whatever its kind; in milliseconds. */
   typicalMs(task: TaskView, known: KnownClass): number {
     const isNew = known.ended === 0

@@ -10,18 +10,20 @@
  *    - A group below its share keeps the nodes that wait for its next stage.
  * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work.
  * 4. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
- * 5. The first task of each shape of a stage is tried, so what fits nowhere now holds up nothing else. What no node could run counts as
- *    if it did not wait until nodes change, and a group that has nothing else holds no share.
+ * 5. The first task of each shape of a stage is tried (`groups-lines.ts`), so what fits nowhere now holds up nothing else. What no node
+ *    could run counts as if it did not wait until nodes change, and a group that has nothing else holds no share.
  *
- * A decision costs O(groups × stages + shapes × nodes); shares and work are counted again when a group comes, goes or has a tenth done.
+ * A decision costs O(groups × stages + shapes of a stage, at most `TRIED`, × nodes); shares and work are counted again when a group comes, goes or has a tenth done.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import type { TimestampMs } from '../../../base/units.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
-import { isPlaceable, takes } from '../node-rules.ts'
+import { takes } from '../node-rules.ts'
 import type { GroupQueue } from './group-queue.ts'
-import { GroupTable } from './groups-table.ts'
-import type { Group, Home, Line, Stage } from './groups-table.ts'
+import { firstOf, NO_ROOM, type Search } from './groups-lines.ts'
+import { firstStageOf, GroupTable, prioritiesOf, topPriorityOf } from './groups-table.ts'
+import type { Group, Home, Stage } from './groups-table.ts'
 import { COLD, FIRST, WARM, Warmth } from './groups-warmth.ts'
 import type { Kind } from './groups-warmth.ts'
 import type { Candidate } from './independent-queue.ts'
@@ -36,6 +38,8 @@ const NEWS = 1 / 16
 /** A group that waited so many times what it would take alone on all slots is owed a place. */
 const PATIENCE = 30
 const OWED_SHARE = 0.1
+/** How often a decision that finds nothing goes on with lines that it left out: the next one may be a leader's tick away. */
+const TURNS = 10
 /** Keeps a ratio of sums of times finite. */
 const PRIOR_MS = 1
 
@@ -50,8 +54,10 @@ export class SharedGroups implements GroupQueue {
   /** Nodes that were freed and may go on with what they had. */
   #freed: NodeId[] = []
   #waiting = 0
-  /** Whether nothing can be placed until something changes. */
-  #quiet = false
+  /** Which lines were asked in vain. */
+  readonly #search: Search = { id: 0, room: 0, unfinished: false }
+  /** `quiet`: nothing can be placed until something changes. `searching`: as far as was looked, which the next decision goes on with. */
+  #found: 'anything' | 'searching' | 'quiet' = 'anything'
 
   constructor(estimator: Estimator) {
     this.#warmth = new Warmth(estimator)
@@ -79,49 +85,42 @@ export class SharedGroups implements GroupQueue {
 
   add(task: TaskView, view: ClusterView): void {
     const home = this.#table.discover(task, view)
-    const { group, line } = home
-    if (!line.waiting.has(task.id)) {
-      line.placeable ??= isPlaceable(task, view)
-      line.waiting.add(task.id)
-      this.#waits(home, 1)
-    }
+    const { group, stage, line } = home
+    this.#takeBack(task.id, home)
+    if (stage.lines.add(line, task, view)) this.#waits(home, 1)
     if (group.countedLeft === 0) this.#stale = true
-    this.#quiet = false
+    this.#found = 'anything'
   }
 
   gone(id: TaskId, node: NodeId | undefined, view: ClusterView): void {
     const home = this.#table.homeOf(id)
-    if (home?.line.waiting.delete(id) !== true) return
+    if (home?.stage.lines.remove(home.line, id) !== true) return
     this.#waits(home, -1)
     const task = node === undefined ? undefined : view.task(id)
     if (node !== undefined && task !== undefined) this.#started(task, node, view.now)
   }
 
   ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
-    this.#quiet = false
+    this.#found = 'anything'
     this.#freed.push(node)
-    const endsAt = this.#endsAt.get(task.id)
+    this.#search.room++
     const home = this.#table.homeOf(task.id)
-    if (endsAt === undefined || home === undefined) return
-    this.#endsAt.delete(task.id)
+    if (home === undefined || !this.#release(task.id, home)) return
     const surprise = this.#warmth.ended(task, end === 'succeeded' ? runMs : undefined, view.now)
-    const { group, stage, line } = home
-    group.running--
-    stage.running--
-    line.running--
-    line.endsAt -= endsAt
-    if (group.stranded > 0) this.#stale = true
     if (surprise === undefined) return
+    const { group } = home
     group.tookMs += surprise.heldMs
     group.expectedMs += surprise.expectedMs
     if (isPowerOfTwo(++group.ended)) this.#recount(group)
   }
 
   finished(id: TaskId): void {
-    const stage = this.#table.homeOf(id)?.stage
+    const home = this.#table.homeOf(id)
+    const stage = home?.stage
+    if (home !== undefined) this.#takeBack(id, home)
     const group = this.#table.finish(id)
     if (group === undefined) return
-    this.#quiet = false
+    this.#found = 'anything'
     if (stage?.left === 0 || group.left < RECOUNT * group.countedLeft) this.#stale = true
   }
 
@@ -129,7 +128,7 @@ export class SharedGroups implements GroupQueue {
     this.#warmth.anew()
     for (const group of this.#table.groups()) this.#recount(group)
     this.#stale = true
-    this.#quiet = false
+    this.#found = 'anything'
   }
 
   nodesChanged(view: ClusterView): void {
@@ -137,7 +136,7 @@ export class SharedGroups implements GroupQueue {
     this.#waiting = 0
     for (const group of this.#table.groups()) this.#reach(group, view)
     this.#stale = true
-    this.#quiet = false
+    this.#found = 'anything'
   }
 
   /** Rule 5: finds out anew which of the group's waiting tasks some node could run. */
@@ -146,11 +145,8 @@ export class SharedGroups implements GroupQueue {
     group.stranded = 0
     for (const stage of group.stages) {
       stage.waiting = 0
-      for (const line of stage.lines.values()) {
-        const task = firstOf(line, view)
-        line.placeable = task === undefined ? undefined : isPlaceable(task, view)
-        this.#waits({ group, stage, line }, line.waiting.size)
-      }
+      stage.lines.reach(view)
+      for (const line of stage.lines.all()) this.#waits({ group, stage, line }, line.waiting.size)
     }
   }
 
@@ -166,11 +162,24 @@ export class SharedGroups implements GroupQueue {
   }
 
   peek(view: ClusterView): Candidate | undefined {
-    if (this.#quiet) return undefined
+    if (this.#found === 'quiet') return undefined
     if (this.#stale) this.#count()
-    const candidate = (this.#warmth.matters() ? this.#goOn(view) : undefined) ?? this.#best(view)
-    this.#quiet = candidate === undefined
+    if (this.#found === 'anything') this.#search.id++
+    let candidate = this.#look(view)
+    for (let turn = 1; turn < TURNS && candidate === undefined && this.#search.unfinished; turn++)
+      candidate = this.#look(view)
+    this.#found = candidate !== undefined ? 'anything' : this.#search.unfinished ? 'searching' : 'quiet'
     return candidate
+  }
+
+  #look(view: ClusterView): Candidate | undefined {
+    this.#search.unfinished = false
+    return (this.#warmth.matters() ? this.#goOn(view) : undefined) ?? this.#best(view)
+  }
+
+  /** At once, while lines are left that were not asked. */
+  wakeAt(view: ClusterView): TimestampMs | undefined {
+    return this.#found === 'searching' ? view.now : undefined
   }
 
   #started(task: TaskView, node: NodeId, at: number): void {
@@ -184,6 +193,26 @@ export class SharedGroups implements GroupQueue {
     line.running++
     line.endsAt += endsAt
     if (group.stranded > 0) this.#stale = true
+  }
+
+  /** Its placement was refused, or it was cancelled before the placement was applied: no attempt will end. */
+  #takeBack(id: TaskId, home: Home): void {
+    if (!this.#release(id, home)) return
+    this.#warmth.drop(id)
+    this.#search.room++
+  }
+
+  /** The task holds no slot any more. Returns whether it did. */
+  #release(id: TaskId, { group, stage, line }: Home): boolean {
+    const endsAt = this.#endsAt.get(id)
+    if (endsAt === undefined) return false
+    this.#endsAt.delete(id)
+    group.running--
+    stage.running--
+    line.running--
+    line.endsAt -= endsAt
+    if (group.stranded > 0) this.#stale = true
+    return true
   }
 
   #count(): void {
@@ -229,9 +258,9 @@ export class SharedGroups implements GroupQueue {
       const groupId = this.#warmth.groupOn(id)
       const group = groupId === undefined ? undefined : this.#table.group(groupId)
       if (node !== undefined && group !== undefined && this.#mayGoOn(group)) {
+        const top = topPriorityOf(this.#order)
         const same = this.#table.stage(group.id, this.#warmth.stageOn(id) ?? '')
-        const stage =
-          same !== undefined && same.priority >= this.#topPriority() ? same : this.#firstStage(group)
+        const stage = same !== undefined && same.priority >= top ? same : firstStageOf(group, top)
         const candidate = stage === undefined ? undefined : this.#on(group, stage, node, view)
         if (candidate !== undefined) return candidate
       }
@@ -244,28 +273,13 @@ export class SharedGroups implements GroupQueue {
     return group.waiting > 0 && group.running < group.share * STAY
   }
 
-  #firstStage(group: Group): Stage | undefined {
-    const top = this.#topPriority()
-    return group.stages.find((stage) => stage.waiting > 0 && stage.priority >= top)
-  }
-
-  /** The largest priority that waits. */
-  #topPriority(): number {
-    let top = -Infinity
-    for (const group of this.#order) {
-      if (group.waiting === 0) continue
-      for (const stage of group.stages) if (stage.waiting > 0 && stage.priority > top) top = stage.priority
-    }
-    return top
-  }
-
   #best(view: ClusterView): Candidate | undefined {
     const open = view.nodes().filter((node) => node.freeSlots > 0)
     if (open.length === 0) return undefined
     const owed = this.#owed(view)
     const first = owed === undefined ? undefined : this.#forGroup(owed, -Infinity, open, view)
     if (first !== undefined) return first
-    for (const priority of this.#priorities()) {
+    for (const priority of prioritiesOf(this.#order)) {
       for (const group of this.#order) {
         if (group.waiting === 0 || group.running >= group.share) continue
         const candidate = this.#forGroup(group, priority, open, view)
@@ -273,16 +287,6 @@ export class SharedGroups implements GroupQueue {
       }
     }
     return undefined
-  }
-
-  /** Priorities that wait, largest first. */
-  #priorities(): number[] {
-    const priorities = new Set<number>()
-    for (const group of this.#order) {
-      if (group.waiting === 0) continue
-      for (const stage of group.stages) if (stage.waiting > 0) priorities.add(stage.priority)
-    }
-    return priorities.size < 2 ? [...priorities] : [...priorities].sort((a, b) => b - a)
   }
 
   /** Rule 3. */
@@ -308,24 +312,26 @@ export class SharedGroups implements GroupQueue {
   ): Candidate | undefined {
     for (const stage of group.stages) {
       if (stage.waiting === 0 || stage.priority < priority) continue
-      for (const line of stage.lines.values()) {
-        const candidate = this.#forLine({ group, stage, line }, open, view)
-        if (candidate !== undefined) return candidate
-      }
+      const candidate = stage.lines.ask(this.#search, (line) =>
+        this.#forLine({ group, stage, line }, open, view)
+      )
+      if (candidate !== undefined) return candidate
     }
     return undefined
   }
 
   /** The line's first task on a node that is warm for it, else on one of its group, else on one that no group waits beside. */
-  #forLine(home: Home, open: readonly NodeView[], view: ClusterView): Candidate | undefined {
+  #forLine(home: Home, open: readonly NodeView[], view: ClusterView): Candidate | typeof NO_ROOM | undefined {
     const { group, stage, line } = home
-    const task = line.placeable === false ? undefined : firstOf(line, view)
+    const task = firstOf(line, view)
     if (task === undefined) return undefined
     let own: NodeView | undefined
     let free: NodeView | undefined
     let other: NodeView | undefined
+    let hasRoom = false
     for (const node of open) {
       if (!takes(task, node, view)) continue
+      hasRoom = true
       const kind = this.#warmth.kindOn(task, node.id)
       if (kind === WARM) return candidateOf(group, stage, task, node)
       if (kind === FIRST) own ??= node
@@ -335,6 +341,7 @@ export class SharedGroups implements GroupQueue {
         else if (!this.#keeps(beside)) other ??= node
       }
     }
+    if (!hasRoom) return NO_ROOM
     if (own !== undefined && this.#isWorth(home, task, FIRST, view))
       return candidateOf(group, stage, task, own)
     const cold = free ?? other
@@ -344,8 +351,8 @@ export class SharedGroups implements GroupQueue {
   }
 
   #on(group: Group, stage: Stage, node: NodeView, view: ClusterView): Candidate | undefined {
-    for (const line of stage.lines.values()) {
-      const task = line.placeable === false ? undefined : firstOf(line, view)
+    for (const line of stage.lines.next(this.#search)) {
+      const task = firstOf(line, view)
       if (task !== undefined && takes(task, node, view)) return candidateOf(group, stage, task, node)
     }
     return undefined
@@ -382,11 +389,6 @@ function isPowerOfTwo(count: number): boolean {
 /** Rule 5. */
 function isStranded({ stranded, waiting, running }: Group): boolean {
   return stranded > 0 && waiting === 0 && running === 0
-}
-
-function firstOf(line: Line, view: ClusterView): TaskView | undefined {
-  for (const id of line.waiting) return view.task(id)
-  return undefined
 }
 
 function candidateOf(group: Group, stage: Stage, task: TaskView, node: NodeView): Candidate {

@@ -75,6 +75,7 @@ function lender(): {
       *ready() {
         for (const task of view.ready()) yield lend(task)
       },
+      readyIds: () => view.readyIds(),
       eligible: (task, node) => view.eligible(task, node),
       fits: (task, node) => view.fits(task, node)
     } satisfies ClusterView)

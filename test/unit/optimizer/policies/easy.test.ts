@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest'
 import { nodeId } from '../../../../base/ids.ts'
 import { easy } from '../../../../optimizer/policies/easy.ts'
-import { lastTwo, userLimit } from '../../../../optimizer/policies/predictors.ts'
+import { known, lastTwo, userLimit } from '../../../../optimizer/policies/predictors.ts'
 import { fifoStrict } from '../../../../optimizer/policies/fifo.ts'
-import { machineOf, nodesOf, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import type { Policy } from '../../../../scheduler/policy.ts'
+import { machineOf, nodesOf, runPolicy, starts, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const second = 1000
@@ -87,4 +89,50 @@ test('a first task that no node could run leaves the reservation to the next one
   expect(run(false)).toEqual([100 * second, ...without])
   // 20 s that pass whoever has no reservation would keep the wide task from its processors until 20 s.
   expect(without[1]).toBe(10 * second)
+})
+
+test('nobody is woken for a task that no node could run, however long others outlive what was expected', () => {
+  const [a, b] = nodesOf([1, 1]).map((node, index) => ({ ...node, labels: { host: 'ab'[index]! } }))
+  const tasks = [
+    { work: 10 * second, selector: { host: 'a' } },
+    { work: 10, at: 1, selector: { host: 'b' } }
+  ]
+  const policy = easy({ name: 'easy', estimator: known('known', () => second), shortestFirst: true })
+  let asked = 0
+  const counted: Policy = {
+    name: policy.name,
+    reset: (view) => {
+      policy.reset(view)
+    },
+    onReady: (task, view) => {
+      policy.onReady(task, view)
+    },
+    onGone: (id, view) => {
+      policy.onGone(id, view)
+    },
+    onEnded: (feedback, view) => policy.onEnded?.(feedback, view),
+    onNodesChanged: (view) => policy.onNodesChanged?.(view),
+    next: (view) => policy.next(view),
+    wakeAt: (view) => {
+      if (++asked > 100) throw new Error(`asked for ever at ${view.now}`)
+      return policy.wakeAt?.(view)
+    }
+  }
+  const outages = [{ node: b!.id, from: 0, to: 3600 * second }]
+  expect(starts(runPolicy(tasks, [a!, b!], counted, { outages }))).toEqual([0, 3600 * second])
+})
+
+test('a task whose placement was refused holds nothing that others could wait for', () => {
+  const task = new LiveTask(taskOf({ work: 1 }, 0), [])
+  const view = new SimView(
+    [task],
+    nodesOf([1]).map((node) => new LiveNode(node))
+  )
+  const policy = easy({ name: 'easy', estimator: known('known', () => second), shortestFirst: true })
+  policy.reset(view)
+  policy.onReady(task, view)
+  expect(policy.next(view)).toEqual({ taskId: 1, node: 1 })
+  policy.onGone(task.id, view)
+  policy.onReady(task, view)
+  expect(policy.wakeAt?.(view)).toBeUndefined()
 })
