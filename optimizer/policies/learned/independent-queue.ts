@@ -89,18 +89,10 @@ export class IndependentQueue {
     this.#queues = this.#emptyQueues()
   }
 
-  get size(): number {
-    return this.#queues.size
-  }
-
   /** Whether something waits that some node could run (rule 4). */
   get wantsRoom(): boolean {
     for (const { placeable } of this.#queues.shapes()) if (placeable !== false) return true
     return false
-  }
-
-  has(id: TaskId): boolean {
-    return this.#queues.has(id)
   }
 
   /** Forgets all tasks. The caller then tells of those that run (`resume`) and wait (`add`). */
@@ -159,6 +151,15 @@ export class IndependentQueue {
     this.#queues.rescore(burst.id)
     for (const sibling of this.#bursts.ofClass(burst.classKey)) this.#refresh(sibling)
     this.#catchUp()
+  }
+
+  /** The task is over. Where it was cancelled with a placement in flight, no attempt has ended to say so. */
+  finished(id: TaskId, view: ClusterView): void {
+    if (this.#bursts.of(id)?.running.has(id) !== true) return
+    this.#hear(view)
+    this.#share.ended(id)
+    const burst = this.#bursts.ended(id, undefined)
+    if (burst !== undefined) this.#queues.rescore(burst.id)
   }
 
   /** Room appeared on a node. */

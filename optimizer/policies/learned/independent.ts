@@ -63,6 +63,10 @@ class LearnedIndependent implements Policy {
     this.#queue.ended(feedback, view)
   }
 
+  onFinished(taskId: TaskId, view: ClusterView): void {
+    this.#queue.finished(taskId, view)
+  }
+
   onNodesChanged(view: ClusterView): void {
     this.#queue.nodesChanged(view)
   }

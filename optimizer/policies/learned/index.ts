@@ -100,6 +100,7 @@ class Learned implements Policy {
   }
 
   onFinished(taskId: TaskId, view: ClusterView): void {
+    this.#alone.finished(taskId, view)
     this.#groups.finished(taskId, view)
     this.#speculation?.over(taskId)
   }

@@ -243,3 +243,19 @@ test('what a completion says of many bursts of its class is asked for once', () 
   queue.ended(feedback, view)
   expect(asked).toHaveLength(1)
 })
+
+test('a probe that was cancelled before it began is waited for no longer', () => {
+  const tasks = new Array<TaskSketch>(3).fill({ work: 1000 })
+  const view = new SimView(
+    tasks.map((task, index) => new LiveTask(taskOf(task, index), [])),
+    nodesOf([1], 3).map((node) => new LiveNode(node))
+  )
+  const queue = new IndependentQueue(createStatistics())
+  queue.reset(view)
+  for (const task of view.tasks) queue.add(task, view)
+  const probe = queue.peek(view)!
+  queue.gone(probe.taskId, view)
+  const meanwhile = queue.peek(view)!.areaMs
+  queue.finished(probe.taskId, view)
+  expect(queue.peek(view)!.areaMs).toBeLessThan(meanwhile)
+})
