@@ -10,7 +10,8 @@ import type { Prediction } from '../estimate.ts'
 
 /** Octaves of the range: the network's bins. */
 export const OCTAVES = 32
-const PER_OCTAVE = 4
+/** Bins in an octave. */
+export const PER_OCTAVE = 4
 export const FINE_BINS = OCTAVES * PER_OCTAVE
 /** Width of a bin in ln t. */
 const WIDTH = Math.LN2 / PER_OCTAVE

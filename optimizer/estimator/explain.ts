@@ -113,8 +113,9 @@ function factorsOf(
 ): Pick<PredictionExplanation, 'typicalMs' | 'features'> {
   const levels = levelsOf(classes, taskClass)
   const predictedLn = Math.log(medianMs / nodeFactor)
-  const byNetwork = entry.mixture.output !== undefined && (entry.mixture.hedge[NETWORK] ?? 0) > 0
-  const plainLn = byNetwork ? Math.min(mostLn(taskClass), plainMedianLn(entry.mixture, experts)) : predictedLn
+  const plainLn = entry.byNetwork
+    ? Math.min(mostLn(taskClass), plainMedianLn(entry.mixture, experts))
+    : predictedLn
   const steps: readonly (readonly [string, number])[] = [
     ...levels.steps,
     ['recent and running tasks', plainLn],

@@ -3,12 +3,11 @@
  * an octave, the share that ends within it) and is bounded by it. So a network that has learned nothing says about what
  * the statistics say; one that has learned little cannot promise days to what takes milliseconds; and one that was made to harm cannot either.
  */
-import { OCTAVES, quantileLn } from './bins.ts'
+import { OCTAVES, PER_OCTAVE, quantileLn } from './bins.ts'
 
-const PER_OCTAVE = 4
-/** Kept for what the statistics do not expect, falling like t^−1.5 from their median on, as in `experts.ts`. */
+/** Kept for what the statistics do not expect, by distance from their median in octaves: like t^−1.5, as in `experts.ts`. */
 const LEAST = 0.03
-const TAIL = 2 ** -1.5
+const AROUND = Float64Array.from({ length: OCTAVES }, (_, octave) => LEAST * 2 ** (-1.5 * octave))
 const LARGEST_LOGIT = 12
 /** Statistics are too sure of themselves: this share of their logits spreads a run over a little more than they do. */
 const BELIEVED = 0.75
@@ -57,7 +56,7 @@ function expect(masses: Float64Array | Float32Array): void {
   const middle = Math.min(OCTAVES - 1, Math.floor(quantileLn(masses, 0.5) / Math.LN2))
   let total = 0
   for (let octave = 0; octave < OCTAVES; octave++) {
-    let sum = LEAST * TAIL ** Math.abs(octave - middle)
+    let sum = AROUND[Math.abs(octave - middle)] ?? 0
     for (let bin = octave * PER_OCTAVE; bin < (octave + 1) * PER_OCTAVE; bin++) sum += masses[bin] ?? 0
     EXPECTED[octave] = sum
     total += sum

@@ -9,7 +9,7 @@
  *
  * All four are weights over the same experts, so the mixture of mixtures is one weighted sum.
  */
-import { FINE_BINS, OCTAVES } from './bins.ts'
+import { FINE_BINS, OCTAVES, PER_OCTAVE } from './bins.ts'
 import { EXPERTS, PRIOR_LOGITS } from './experts.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { NetworkOutput } from './forward.ts'
@@ -25,7 +25,6 @@ const BY_LIMIT = COMPONENTS.indexOf('limit')
 const BY_LAST_TWO = COMPONENTS.indexOf('last-two')
 const STATISTICS = COMPONENTS.indexOf('statistics')
 const NETWORK = COMPONENTS.indexOf('network')
-const PER_OCTAVE = FINE_BINS / OCTAVES
 /** An expert below this weight is not worth the sum. */
 const NEGLIGIBLE = 1e-4
 /** Share of the within-octave shape that is flat. */

@@ -97,7 +97,9 @@ export class IdleWatch {
 
   /** Nothing lies but what became ready meanwhile, which has as much time. */
   #walked(now: number): void {
-    this.#suspects = this.#late.size > REMEMBERED ? undefined : this.#late
+    const late = this.#late
+    this.#late = new Set()
+    this.#suspects = late.size > REMEMBERED ? undefined : late
     this.#rest()
     if (this.#suspects?.size !== 0) this.#begin(now)
   }
@@ -105,7 +107,8 @@ export class IdleWatch {
   #rest(): void {
     this.#since = undefined
     this.#walk = undefined
-    this.#late = new Set()
+    // Most rests follow a placement, and there is no walk then.
+    if (this.#late.size > 0) this.#late = new Set()
   }
 
   #begin(now: number): void {
