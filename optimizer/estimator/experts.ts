@@ -12,6 +12,7 @@ import { binOf, binOfLn, cutAt, FINE_BINS, lnOfBins, RELATIVE_ZERO_LN } from './
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
 import type { DecayedHistogram } from './histogram.ts'
+import { mixIn, scaleExpert } from './sums.ts'
 
 /**
  * Names, and the weights before anything is learned: rounded means of what a trained mixture gave them on four logs of the Parallel
@@ -49,8 +50,12 @@ export const LEAST = 0.005
  * times would promise hours to what takes milliseconds. Beside it, its sums.
  */
 const TAIL = 1.5
-const AROUND = Float64Array.from({ length: FINE_BINS }, (_, bin) => Math.exp(-TAIL * lnOfBins(bin)))
-const AROUND_SUMS = AROUND.map((_, bin) => AROUND.subarray(0, bin + 1).reduce((sum, mass) => sum + mass, 0))
+const AROUND = Float64Array.from({ length: 2 * FINE_BINS - 1 }, (_, at) =>
+  Math.exp(-TAIL * lnOfBins(Math.abs(at - (FINE_BINS - 1))))
+)
+const AROUND_SUMS = AROUND.subarray(FINE_BINS - 1).map((_, bins, above) =>
+  above.subarray(0, bins + 1).reduce((sum, mass) => sum + mass, 0)
+)
 /** Completions of anything that the first guess counts for. */
 const GUESS_WEIGHT = 0.2
 /** A run may exceed its limit by this much before it is killed. */
@@ -96,9 +101,7 @@ export class ExpertMasses {
       below += masses[++middle] ?? 0
     const share = (1 - LEAST) / sum
     const rest = LEAST / ((AROUND_SUMS[middle] ?? 0) + (AROUND_SUMS[FINE_BINS - 1 - middle] ?? 0) - 1)
-    for (let bin = 0; bin < FINE_BINS; bin++) {
-      masses[bin] = share * (masses[bin] ?? 0) + rest * (AROUND[Math.abs(bin - middle)] ?? 0)
-    }
+    mixIn(masses, share, AROUND, FINE_BINS - 1 - middle, rest)
     cutAt(masses, this.#lastBin)
   }
 
@@ -161,7 +164,7 @@ export class ExpertMasses {
       return
     }
     const prior = 0.5 / (relative.weight + 0.5)
-    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (base[bin] ?? 0) * prior
+    scaleExpert(masses, base, prior)
     relative.addShifted(masses, aroundLn - RELATIVE_ZERO_LN, 1 - prior)
   }
 
@@ -172,7 +175,7 @@ export class ExpertMasses {
       return
     }
     const rest = 1 - LAST_SHARE - 2 * BESIDE_SHARE
-    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (base[bin] ?? 0) * rest
+    scaleExpert(masses, base, rest)
     const bin = binOfLn(lastLn)
     const below = Math.max(0, bin - 1)
     const above = Math.min(FINE_BINS - 1, bin + 1)

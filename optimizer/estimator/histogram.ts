@@ -4,6 +4,7 @@
  * Adding costs O(1): instead of shrinking what is there, later observations weigh more, and all is scaled down now and then.
  */
 import { binOfLn, binsOfShift, FINE_BINS } from './bins.ts'
+import { blend, shrink } from './sums.ts'
 
 /** Observations grow by 1 ÷ decay; beyond this all weights are scaled back, well within what a float32 tells apart. */
 const LARGEST_SCALE = 1e12
@@ -77,9 +78,7 @@ export class DecayedHistogram {
     const norm = 1 / (this.#total * unit + prior)
     const own = unit * norm
     const rest = prior * norm
-    for (let bin = 0; bin < FINE_BINS; bin++) {
-      masses[bin] = (this.#weights[bin] ?? 0) * own + (masses[bin] ?? 0) * rest
-    }
+    shrink(masses, this.#weights, own, rest)
   }
 
   /** The same, from `base` into `masses`, in the precision of experts. */
@@ -88,9 +87,7 @@ export class DecayedHistogram {
     const norm = 1 / (this.#total * unit + prior)
     const own = unit * norm
     const rest = prior * norm
-    for (let bin = 0; bin < FINE_BINS; bin++) {
-      masses[bin] = (this.#weights[bin] ?? 0) * own + (base[bin] ?? 0) * rest
-    }
+    blend(masses, this.#weights, own, base, rest)
   }
 
   /** masses += share × this histogram, moved by `shiftLn`; what leaves the grid stays on its edge. */

@@ -23,6 +23,7 @@ import type { FailureClock } from './failures.ts'
 import { NodeFactors } from './node-factors.ts'
 import { MOST_COUNTED, RunningSiblings } from './running-siblings.ts'
 import type { SiblingGroup } from './running-siblings.ts'
+import { divide, scale } from './sums.ts'
 
 export interface StatisticsOptions {
   /** Weight of what was known before each further observation, in (0, 1). Default 0.9. */
@@ -237,7 +238,7 @@ export class Statistics implements Estimator {
     const own = taskClass.cells.at(-1)?.value.durations.weight ?? 0
     const sum = this.#spare
     const known = own + this.#prior
-    for (let bin = 0; bin < FINE_BINS; bin++) sum[bin] = (masses[bin] ?? 0) * known
+    scale(sum, masses, known)
     const counted = Math.min(MOST_COUNTED, this.running.count(taskClass.key))
     const each = Math.min(1, SIBLINGS_WEIGHT / counted)
     let weight = known
@@ -245,7 +246,7 @@ export class Statistics implements Estimator {
       addCensored(sum, masses, group.ageMs, each * group.weight)
       weight += each * group.weight
     }
-    for (let bin = 0; bin < FINE_BINS; bin++) masses[bin] = (sum[bin] ?? 0) / weight
+    divide(masses, sum, weight)
   }
 
   #learnRun(taskClass: TaskClass<CellStatistics>, node: NodeId, runMs: number): void {

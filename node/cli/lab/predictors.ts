@@ -8,7 +8,7 @@ import { lastTwo, runningMean, userLimit } from '../../../optimizer/policies/pre
 /** On the completions of one run, without a network; the first is what nodes predict with. */
 export function calibratePredictors(run: Run): Calibration[] {
   const limits = run.instance.workload.tasks.some((task) => task.limitMs > 0) ? [userLimit()] : []
-  return [createLearnedEstimator(), lastTwo(), runningMean(), ...limits].map((estimator) =>
+  return [createLearnedEstimator({ rows: false }), lastTwo(), runningMean(), ...limits].map((estimator) =>
     calibrate(run.result, estimator)
   )
 }

@@ -343,7 +343,8 @@ export class IndependentQueue {
   /** A call begins, before which the estimator may have learned something. */
   #hear(view: ClusterView): void {
     this.#view = view
-    this.#opinions.clear()
+    // Clearing an empty map makes it anew.
+    if (this.#opinions.size > 0) this.#opinions.clear()
   }
 
   #score(burst: Burst, task: TaskView): number {
