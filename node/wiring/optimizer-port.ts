@@ -1,7 +1,7 @@
 /** What learns, predicts and chooses on this node, as the HTTP server sees it: `OptimizerPort` over `node/optimizer/`. */
 import type { ComparisonRequest, OptimizerPort, PredictionDetail } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
-import { second } from '../../base/units.ts'
+import { DEADLINES } from '../../base/wire/deadlines.ts'
 import type {
   ModelCalibration,
   ModelStatus,
@@ -26,7 +26,6 @@ import type { Learning } from '../optimizer/learning.ts'
 import { OFFERED_POLICIES } from '../optimizer/policies.ts'
 import { nodeFacts } from '../optimizer/watching.ts'
 
-const PROPOSAL_TIMEOUT_MS = 15 * second
 /** Of the history, at most so much is replayed; the rest is what estimators and speeds begin with. */
 const MOST_REPLAYED = 0.75
 /** Quantiles that `explain` shows. */
@@ -35,7 +34,7 @@ const SHOWN_QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99] as const
 export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): OptimizerPort {
   const advice = currentAdvice(runtime, learning)
   const propose = async (draft: Draft): Promise<void> => {
-    await runtime.propose(draft, PROPOSAL_TIMEOUT_MS)
+    await runtime.propose(draft, DEADLINES.changeMs)
   }
   let comparing = false
   return {
@@ -106,7 +105,7 @@ async function rollBack(runtime: NodeRuntime, named: number | undefined, reason:
     toPrevious: true
   } as const
   try {
-    await runtime.propose({ ...verdict, version, reason }, PROPOSAL_TIMEOUT_MS)
+    await runtime.propose({ ...verdict, version, reason }, DEADLINES.changeMs)
   } catch (error) {
     const isRepeat = named !== undefined && runtime.state.models.get(named)?.state === 'rolled-back'
     if (!(error instanceof AppError) || error.code !== 'MODEL_STATE_INVALID' || !isRepeat) throw error
