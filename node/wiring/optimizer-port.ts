@@ -250,8 +250,8 @@ function calibration(learning: Learning): ModelCalibration {
     },
     tenants: [...reliability.tenants].flatMap(([tenant, { judged }]) => {
       if (judged === undefined) return []
-      const { levels: _, pit, ...figures } = judged
-      return [{ tenant, ...figures, pit: [...pit] }]
+      const { count, coverage90, coverage95, coverage99, spread99, pit } = judged
+      return [{ tenant, count, coverage90, coverage95, coverage99, spread99, pit: [...pit] }]
     })
   }
 }

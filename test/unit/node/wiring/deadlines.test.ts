@@ -24,7 +24,7 @@ test('whatever a node waits for, it answers well before a client that waits as l
     readBarrier: wait,
     raftStatus: () => ({ confState: { voters: [1, 2, 3] } })
   } as unknown as NodeRuntime
-  const optimizer = createOptimizerPort(runtime, {} as Learning)
+  const optimizer = createOptimizerPort(runtime, {} as unknown as Learning)
   const port = createNodePort({ runtime, clusterId: 'c', metrics: {} as NodeMetricsPage, optimizer })
   const calls: (() => unknown)[] = [
     () => port.submit({ tasks: [spec({ executor: 'shell' })] } as never),

@@ -105,7 +105,7 @@ test('whatever happens, in no row did a higher quantile hold less often than a l
         for (let run = 0; run < each.times; run++) {
           const one = task(++id, each)
           estimator.placed(one, node(each.on), id)
-          estimator.observe(ended(one, each.runMs, each as object))
+          estimator.observe(ended(one, each.runMs, each))
         }
         if (['succeeded', 'failed', 'superseded'].includes(each.end)) ran += each.times
       }
