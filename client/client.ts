@@ -7,6 +7,7 @@ import type { ClusterInfo, NodeInfo, NodeList } from '../base/wire/cluster.ts'
 import { isTerminal } from '../base/wire/common.ts'
 import type { WireTaskStatus } from '../base/wire/common.ts'
 import type { Eta } from '../base/wire/forecast.ts'
+import { DEADLINES } from '../base/wire/deadlines.ts'
 import { DEFAULT_PORT, HEADERS } from '../base/wire/headers.ts'
 import type {
   CancelReply,
@@ -40,6 +41,8 @@ export interface ClientOptions {
   readonly baseDelayMs?: number
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Told before a failed request is sent again: why, and how long it has been tried for, in milliseconds. */
+  readonly onRetry?: (error: DtssError, triedMs: number) => void
 }
 
 /** What came of a submission. */
@@ -111,11 +114,12 @@ export function createClient(options: ClientOptions = {}): Client {
   const transport = new Transport({
     urls: options.urls ?? [options.url ?? `http://127.0.0.1:${DEFAULT_PORT}`],
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-    timeoutMs: options.timeoutMs ?? 15_000,
+    timeoutMs: options.timeoutMs ?? DEADLINES.replyMs,
     retries: options.retries ?? 5,
     baseDelayMs: options.baseDelayMs ?? 100,
     maxDelayMs: 5_000,
-    headers: options.headers ?? {}
+    headers: options.headers ?? {},
+    onRetry: options.onRetry ?? (() => undefined)
   })
   const read = <Reply>(path: string, query: Query, asked: ReadOptions = {}, waitMs = 0): Promise<Reply> =>
     getJson<Reply>(transport, path, query, asked, waitMs)

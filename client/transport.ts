@@ -7,6 +7,8 @@
  *    nothing was sent, so the next URL is asked; browsers do not tell, so there it is not.
  * 3. One that costs each node much is asked of each URL once, and of no other after a timeout.
  * 4. The URL that answered last is asked first.
+ * 5. What a node said is worth more than that another could not be reached: when tries run out, it is what is thrown, unless something may
+ *    have been sent since whose fate nobody knows.
  */
 import { HEADERS } from '../base/wire/headers.ts'
 import { DtssError, errorOfReply } from './errors.ts'
@@ -23,6 +25,8 @@ export interface TransportOptions {
   readonly baseDelayMs: number
   readonly maxDelayMs: number
   readonly headers: Readonly<Record<string, string>>
+  /** Told before a failed request is sent again, `triedMs` after it was sent first. */
+  readonly onRetry: (error: DtssError, triedMs: number) => void
 }
 
 export interface Request {
@@ -59,14 +63,19 @@ export class Transport {
   }
 
   async #send<T>(request: Request, read: (response: Response) => T | Promise<T>): Promise<T> {
-    const { urls, retries } = this.#options
+    const { urls, retries, onRetry } = this.#options
+    const begunAt = performance.now()
     const { repeatable } = request
     const tries = repeatable === true ? Math.max(retries, urls.length - 1) + 1 : urls.length
+    let said: DtssError | undefined
     for (let round = 1; ; round += 1) {
       const reply = await this.#try(request, read)
       if (!(reply instanceof DtssError)) return reply.value
       const error = reply
-      if (round >= tries || !mayRepeat(error, repeatable)) throw error
+      if (error.code !== 'UNREACHABLE') said = error
+      else if (!wasNotSent(error)) said = undefined
+      if (round >= tries || !mayRepeat(error, repeatable)) throw said ?? error
+      onRetry(error, performance.now() - begunAt)
       this.#current = (this.#current + 1) % urls.length
       // The other nodes are asked at once; only when all have failed is there reason to wait.
       if (error.code !== 'UNREACHABLE' || round >= urls.length)

@@ -151,12 +151,17 @@ export const ModelModeChangeSchema = closed(
 )
 export type ModelModeChange = Static<typeof ModelModeChangeSchema>
 
-/** How well run times were predicted of late, on one node. */
+const ErrorSchema = Type.Number({
+  minimum: 0,
+  description: 'mean absolute error of ln(run time) against the predicted median'
+})
+
+/** How well run times were predicted of late, on one node. Without data, without figures. */
 const AccuracySchema = closed({
   count: CountSchema,
-  maeLn: Type.Number({ minimum: 0, description: 'mean absolute error of ln(run time)' }),
-  coverage90: ShareSchema,
-  coverage99: ShareSchema
+  maeLn: Type.Optional(ErrorSchema),
+  coverage90: Type.Optional(ShareSchema),
+  coverage99: Type.Optional(ShareSchema)
 })
 
 export const ModelStatusSchema = closed(
@@ -197,29 +202,34 @@ const SpreadSchema = Type.Number({
     'predicted p99 ÷ median, in the geometric mean: how wide predictions have to be for their p99 to hold'
 })
 
+const JudgedSchema = Type.Integer({
+  minimum: 0,
+  description: 'the run times that are judged here: the latest, 2,000 at most'
+})
+
 export const ModelCalibrationSchema = closed(
   {
     ...AccuracySchema.properties,
+    count: JudgedSchema,
     spread99: Type.Optional(SpreadSchema),
     reliability: Type.Array(closed({ level: ShareSchema, observed: ShareSchema }), {
       description:
-        'the share of run times at or below each predicted quantile: the diagonal is perfect. Those above 0.9 are missing before any class has run twice'
+        'the share of run times at or below each quantile as it was predicted when the attempt began: the diagonal is perfect. Empty before the first'
     }),
     eta: closed(
-      { count: CountSchema, heldP50: ShareSchema, heldP90: ShareSchema },
+      { count: CountSchema, heldP50: Type.Optional(ShareSchema), heldP90: Type.Optional(ShareSchema) },
       { description: 'how often tasks finished by the forecast p50 and p90, of a sample of all forecasts' }
     ),
     tenants: Type.Array(
       closed({
         tenant: Type.String(),
-        count: CountSchema,
+        count: JudgedSchema,
         coverage90: ShareSchema,
-        coverage95: Type.Optional(ShareSchema),
-        coverage99: Type.Optional(ShareSchema),
-        spread99: Type.Optional(SpreadSchema),
+        coverage95: ShareSchema,
+        coverage99: ShareSchema,
+        spread99: SpreadSchema,
         pit: Type.Array(CountSchema, {
-          description:
-            'how many run times fell into each tenth of the predicted distribution: even is perfect'
+          description: 'how many run times fell into each tenth of what was predicted: even is perfect'
         })
       })
     )

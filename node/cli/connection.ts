@@ -5,6 +5,10 @@ import { createClient } from '../../client/index.ts'
 import type { Client } from '../../client/index.ts'
 import { UsageError } from './context.ts'
 import type { CliContext } from './context.ts'
+import { formatDuration } from './format.ts'
+
+/** A request that is tried for longer is talked about. */
+const SILENT_MS = 3_000
 
 export interface ConnectionOptions {
   readonly url?: string
@@ -23,7 +27,7 @@ export function connectionOptions(command: Command): Command {
 
 /** A client for the nodes that the options or the environment name. */
 export function connect(context: CliContext, options: ConnectionOptions): Client {
-  return createClient({ urls: urlsOf(context, options), fetch: context.fetch, retries: 3 })
+  return clientOf(context, urlsOf(context, options))
 }
 
 /**
@@ -34,7 +38,20 @@ export async function connectToLeader(context: CliContext, options: ConnectionOp
   const { leader } = await connect(context, options).cluster({ consistency: 'stale', signal: context.signal })
   const urls = urlsOf(context, options)
   const first = leader === undefined || leader.url === '' ? [] : [leader.url]
-  return createClient({ urls: [...first, ...urls], fetch: context.fetch, retries: 3 })
+  return clientOf(context, [...first, ...urls])
+}
+
+/** A client that says why when what was asked is tried for long. */
+function clientOf(context: CliContext, urls: readonly string[]): Client {
+  return createClient({
+    urls,
+    fetch: context.fetch,
+    retries: 3,
+    onRetry: ({ code, message }, triedMs) => {
+      if (triedMs < SILENT_MS) return
+      context.stderr.write(`dtss: ${message} (${code}); trying again after ${formatDuration(triedMs)}\n`)
+    }
+  })
 }
 
 function urlsOf(context: CliContext, options: ConnectionOptions): string[] {

@@ -12,6 +12,10 @@ export function reportError(context: CliContext, error: unknown, json: boolean):
   const { code, message, details } = explain(error)
   context.stderr.write(`dtss: ${message} (${code})\n`)
   if (code === 'UNREACHABLE') context.stderr.write('Is a node running there? Set --url or DTSS_URL.\n')
+  if (code === 'NO_LEADER' && error instanceof DtssError)
+    context.stderr.write(
+      'A node answered, but none leads: more than half of the voters have to run (quorum).\n'
+    )
   if (json) printJson(context, { ok: false, error: { code, message, ...details } })
   return exitCodeOf(code)
 }

@@ -372,7 +372,8 @@ export class Learning {
 
   #coverage(): Coverage | undefined {
     const { outcomes, coverage90, coverage99 } = this.estimator.status()
-    return outcomes < FEWEST_COVERED ? undefined : [coverage90, coverage99]
+    if (outcomes < FEWEST_COVERED || coverage90 === undefined || coverage99 === undefined) return undefined
+    return [coverage90, coverage99]
   }
 
   async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {

@@ -15,9 +15,9 @@ interface Sources {
   readonly estimator: ReturnType<Learning['estimator']['status']>
 }
 
-type Figure = readonly [name: string, help: string, read: (sources: Sources) => number]
+type Figure = readonly [name: string, help: string, read: (sources: Sources) => number | undefined]
 
-/** Names end in their unit; `_total` only rises. */
+/** Names end in their unit; `_total` only rises. What reads undefined is left out. */
 const FIGURES: readonly Figure[] = [
   ['dtss_raft_term', 'Current Raft term', ({ runtime: r }) => r.raftStatus().hardState.term],
   ['dtss_raft_commit_index', 'Highest committed log index', ({ runtime: r }) => r.committed],
@@ -179,7 +179,7 @@ export function createMetrics(runtime: NodeRuntime, learning: Learning): NodeMet
         registers,
         collect() {
           this.reset()
-          this.inc(read(current))
+          this.inc(read(current) ?? 0)
         }
       })
     } else {
@@ -188,7 +188,9 @@ export function createMetrics(runtime: NodeRuntime, learning: Learning): NodeMet
         help,
         registers,
         collect() {
-          this.set(read(current))
+          const value = read(current)
+          if (value === undefined) this.remove()
+          else this.set(value)
         }
       })
     }

@@ -20,8 +20,9 @@ import type {
 import { AppError } from '../../base/errors.ts'
 import { nodeId, taskId, type NodeId, type TaskId } from '../../base/ids.ts'
 import { LIMITS } from '../../base/limits.ts'
-import { second, timestampMs, type TimestampMs } from '../../base/units.ts'
+import { timestampMs, type TimestampMs } from '../../base/units.ts'
 import type { ClusterInfo, Health, NodeInfo } from '../../base/wire/cluster.ts'
+import { DEADLINES } from '../../base/wire/deadlines.ts'
 import { orderSubmission } from '../../scheduler/dag.ts'
 import { explain } from '../../scheduler/explain.ts'
 import type { TaskStatus } from '../../scheduler/types.ts'
@@ -31,9 +32,6 @@ import { followLogs } from './follow-logs.ts'
 import type { NodeMetricsPage } from './metrics.ts'
 import { listTasks } from './task-listing.ts'
 
-/** Longest wait for a proposal's outcome; then its fate is unknown and the caller is told so. */
-const PROPOSAL_TIMEOUT_MS = 15 * second
-const READ_TIMEOUT_MS = 10 * second
 const NO_BYTES = new Uint8Array(0)
 
 export interface NodePortInput {
@@ -52,7 +50,7 @@ export function createNodePort({ runtime, clusterId, metrics, optimizer }: NodeP
     leader: (): NodeId | undefined => runtime.leader,
     submit: (request) => submit(runtime, request),
     cancel: (id) => cancel(runtime, id),
-    readIndex: () => runtime.readBarrier(READ_TIMEOUT_MS),
+    readIndex: () => runtime.readBarrier(DEADLINES.readMs),
     waitApplied: (index, timeoutMs) => runtime.waitApplied(index, timeoutMs),
     task,
     contents: (record) => contents(runtime, record),
@@ -76,7 +74,7 @@ export function createNodePort({ runtime, clusterId, metrics, optimizer }: NodeP
 async function submit(runtime: NodeRuntime, request: SubmitRequest): Promise<SubmitReceipt> {
   const { submission, positions } = orderSubmission(request.tasks, request.idempotency)
   checkOffered(runtime, request)
-  const value = await runtime.propose({ type: 'submit', submission }, PROPOSAL_TIMEOUT_MS)
+  const value = await runtime.propose({ type: 'submit', submission }, DEADLINES.proposalMs)
   if (value.type !== 'submitted') throw unexpected(value.type)
   return { ids: positions.map((position) => taskId(value.firstId + position)), replayed: value.replayed }
 }
@@ -112,14 +110,14 @@ function refused(
 }
 
 async function cancel(runtime: NodeRuntime, id: TaskId): Promise<TaskStatus> {
-  const value = await runtime.propose({ type: 'cancel', taskId: id }, PROPOSAL_TIMEOUT_MS)
+  const value = await runtime.propose({ type: 'cancel', taskId: id }, DEADLINES.proposalMs)
   if (value.type !== 'cancelled') throw unexpected(value.type)
   return value.status
 }
 
 async function leave(runtime: NodeRuntime, id: NodeId): Promise<void> {
   checkQuorum(runtime, id)
-  await runtime.propose({ type: 'leave', node: id }, PROPOSAL_TIMEOUT_MS)
+  await runtime.propose({ type: 'leave', node: id }, DEADLINES.changeMs)
 }
 
 /** Without the node, a majority of the voters that remain must be alive, or the cluster could never decide again. */

@@ -1,7 +1,7 @@
 /** What learns, predicts and chooses on this node, as the HTTP server sees it: `OptimizerPort` over `node/optimizer/`. */
 import type { ComparisonRequest, OptimizerPort, PredictionDetail } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
-import { second } from '../../base/units.ts'
+import { DEADLINES } from '../../base/wire/deadlines.ts'
 import type {
   ModelCalibration,
   ModelStatus,
@@ -26,7 +26,6 @@ import type { Learning } from '../optimizer/learning.ts'
 import { OFFERED_POLICIES } from '../optimizer/policies.ts'
 import { nodeFacts } from '../optimizer/watching.ts'
 
-const PROPOSAL_TIMEOUT_MS = 15 * second
 /** Of the history, at most so much is replayed; the rest is what estimators and speeds begin with. */
 const MOST_REPLAYED = 0.75
 /** Quantiles that `explain` shows. */
@@ -35,7 +34,7 @@ const SHOWN_QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99] as const
 export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): OptimizerPort {
   const advice = currentAdvice(runtime, learning)
   const propose = async (draft: Draft): Promise<void> => {
-    await runtime.propose(draft, PROPOSAL_TIMEOUT_MS)
+    await runtime.propose(draft, DEADLINES.changeMs)
   }
   let comparing = false
   return {
@@ -106,7 +105,7 @@ async function rollBack(runtime: NodeRuntime, named: number | undefined, reason:
     toPrevious: true
   } as const
   try {
-    await runtime.propose({ ...verdict, version, reason }, PROPOSAL_TIMEOUT_MS)
+    await runtime.propose({ ...verdict, version, reason }, DEADLINES.changeMs)
   } catch (error) {
     const isRepeat = named !== undefined && runtime.state.models.get(named)?.state === 'rolled-back'
     if (!(error instanceof AppError) || error.code !== 'MODEL_STATE_INVALID' || !isRepeat) throw error
@@ -224,51 +223,37 @@ function modelStatus(runtime: NodeRuntime, learning: Learning): ModelStatus {
 
 function accuracyOf(status: EstimatorStatus): ModelStatus['predictions'] {
   const { outcomes, maeLn, coverage90, coverage99 } = status
-  return { count: outcomes, maeLn, coverage90, coverage99 }
-}
-
-function calibration(learning: Learning): ModelCalibration {
-  const status = learning.estimator.status()
-  const { record, promises } = learning.advisor
-  const { count, by50, by90 } = record
-  const tenants = Object.entries(status.pit)
-  const all = tenants.reduce<number[]>((sums, [, pit]) => sums.map((sum, at) => sum + (pit[at] ?? 0)), NO_PIT)
-  const kept = promises.all
   return {
-    ...accuracyOf(status),
-    ...(kept === undefined ? {} : { spread99: kept.spread99 }),
-    reliability: [
-      // Deciles were counted, so the levels between them are what can be compared.
-      ...all.slice(0, -1).map((_, at) => ({ level: (at + 1) / all.length, observed: shareUpTo(all, at) })),
-      ...(kept === undefined
-        ? []
-        : [
-            { level: 0.95, observed: kept.held95 },
-            { level: 0.99, observed: kept.held99 }
-          ])
-    ],
-    eta: { count, heldP50: by50, heldP90: by90 },
-    tenants: tenants.map(([tenant, pit]) => {
-      const kept = promises.of(tenant)
-      return {
-        tenant,
-        count: pit.reduce((sum, count) => sum + count, 0),
-        coverage90: shareUpTo(pit, pit.length - 2),
-        ...(kept === undefined
-          ? {}
-          : { coverage95: kept.held95, coverage99: kept.held99, spread99: kept.spread99 }),
-        pit: [...pit]
-      }
-    })
+    count: outcomes,
+    ...(maeLn === undefined ? {} : { maeLn }),
+    ...(coverage90 === undefined ? {} : { coverage90 }),
+    ...(coverage99 === undefined ? {} : { coverage99 })
   }
 }
 
-const NO_PIT = new Array<number>(10).fill(0)
-
-/** The share of outcomes in the first tenths up to this one. */
-function shareUpTo(pit: readonly number[], last: number): number {
-  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0)
-  return sum(pit.slice(0, last + 1)) / Math.max(1, sum(pit))
+function calibration(learning: Learning): ModelCalibration {
+  const { maeLn, reliability } = learning.estimator.status()
+  const { count, by50, by90 } = learning.advisor.record
+  const all = reliability.all.judged
+  return {
+    count: all?.count ?? 0,
+    ...(maeLn === undefined ? {} : { maeLn }),
+    // One source for these and for the levels below, or the reply would contradict itself.
+    ...(all === undefined
+      ? {}
+      : { coverage90: all.coverage90, coverage99: all.coverage99, spread99: all.spread99 }),
+    reliability: all === undefined ? [] : [...all.levels],
+    eta: {
+      count,
+      ...(by50 === undefined ? {} : { heldP50: by50 }),
+      ...(by90 === undefined ? {} : { heldP90: by90 })
+    },
+    tenants: [...reliability.tenants].flatMap(([tenant, { judged }]) => {
+      if (judged === undefined) return []
+      const { count, coverage90, coverage95, coverage99, spread99, pit } = judged
+      return [{ tenant, count, coverage90, coverage95, coverage99, spread99, pit: [...pit] }]
+    })
+  }
 }
 
 function explain(runtime: NodeRuntime, learning: Learning, task: Task): PredictionDetail {

@@ -1,7 +1,7 @@
 /**
  * What a node can say of its tasks: predictions, times of arrival, alarms and suggestions, in the words of the API.
  *
- * Owns the last forecast, its calibration, what became of predictions, and when each alarm was first raised. Pure: whoever owns an advisor tells it of
+ * Owns the last forecast, its calibration, and when each alarm was first raised. Pure: whoever owns an advisor tells it of
  * events, gives it the time, and decides when a forecast is worth making (`refresh`).
  *
  * 1. Answers about one task cost a few microseconds: they read the last forecast.
@@ -12,7 +12,6 @@ import { formatTaskId } from '../../base/ids.ts'
 import type { TaskId } from '../../base/ids.ts'
 import { timestampMs } from '../../base/units.ts'
 import type { Alarm, Eta, Predicted, Suggestion } from '../../base/wire/forecast.ts'
-import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
 import type { AttemptFeedback } from '../../scheduler/policy.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
@@ -20,9 +19,9 @@ import type { HistoryRow, Task } from '../../scheduler/types.ts'
 import type { Estimator } from '../estimate.ts'
 import { judgeDeadline } from './deadlines.ts'
 import { EtaCalibration } from './eta-calibration.ts'
+import type { EtaRecord } from './eta-calibration.ts'
 import { forecastInSteps } from './eta.ts'
 import type { Forecast, Moment } from './eta.ts'
-import { PromiseBook } from './promise-book.ts'
 import { rankOf } from './rank.ts'
 import { stateSource } from './state-source.ts'
 import { stuckAfterMs } from './stuck.ts'
@@ -45,8 +44,6 @@ export class Advisor {
   readonly #options: AdvisorOptions
   readonly #calibration = new EtaCalibration()
   readonly #book = new SuggestionBook()
-  /** How often what was predicted of run times held, and how wide it was. */
-  readonly promises: PromiseBook
   /** When an alarm was first raised, by kind and task. */
   readonly #raised = new Map<string, number>()
   #forecast: Forecast | undefined
@@ -55,7 +52,6 @@ export class Advisor {
 
   constructor(options: AdvisorOptions) {
     this.#options = options
-    this.promises = new PromiseBook(options.estimator)
   }
 
   /** State time of the last forecast; undefined before the first. */
@@ -76,7 +72,7 @@ export class Advisor {
   }
 
   /** How earlier forecasts turned out. */
-  get record(): { readonly count: number; readonly by50: number; readonly by90: number } {
+  get record(): EtaRecord {
     return this.#calibration.record
   }
 
@@ -84,8 +80,6 @@ export class Advisor {
   attemptEnded(feedback: AttemptFeedback): void {
     this.#heard = true
     this.#book.observe(feedback)
-    const node = this.#options.state.nodes.get(feedback.node)
-    this.promises.observe(feedback, node === undefined ? undefined : new PlannedNode(node))
   }
 
   /** A task is over. */

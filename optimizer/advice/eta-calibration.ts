@@ -31,6 +31,13 @@ interface Remembered {
   moment: Moment
 }
 
+export interface EtaRecord {
+  readonly count: number
+  /** The shares of finishes by the p50 and p90 that were shown first; absent before the first. */
+  readonly by50?: number
+  readonly by90?: number
+}
+
 export class EtaCalibration {
   readonly #remembered = new Map<TaskId, Remembered>()
   #stretch50 = 1
@@ -39,10 +46,10 @@ export class EtaCalibration {
   #by50 = 0
   #by90 = 0
 
-  /** What has been judged: how many finishes, and the shares of them by the p50 and p90 that were shown first. */
-  get record(): { readonly count: number; readonly by50: number; readonly by90: number } {
-    const count = Math.max(1, this.#judged)
-    return { count: this.#judged, by50: this.#by50 / count, by90: this.#by90 / count }
+  /** What has been judged. */
+  get record(): EtaRecord {
+    const count = this.#judged
+    return count === 0 ? { count } : { count, by50: this.#by50 / count, by90: this.#by90 / count }
   }
 
   /** The moment as it is to be shown. */

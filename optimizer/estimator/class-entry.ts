@@ -108,7 +108,7 @@ export class ClassEntry implements SideKnowledge, Maker {
 
   /** Holds the levels to what they make of the prediction, for the task's next attempt. */
   promise(levels: Conformal, { id }: TaskView, to: BinnedPrediction): void {
-    levels.promise(id, this, to.quantileMs(0.9), to.quantileMs(0.99))
+    levels.promise(id, this, to.quantileMs(0.9), to.quantileMs(0.99), this.centre)
   }
 
   level(q: number): number {

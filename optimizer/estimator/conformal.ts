@@ -17,10 +17,9 @@
 import type { TaskId } from '../../base/ids.ts'
 import { dropOldest } from '../../base/oldest.ts'
 import { EventHeap } from '../sim/event-heap.ts'
+import { levelOf, logit, LOGIT_90, LOGIT_99, MEDIAN, PROMISED } from './levels.ts'
+import type { Levels } from './levels.ts'
 
-/** The quantiles that are kept honest. Those between and beyond are read off them; below the median nothing changes. */
-const PROMISED = [0.9, 0.99] as const
-const MEDIAN = 0.5
 /** Per outcome, on the logit of the level. */
 const STEP = 0.01
 /** So many open promises halve what an outcome counts for. */
@@ -63,7 +62,7 @@ interface Corrections {
   readonly tenants: Map<string, Track>
 }
 
-interface Promised {
+interface Promised extends Levels {
   readonly all: Track
   readonly familiar: Track
   readonly tenant: Track
@@ -79,6 +78,8 @@ interface Promised {
   open: number
 }
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
 /** Whose distribution a quantile is read from. */
 export interface Maker {
   readonly tenant: string
@@ -93,29 +94,36 @@ export class Conformal {
   #ofNetwork: Corrections | undefined
   readonly #promises = new Map<TaskId, Promised>()
   readonly #due = new EventHeap<Promised>()
+  /** Used again for each answer. */
+  readonly #levels: Writable<Levels> = { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
 
   /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
-  level({ tenant, familiarity, byNetwork }: Maker, q: number, centre: number = MEDIAN): number {
-    if (q <= MEDIAN) return (q / MEDIAN) * centre
+  level(maker: Maker, q: number, centre: number = MEDIAN): number {
+    this.#levels.centre = centre
+    if (q > MEDIAN) this.#correct(maker, this.#levels)
+    return levelOf(this.#levels, q)
+  }
+
+  /** Works out what stands for the p90 and p99. */
+  #correct({ tenant, familiarity, byNetwork }: Maker, levels: Writable<Levels>): void {
     const learned = (byNetwork ? this.#ofNetwork : undefined) ?? this.#ofStatistics
     const own = learned.tenants.get(tenant)?.offsets ?? START_OF_TENANT
     const familiar = learned.familiar[familiarity]?.offsets ?? START_OF_ALL
     const all = learned.all.offsets
     const corrected90 = LOGIT_90 + (all[0] ?? 0) + (familiar[0] ?? 0) + (own[0] ?? 0)
     const corrected99 = LOGIT_99 + (all[1] ?? 0) + (familiar[1] ?? 0) + (own[1] ?? 0)
-    const least = logit(centre)
-    const low = Math.max(least, Math.min(LARGEST_LOGIT, corrected90))
-    const high = Math.max(low, Math.min(LARGEST_LOGIT, corrected99))
-    const wanted = logit(q)
-    if (wanted <= LOGIT_90) return Math.max(centre, levelOf(least + (wanted / LOGIT_90) * (low - least)))
-    if (wanted <= LOGIT_99) return levelOf(low + ((wanted - LOGIT_90) / (LOGIT_99 - LOGIT_90)) * (high - low))
-    return levelOf(high + (wanted - LOGIT_99))
+    levels.low = Math.max(logit(levels.centre), Math.min(LARGEST_LOGIT, corrected90))
+    levels.high = Math.max(levels.low, Math.min(LARGEST_LOGIT, corrected99))
   }
 
-  /** These quantiles are promised for the task's next attempt; the first promise counts. */
-  promise(task: TaskId, { tenant, familiarity, byNetwork }: Maker, p90Ms: number, p99Ms: number): void {
+  /** These quantiles, and `centre` for the median, are promised for the task's next attempt; the first promise counts. */
+  promise(task: TaskId, maker: Maker, p90Ms: number, p99Ms: number, centre: number = MEDIAN): void {
     if (this.#promises.has(task)) return
+    const levels = this.#levels
+    levels.centre = centre
+    this.#correct(maker, levels)
+    const { tenant, familiarity, byNetwork } = maker
     const learned = byNetwork ? (this.#ofNetwork ??= copied(this.#ofStatistics)) : this.#ofStatistics
     const { all } = learned
     const familiar = learned.familiar[familiarity] ?? all
@@ -124,6 +132,9 @@ export class Conformal {
       all,
       familiar,
       tenant: ofTenant,
+      centre,
+      low: levels.low,
+      high: levels.high,
       weightOfAll: weightOf(all),
       weightOfFamiliar: weightOf(familiar),
       weightOfTenant: weightOf(ofTenant),
@@ -161,17 +172,19 @@ export class Conformal {
     }
   }
 
-  /** The task's attempt has ended after `runMs`. A censored one leaves its open promises undecided. */
-  end(task: TaskId, runMs: number, censored: boolean): void {
+  /** The task's attempt has ended after `runMs`. A censored one leaves its open promises undecided. Returns what was promised. */
+  end(task: TaskId, runMs: number, censored: boolean): Levels | undefined {
     const promised = this.#promises.get(task)
-    if (promised === undefined) return
+    if (promised === undefined) return undefined
     while (!censored && promised.open < PROMISED.length) this.#learn(promised, runMs > firstOpenMs(promised))
     this.#close(task, promised)
+    return promised
   }
 
-  /** The share of late outcomes at or below the promised p90 (0) or p99 (1). */
-  coverage(promise: 0 | 1): number {
-    return this.#coverage[promise]?.share ?? 0
+  /** The share of late outcomes at or below the promised p90 (0) or p99 (1); undefined before the first. */
+  coverage(promise: 0 | 1): number | undefined {
+    const coverage = this.#coverage[promise]
+    return coverage === undefined || coverage.outcomes === 0 ? undefined : coverage.share
   }
 
   #close(task: TaskId, promised: Promised): void {
@@ -249,14 +262,3 @@ export function familiarityOf(ofTenant: number, ofClass: number): number {
 function fresh(start: readonly number[]): Track {
   return { offsets: [...start], open: 0 }
 }
-
-function logit(q: number): number {
-  return Math.log(q / (1 - q))
-}
-
-function levelOf(at: number): number {
-  return 1 / (1 + Math.exp(-at))
-}
-
-const LOGIT_90 = logit(PROMISED[0])
-const LOGIT_99 = logit(PROMISED[1])

@@ -30,10 +30,12 @@ import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
 import { writeHazardLogits } from './hazards.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
+import type { Levels } from './levels.ts'
 import { likelihoodOf } from './likelihood.ts'
 import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
+import { toldOf } from './reliability.ts'
 import { EXPERT_COUNT, HAZARD_OFFSETS_AT, INPUT_COUNT, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
 import { rowOf, Samples } from './samples.ts'
@@ -197,12 +199,12 @@ class Learned implements LearnedEstimator {
     const snapshot = this.#snapshots.take(task.id)
     const ran = hasRun(end)
     this.#waiting.end(task.id, runMs, !ran)
-    this.#beginning.end(task.id, runMs, !ran)
+    const promised = this.#beginning.end(task.id, runMs, !ran)
     const answer = this.#asked.take(task.id)
     const taskClass = this.#base.tree.of(task)
     if (ran || (end !== 'not-started' && runMs > 0)) {
       const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
-      if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, ln, !ran)
+      if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, promised, ln, !ran)
       if (ran) {
         if (answer !== undefined) this.#trust.observe(task.tenant, answer.medians, ln)
         if (snapshot !== undefined) this.#trust.observe(task.tenant, snapshot.medians, ln)
@@ -243,8 +245,7 @@ class Learned implements LearnedEstimator {
       model: this.#forward !== undefined,
       hedge: usualWeights(this.#hedge, this.#forward !== undefined),
       driftingClasses: this.#drift.drifting,
-      driftAlarms: this.#drift.alarms,
-      pit: Object.fromEntries(this.#scores.pit())
+      driftAlarms: this.#drift.alarms
     }
   }
 
@@ -327,6 +328,7 @@ class Learned implements LearnedEstimator {
     feedback: AttemptFeedback,
     taskClass: ClassOfCells,
     snapshot: Snapshot,
+    promised: Levels | undefined,
     ln: number,
     censored: boolean
   ): void {
@@ -347,8 +349,7 @@ class Learned implements LearnedEstimator {
     this.#drift.observe(taskClass.key, (ln - median) / Math.max(LEAST_SPREAD, spread))
     this.#scores.observe({
       tenant: taskClass.tenant,
-      errorLn: ln - median,
-      share: shareBelowLn(snapshot.masses, ln),
+      told: promised && toldOf(snapshot.masses, promised, taskClass.limitMs, ln),
       logScore: Math.log(Math.max(LEAST_LIKELIHOOD, windowMass(snapshot.masses, ln))),
       statisticsLogScore: Math.log(Math.max(LEAST_LIKELIHOOD, likelihood[CHAIN] ?? 0))
     })

@@ -1,61 +1,80 @@
-/** How good the predictions have been lately: error, and where outcomes stood in their predicted distributions. */
+/** How good the predictions have been lately: error, log scores, and how often promised quantiles held. */
+import { Reliability } from './reliability.ts'
+import type { Told } from './reliability.ts'
 
-/** Outcomes that the rolling figures look back on, roughly. */
+/** Outcomes that the rolling means look back on, roughly. */
 const MEMORY = 2000
-const PIT_BINS = 10
 const MOST_TENANTS = 256
 
-/** The figures, each over about the last 2,000 outcomes. */
+/** The figures, each over about the last 2,000 outcomes and undefined before the first. */
 export interface Scores {
+  /** Outcomes since the start. */
   readonly outcomes: number
-  /** Mean |ln(run time ÷ predicted median)|. */
-  readonly maeLn: number
+  /** Mean |ln(run time ÷ promised median)|. */
+  readonly maeLn: number | undefined
   /** Mean log score of the mixture and of the class statistics; higher is better. */
-  readonly logScore: number
-  readonly statisticsLogScore: number
+  readonly logScore: number | undefined
+  readonly statisticsLogScore: number | undefined
+  /** How often promised quantiles held, over all tenants and by tenant. */
+  readonly reliability: {
+    readonly all: Reliability
+    readonly tenants: ReadonlyMap<string, Reliability>
+  }
 }
 
 export class Scorekeeper {
-  readonly #pit = new Map<string, number[]>()
-  #outcomes = 0
-  #maeLn = 0
-  #logScore = 0
-  #statisticsLogScore = 0
+  readonly #reliability = { all: new Reliability(), tenants: new Map<string, Reliability>() }
+  readonly #maeLn = new RollingMean()
+  readonly #logScore = new RollingMean()
+  readonly #statisticsLogScore = new RollingMean()
 
-  /** `share` is where the outcome stood in its predicted distribution. */
+  /** `told` is undefined when it is not known what was promised. */
   observe(outcome: {
     readonly tenant: string
-    readonly errorLn: number
-    readonly share: number
+    readonly told: Told | undefined
     readonly logScore: number
     readonly statisticsLogScore: number
   }): void {
-    this.#outcomes++
-    const step = 1 / Math.min(this.#outcomes, MEMORY)
-    this.#maeLn += step * (Math.abs(outcome.errorLn) - this.#maeLn)
-    this.#logScore += step * (outcome.logScore - this.#logScore)
-    this.#statisticsLogScore += step * (outcome.statisticsLogScore - this.#statisticsLogScore)
-    let histogram = this.#pit.get(outcome.tenant)
-    if (histogram === undefined) {
-      if (this.#pit.size >= MOST_TENANTS) return
-      histogram = new Array<number>(PIT_BINS).fill(0)
-      this.#pit.set(outcome.tenant, histogram)
-    }
-    const bin = Math.min(PIT_BINS - 1, Math.floor(outcome.share * PIT_BINS))
-    histogram[bin] = (histogram[bin] ?? 0) + 1
+    this.#logScore.add(outcome.logScore)
+    this.#statisticsLogScore.add(outcome.statisticsLogScore)
+    const { told } = outcome
+    if (told === undefined) return
+    this.#maeLn.add(Math.abs(told.errorLn))
+    this.#reliability.all.observe(told)
+    this.#of(outcome.tenant)?.observe(told)
   }
 
   scores(): Scores {
     return {
-      outcomes: this.#outcomes,
-      maeLn: this.#maeLn,
-      logScore: this.#logScore,
-      statisticsLogScore: this.#statisticsLogScore
+      outcomes: this.#logScore.count,
+      maeLn: this.#maeLn.value,
+      logScore: this.#logScore.value,
+      statisticsLogScore: this.#statisticsLogScore.value,
+      reliability: this.#reliability
     }
   }
 
-  /** Outcomes by tenth of their predicted distribution, per tenant: flat is perfect. */
-  pit(): ReadonlyMap<string, readonly number[]> {
-    return this.#pit
+  /** Undefined for tenants beyond the bound. */
+  #of(tenant: string): Reliability | undefined {
+    const { tenants } = this.#reliability
+    const known = tenants.get(tenant)
+    if (known !== undefined || tenants.size >= MOST_TENANTS) return known
+    const fresh = new Reliability()
+    tenants.set(tenant, fresh)
+    return fresh
+  }
+}
+
+class RollingMean {
+  count = 0
+  #mean = 0
+
+  add(value: number): void {
+    this.count++
+    this.#mean += (value - this.#mean) / Math.min(this.count, MEMORY)
+  }
+
+  get value(): number | undefined {
+    return this.count === 0 ? undefined : this.#mean
   }
 }

@@ -125,6 +125,7 @@ export class FakeOptimizer implements OptimizerPort {
         tenant: 'default',
         count: 500,
         coverage90: 0.91,
+        coverage95: 0.96,
         coverage99: 0.99,
         spread99: 4.25,
         pit: [50, 50, 50, 50, 50, 50, 50, 50, 50, 50]

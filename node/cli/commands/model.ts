@@ -93,17 +93,21 @@ function statusPairs(status: ModelStatus): (readonly [string, string | undefined
     ['trainer', trainer === undefined ? 'not on this node: only the leader trains' : trainerText(trainer)],
     ['trust', experts.length === 0 ? undefined : experts.join(', ')],
     ['judged', `${predictions.count} predictions`],
-    ['error', predictions.count === 0 ? undefined : `${predictions.maeLn.toFixed(3)} (mean |Δ ln run time|)`],
     [
-      'coverage',
-      predictions.count === 0
-        ? undefined
-        : `p90 held ${formatPercent(predictions.coverage90)}, p99 ${formatPercent(predictions.coverage99)}`
+      'error',
+      predictions.maeLn === undefined ? undefined : `${predictions.maeLn.toFixed(3)} (mean |Δ ln run time|)`
     ],
+    ['coverage', coverageText(predictions)],
     ['drifting', status.driftingClasses === 0 ? undefined : `${status.driftingClasses} classes`],
     ...status.alarms.map(({ message }): readonly [string, string] => ['alarm', message]),
     ['as seen by', `node ${status.node}${status.leading ? ', the leader' : ''}`]
   ]
+}
+
+function coverageText({ coverage90, coverage99 }: ModelStatus['predictions']): string | undefined {
+  if (coverage90 === undefined) return undefined
+  const p99 = coverage99 === undefined ? '' : `, p99 ${formatPercent(coverage99)}`
+  return `p90 held ${formatPercent(coverage90)}${p99}`
 }
 
 function trainerText({
@@ -141,23 +145,24 @@ function showCalibration(context: CliContext, calibration: ModelCalibration): vo
   ])
   for (const line of formatTable(['QUANTILE', 'HELD'], levels)) print(context, line)
   print(context, '')
-  const share = (held: number | undefined): string => (held === undefined ? '-' : formatPercent(held))
   const tenants = calibration.tenants.map(({ tenant, count, coverage90, coverage99, spread99 }) => [
     tenant,
     String(count),
     formatPercent(coverage90),
-    share(coverage99),
-    spread99 === undefined ? '-' : spreadText(spread99)
+    formatPercent(coverage99),
+    spreadText(spread99)
   ])
   const headings = ['TENANT', 'JUDGED', 'P90 HELD', 'P99 HELD', 'P99 ÷ MEDIAN']
   for (const line of formatTable(headings, tenants)) print(context, line)
   print(context, '')
-  const { eta } = calibration
-  print(
-    context,
-    `${calibration.count} predictions, mean |Δ ln run time| ${calibration.maeLn.toFixed(3)}; ` +
-      `of ${eta.count} forecast finishes ${formatPercent(eta.heldP50)} came by the p50 and ${formatPercent(eta.heldP90)} by the p90`
-  )
+  const { count, maeLn, eta } = calibration
+  const error = maeLn === undefined ? '' : `, mean |Δ ln run time| ${maeLn.toFixed(3)}`
+  print(context, `the latest ${count} predictions${error}${etaText(eta)}`)
+}
+
+function etaText({ count, heldP50, heldP90 }: ModelCalibration['eta']): string {
+  if (heldP50 === undefined || heldP90 === undefined) return ''
+  return `; of ${count} forecast finishes ${formatPercent(heldP50)} came by the p50 and ${formatPercent(heldP90)} by the p90`
 }
 
 function spreadText(spread: number): string {

@@ -64,7 +64,12 @@ export function define(command: Command, context: CliContext): void {
     .option('--handlers <folder>', 'folder of js handlers')
     .option('--zone <name>', 'failure zone; voters are spread over zones', '')
     .option('--label <key=value>', 'label for node selectors (repeatable)', parseLabels, {})
-    .option('--resource <name=amount>', 'resource offered to tasks (repeatable)', parseResources, {})
+    .option(
+      '--resource <name=amount>',
+      'limit on what tasks here ask for together (repeatable); what is not declared is unlimited, so declare 0 of what is missing: gpu=0',
+      parseResources,
+      {}
+    )
     .option('--timing <profile>', 'default | lan (one machine or rack: faster failover)', 'default')
     .option('--no-train', 'never train a model here, also while leading')
     .option('--train-after <n>', 'ended attempts before a leader begins to train (default: 256)', parseCount)

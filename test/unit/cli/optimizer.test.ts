@@ -1,5 +1,7 @@
-import { afterAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeEach, expect, test, vi } from 'vitest'
+import { AppError } from '../../../base/errors.ts'
 import { taskId } from '../../../base/ids.ts'
+import { DEADLINES } from '../../../base/wire/deadlines.ts'
 import type { CliContext } from '../../../node/cli/context.ts'
 import { runCli } from '../../../node/cli/run-cli.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
@@ -27,6 +29,10 @@ const injected: typeof fetch = async (input, init) => {
 }
 
 async function run(...argv: string[]) {
+  return runWith(injected, ...argv)
+}
+
+async function runWith(fetch: typeof globalThis.fetch, ...argv: string[]) {
   let out = ''
   let err = ''
   const context: CliContext = {
@@ -37,7 +43,7 @@ async function run(...argv: string[]) {
     })(),
     env: {},
     signal: new AbortController().signal,
-    fetch: injected,
+    fetch,
     now: () => 1_700_000_000_000,
     exitCode: 0
   }
@@ -149,4 +155,27 @@ test('who submits is told when it is expected to be done, beside the ids that pr
   expect(out).toMatch(/^t-2 .* in 3\.0s \(p50\), in 9\.0s \(p90\)$/m)
   server.node.end(taskId(2), { status: 'succeeded' })
   expect((await run('list')).out).not.toContain('FINISHES')
+})
+
+test('without a quorum a command says so, and that it is still trying', async () => {
+  vi.useFakeTimers()
+  try {
+    server.node.optimizer.setPolicy = () => Promise.reject(new AppError('NO_LEADER', 'no leader was known'))
+    const slow: typeof fetch = async (input, init) => {
+      await new Promise((resolve) => setTimeout(resolve, DEADLINES.changeMs))
+      return await injected(input, init)
+    }
+    const command = { ended: false }
+    const call = runWith(slow, 'policy', 'set', 'fifo').finally(() => (command.ended = true))
+    // Requests into the server end on their own time, so the clock goes on for as long as it takes.
+    while (!command.ended) await vi.advanceTimersByTimeAsync(1_000)
+    const { code, err } = await call
+    expect(code).toBe(3)
+    const notes = err.split('\n').filter((line) => line.includes('trying again'))
+    expect(notes).toHaveLength(3)
+    expect(notes[0]).toBe('dtss: no leader was known (NO_LEADER); trying again after 5.0s')
+    expect(err).toMatch(/^dtss: no leader was known \(NO_LEADER\)\nA node answered, but none leads/m)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { taskId } from '../../../base/ids.ts'
+import { DEADLINES } from '../../../base/wire/deadlines.ts'
 import { DtssError, createClient } from '../../../client/index.ts'
 import { accepted, deadUrl, problem, refused, scripted, setUp } from './support.ts'
 
@@ -141,6 +142,53 @@ test('a busy cluster is given up on after the retries', async () => {
     { code: 'NO_LEADER' }
   )
   expect(requests).toHaveLength(3)
+})
+
+/** A node without a leader, which says so when it has waited for one for so long. */
+const leaderless =
+  (afterMs: number): typeof fetch =>
+  (_, init) =>
+    new Promise((resolve, reject) => {
+      setTimeout(() => {
+        resolve(problem('NO_LEADER', 503, { 'retry-after': '1' })())
+      }, afterMs)
+      init?.signal?.addEventListener('abort', () => {
+        reject(init.signal?.reason as Error)
+      })
+    })
+
+test.each(['changeMs', 'proposalMs', 'readMs'] as const)(
+  'a node that waits for a leader as long as it may (%s) is still heard',
+  async (limit) => {
+    vi.useFakeTimers()
+    try {
+      const told: [string, number][] = []
+      const client = createClient({
+        fetch: leaderless(DEADLINES[limit]),
+        retries: 1,
+        onRetry: ({ code }, triedMs) => told.push([code, triedMs])
+      })
+      const call = client.setPolicy('fifo').catch((error: unknown) => error)
+      await vi.advanceTimersByTimeAsync(2 * DEADLINES[limit] + 2_000)
+      expect(await call).toMatchObject({ code: 'NO_LEADER', status: 503 })
+      expect(told).toEqual([['NO_LEADER', DEADLINES[limit]]])
+    } finally {
+      vi.useRealTimers()
+    }
+  }
+)
+
+test('what a node said is told rather than that another is gone, unless something may have reached that one', async () => {
+  const gone = () => noConnection()
+  const setPolicy = async (...replies: Parameters<typeof scripted>): Promise<unknown> => {
+    const { fake } = scripted(...replies)
+    const client = createClient({ urls: ['http://a', 'http://b'], fetch: fake, baseDelayMs: 1, retries: 2 })
+    return await client.setPolicy('fifo').catch((error: unknown) => error)
+  }
+  const leader = problem('NO_LEADER', 503)
+  expect(await setPolicy(gone, leader, gone)).toMatchObject({ code: 'NO_LEADER' })
+  expect(await setPolicy(leader, gone, refused)).toMatchObject({ code: 'UNREACHABLE' })
+  expect(await setPolicy(gone, gone, gone)).toMatchObject({ code: 'UNREACHABLE' })
 })
 
 test('a reply that is not from DTSS is told apart', async () => {
