@@ -41,6 +41,11 @@ export interface Estimator {
    * goes by; of a class that never ran, what `predict` says. Absent: `predict` is all there is.
    */
   predictByClass?(task: TaskView, node?: NodeView): Prediction
+  /**
+   * ln of the factor by which the node multiplies run times beyond what its hardware class does, so many standard deviations above what is
+   * expected of it. A look-up, for decisions that compare every node. Absent: nodes of a class are alike.
+   */
+  lnNodeFactor?(node: NodeView, deviations: number): number
   /** Learns from an attempt that is over. */
   observe(feedback: AttemptFeedback): void
   /** An attempt began on the node at `now`, in state time. */

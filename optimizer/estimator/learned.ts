@@ -68,6 +68,7 @@ export interface LearnedOptions {
 
 export interface LearnedEstimator extends Estimator {
   predictByClass(task: TaskView, node?: NodeView): Prediction
+  lnNodeFactor(node: NodeView, deviations: number): number
   placed(task: TaskView, node: NodeView, now: number): void
   advance(now: number): Iterable<ClassKey>
   stir(): void
@@ -169,6 +170,10 @@ class Learned implements LearnedEstimator {
   predictByClass(task: TaskView, node?: NodeView): Prediction {
     const runs = this.#base.tree.of(task).cells.at(-1)?.value.durations.count ?? 0
     return runs === 0 ? this.predict(task, node) : this.#base.predict(task, node)
+  }
+
+  lnNodeFactor(node: NodeView, deviations: number): number {
+    return this.#base.lnNodeFactor(node, deviations)
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {

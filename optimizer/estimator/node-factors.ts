@@ -89,6 +89,11 @@ export class NodeFactors {
     return this.#profiles.relative(profile) + this.#ofName(this.#names.get(profile)?.get(name)) + ofNode
   }
 
+  /** The part of it that is the node's own, so many standard deviations above what is expected. */
+  lnOfNode(profile: string, node: NodeId, deviations: number): number {
+    return this.#nodes.get(profile)?.relative(node, deviations) ?? deviations * Math.sqrt(NODE_VARIANCE)
+  }
+
   /** Learns from a run that took `residualLn` more than its class takes on a typical node. */
   observe(
     name: string,
@@ -190,9 +195,11 @@ class Terms<K> {
     return this.#terms.size
   }
 
-  /** The term less the mean of all, by what they ran. */
-  relative(key: K): number {
-    return mean(this.#terms.get(key), this.#variance) - (this.#weight > 0 ? this.#sum / this.#weight : 0)
+  /** The term, or so many deviations of its posterior above it, less the mean of all, by what they ran. */
+  relative(key: K, deviations = 0): number {
+    const term = this.#terms.get(key)
+    const above = deviations === 0 ? 0 : deviations * deviation(term, this.#variance)
+    return mean(term, this.#variance) + above - (this.#weight > 0 ? this.#sum / this.#weight : 0)
   }
 
   learn(key: K, residual: number, precision: number): void {
@@ -232,4 +239,8 @@ function add(term: Term, residual: number, precision: number): void {
 /** Posterior mean of a term whose prior is normal with mean 0. */
 function mean(term: Term | undefined, variance: number): number {
   return term === undefined ? 0 : term.weighted / (term.precision + 1 / variance)
+}
+
+function deviation(term: Term | undefined, variance: number): number {
+  return Math.sqrt(1 / ((term?.precision ?? 0) + 1 / variance))
 }

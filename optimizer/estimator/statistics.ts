@@ -120,6 +120,10 @@ export class Statistics implements Estimator {
     return entry.prediction.refresh(factor, taskClass.limitMs, entry)
   }
 
+  lnNodeFactor(node: NodeView, deviations: number): number {
+    return this.factors.lnOfNode(node.profile, node.id, deviations)
+  }
+
   observe(feedback: AttemptFeedback): void {
     this.observeIn(this.tree.of(feedback.task), feedback)
   }

@@ -8,7 +8,8 @@
  * 1. It hears what the estimator hears, and passes it on; beginnings and ends are watched (`prediction-watch.ts`).
  * 2. Its word is taken again after `PROBATION` of evidence in which nothing was found, twice as much after each relapse. What stays bad is
  *    found again on less: evidence counts attempts as the watch does. What was good for `RELAPSE` times as long begins anew.
- * 3. Plain means know how nodes differ, by what attempts on them took beyond the means. Memory and failures stay the estimator's own word.
+ * 3. Plain means know how nodes differ, by what attempts on them took beyond the means. Memory, failures and which
+ *    nodes stand out among their like stay the estimator's own word: no model has a part in the latter.
  * 4. Either turn moves every prediction: `advance` then names all classes that were asked for, and `epoch` grows.
  */
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
@@ -68,6 +69,10 @@ export class TrustedEstimator implements Estimator {
   predictByClass(task: TaskView, node?: NodeView): Prediction {
     const own = this.#estimator.predictByClass?.(task, node) ?? this.#estimator.predict(task, node)
     return this.#distrust === undefined ? own : this.#plainly(task, node, own)
+  }
+
+  lnNodeFactor(node: NodeView, deviations: number): number {
+    return this.#estimator.lnNodeFactor?.(node, deviations) ?? 0
   }
 
   placed(task: TaskView, node: NodeView, now: number): void {

@@ -44,7 +44,7 @@ export function powerOfTwo(rng: Rng): NodeRule {
     const first = open[rng.nextInt(open.length)]
     const second = open[rng.nextInt(open.length)]
     if (first === undefined || second === undefined) return first
-    return second.freeSlots / second.slots > first.freeSlots / first.slots ? second : first
+    return freer(first, second)
   }
 }
 
@@ -66,6 +66,20 @@ export function bestBy(
     }
   }
   return best
+}
+
+/** Of two nodes the one with the larger share of free slots, so that load is even in proportion to size; the first of equals. */
+export function freer(first: NodeView | undefined, second: NodeView): NodeView {
+  return first === undefined || second.freeSlots / second.slots > first.freeSlots / first.slots
+    ? second
+    : first
+}
+
+/** The one with the largest share of free slots; the first of equals. */
+export function freestOf(nodes: readonly (NodeView | undefined)[]): NodeView | undefined {
+  let freest: NodeView | undefined
+  for (const node of nodes) if (node !== undefined) freest = freer(freest, node)
+  return freest
 }
 
 /** Whether the node may run the task and has room for it now. */

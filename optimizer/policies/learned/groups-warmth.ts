@@ -5,12 +5,15 @@
  * 1. Three kinds: `COLD` (another group or nothing before), `FIRST` (the same group, another stage), `WARM` (the same stage).
  * 2. A class's time by kind is shrunk to the estimator's mean times the ratio that this kind has over all classes, in ln, with a
  *    slow decay. Nothing observed: all kinds are alike, and whoever asks `matters` is told no.
+ * 3. A node that is slow, and is given work only now and then, has cold starts most: that they take longer than what others go on with says
+ *    nothing of cold starts (`groups-starts.ts`).
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { dropOldest } from '../../../base/oldest.ts'
 import type { TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
 import { Newcomers } from './groups-newcomers.ts'
+import { PairedStarts } from './groups-starts.ts'
 
 export type Kind = typeof COLD | typeof FIRST | typeof WARM
 export const COLD = 0
@@ -26,7 +29,7 @@ const SLOWEST_RATE = 0.002
 const LARGEST_RATIO = 100
 /** Kinds differ only after so many observations of both, and by this factor. */
 const LEAST_SEEN = 10
-const LEAST_RATIO = 1.25
+const LEAST_RATIO_LN = Math.log(1.25)
 /** The estimator is asked again about a class when one of its attempts ended, and after so many uses of what it said. */
 const USES = 64
 /** Classes that are remembered; the oldest goes. */
@@ -60,6 +63,7 @@ export interface KnownClass {
 interface Attempt {
   readonly of: KnownClass
   readonly at: number
+  readonly node: NodeId
   readonly kind: Kind
   /** What was expected when it began. */
   readonly expectedMs: number
@@ -77,6 +81,7 @@ export class Warmth {
   news = 0
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
+  readonly #starts = new PairedStarts()
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
@@ -136,7 +141,7 @@ export class Warmth {
     const kind = this.kindOn(task, node)
     const expectedMs = this.expectedMs(task, known, kind)
     const guessMs = known.ended > 0 ? undefined : this.#estimator.predict(task).medianMs
-    this.#running.set(task.id, { of: known, at, kind, expectedMs, guessMs })
+    this.#running.set(task.id, { of: known, at, node, kind, expectedMs, guessMs })
     this.#last.set(node, { group: task.group, name: task.name })
     return expectedMs
   }
@@ -150,7 +155,7 @@ export class Warmth {
     this.#running.delete(task.id)
     if (attempt === undefined || runMs === undefined) return undefined
     const heldMs = Math.max(1, now - attempt.at)
-    const { kind, of: known } = attempt
+    const { node, kind, of: known } = attempt
     known.uses = 0
     const { times } = known
     times[2 * kind] = (times[2 * kind] ?? 0) + 1
@@ -163,6 +168,7 @@ export class Warmth {
     this.#counts[kind] = count
     const before = this.#lnRatio[kind] ?? 0
     this.#lnRatio[kind] = before + Math.max(SLOWEST_RATE, 1 / count) * (lnRatio - before)
+    if (kind !== FIRST) this.#starts.add(node, kind === COLD, lnRatio)
     if (isPowerOfTwo(known.ended)) this.#vote(task, known, attempt)
     return { heldMs, expectedMs: attempt.expectedMs }
   }
@@ -195,10 +201,11 @@ export class Warmth {
     return ((times[2 * kind + 1] ?? 0) + PRIOR_WEIGHT * common) / (count + PRIOR_WEIGHT)
   }
 
-  /** Whether a cold start has been seen to cost more than going on. */
+  /** Whether a cold start has been seen to cost more than going on: over all nodes, and on one and the same node (rule 3). */
   matters(): boolean {
     if ((this.#counts[COLD] ?? 0) < LEAST_SEEN || (this.#counts[WARM] ?? 0) < LEAST_SEEN) return false
-    return Math.exp((this.#lnRatio[COLD] ?? 0) - (this.#lnRatio[WARM] ?? 0)) > LEAST_RATIO
+    const ln = (this.#lnRatio[COLD] ?? 0) - (this.#lnRatio[WARM] ?? 0)
+    return Math.min(ln, this.#starts.differenceLn) > LEAST_RATIO_LN
   }
 
   /** Tells newcomers what this class takes, as far as that is known now. */

@@ -3,7 +3,7 @@
  * predicted speed-up (`parallelism.ts`).
  *
  * 1. Larger `priority` first; among equals the group with the least work left that is below its share.
- * 2. Where a cold start costs more than going on (`groups-warmth.ts`, learned):
+ * 2. Where a cold start costs more than going on (`groups-warmth.ts`, learned; nodes are chosen in `groups-nodes.ts`):
  *    - A node goes on with its stage, else with its group, as long as the group holds little more than its share.
  *    - A stage gets another node only if that node, cold, would be through its first task before the nodes that the stage has could
  *      begin its last one.
@@ -24,8 +24,9 @@ import type { GroupQueue } from './group-queue.ts'
 import { firstOf, NO_ROOM, type Search } from './groups-lines.ts'
 import { firstStageOf, GroupTable, prioritiesOf, topPriorityOf } from './groups-table.ts'
 import type { Group, Home, Stage } from './groups-table.ts'
-import { COLD, FIRST, WARM, Warmth } from './groups-warmth.ts'
-import type { Kind } from './groups-warmth.ts'
+import { GroupNodes } from './groups-nodes.ts'
+import type { OpenNodes } from './groups-nodes.ts'
+import { Warmth } from './groups-warmth.ts'
 import type { Candidate } from './independent-queue.ts'
 import { averageParallelism, shareOf } from './parallelism.ts'
 
@@ -46,6 +47,7 @@ const PRIOR_MS = 1
 export class SharedGroups implements GroupQueue {
   readonly #warmth: Warmth
   readonly #table: GroupTable
+  readonly #nodes: GroupNodes
   readonly #endsAt = new Map<TaskId, number>()
   /** Groups by rising work left, as of the last count. */
   #order: Group[] = []
@@ -62,6 +64,7 @@ export class SharedGroups implements GroupQueue {
   constructor(estimator: Estimator) {
     this.#warmth = new Warmth(estimator)
     this.#table = new GroupTable((task) => this.#warmth.classOf(task))
+    this.#nodes = new GroupNodes(estimator, this.#warmth, this.#table)
   }
 
   get waiting(): number {
@@ -174,7 +177,12 @@ export class SharedGroups implements GroupQueue {
 
   #look(view: ClusterView): Candidate | undefined {
     this.#search.unfinished = false
-    return (this.#warmth.matters() ? this.#goOn(view) : undefined) ?? this.#best(view)
+    if (this.#waiting === 0) {
+      this.#freed = []
+      return undefined
+    }
+    const open = this.#nodes.open(view)
+    return (this.#warmth.matters() ? this.#goOn(open, view) : undefined) ?? this.#best(open, view)
   }
 
   /** At once, while lines are left that were not asked. */
@@ -251,13 +259,13 @@ export class SharedGroups implements GroupQueue {
   }
 
   /** Rule 2: a task for a node that was freed, of the group that it ran last. */
-  #goOn(view: ClusterView): Candidate | undefined {
+  #goOn({ slow }: OpenNodes, view: ClusterView): Candidate | undefined {
     while (this.#freed.length > 0) {
       const id = this.#freed.at(-1) ?? (0 as NodeId)
       const node = view.node(id)
       const groupId = this.#warmth.groupOn(id)
       const group = groupId === undefined ? undefined : this.#table.group(groupId)
-      if (node !== undefined && group !== undefined && this.#mayGoOn(group)) {
+      if (node !== undefined && group !== undefined && this.#mayGoOn(group) && !slow.includes(node)) {
         const top = topPriorityOf(this.#order)
         const same = this.#table.stage(group.id, this.#warmth.stageOn(id) ?? '')
         const stage = same !== undefined && same.priority >= top ? same : firstStageOf(group, top)
@@ -273,9 +281,8 @@ export class SharedGroups implements GroupQueue {
     return group.waiting > 0 && group.running < group.share * STAY
   }
 
-  #best(view: ClusterView): Candidate | undefined {
-    const open = view.nodes().filter((node) => node.freeSlots > 0)
-    if (open.length === 0) return undefined
+  #best(open: OpenNodes, view: ClusterView): Candidate | undefined {
+    if (open.quick.length === 0) return undefined
     const owed = this.#owed(view)
     const first = owed === undefined ? undefined : this.#forGroup(owed, -Infinity, open, view)
     if (first !== undefined) return first
@@ -304,12 +311,7 @@ export class SharedGroups implements GroupQueue {
     return undefined
   }
 
-  #forGroup(
-    group: Group,
-    priority: number,
-    open: readonly NodeView[],
-    view: ClusterView
-  ): Candidate | undefined {
+  #forGroup(group: Group, priority: number, open: OpenNodes, view: ClusterView): Candidate | undefined {
     for (const stage of group.stages) {
       if (stage.waiting === 0 || stage.priority < priority) continue
       const candidate = stage.lines.ask(this.#search, (line) =>
@@ -320,34 +322,11 @@ export class SharedGroups implements GroupQueue {
     return undefined
   }
 
-  /** The line's first task on a node that is warm for it, else on one of its group, else on one that no group waits beside. */
-  #forLine(home: Home, open: readonly NodeView[], view: ClusterView): Candidate | typeof NO_ROOM | undefined {
-    const { group, stage, line } = home
-    const task = firstOf(line, view)
+  #forLine(home: Home, open: OpenNodes, view: ClusterView): Candidate | typeof NO_ROOM | undefined {
+    const task = firstOf(home.line, view)
     if (task === undefined) return undefined
-    let own: NodeView | undefined
-    let free: NodeView | undefined
-    let other: NodeView | undefined
-    let hasRoom = false
-    for (const node of open) {
-      if (!takes(task, node, view)) continue
-      hasRoom = true
-      const kind = this.#warmth.kindOn(task, node.id)
-      if (kind === WARM) return candidateOf(group, stage, task, node)
-      if (kind === FIRST) own ??= node
-      else {
-        const beside = this.#beside(node.id)
-        if (beside === undefined) free ??= node
-        else if (!this.#keeps(beside)) other ??= node
-      }
-    }
-    if (!hasRoom) return NO_ROOM
-    if (own !== undefined && this.#isWorth(home, task, FIRST, view))
-      return candidateOf(group, stage, task, own)
-    const cold = free ?? other
-    return cold !== undefined && this.#isWorth(home, task, COLD, view)
-      ? candidateOf(group, stage, task, cold)
-      : undefined
+    const node = this.#nodes.choose(home, task, open, view)
+    return node === undefined || node === NO_ROOM ? node : candidateOf(home.group, home.stage, task, node)
   }
 
   #on(group: Group, stage: Stage, node: NodeView, view: ClusterView): Candidate | undefined {
@@ -356,29 +335,6 @@ export class SharedGroups implements GroupQueue {
       if (task !== undefined && takes(task, node, view)) return candidateOf(group, stage, task, node)
     }
     return undefined
-  }
-
-  /** The unfinished group that the node ran last. */
-  #beside(node: NodeId): Group | undefined {
-    const id = this.#warmth.groupOn(node)
-    return id === undefined ? undefined : this.#table.group(id)
-  }
-
-  /** Rule 2: the group is below its share, and what runs of it leads to more. */
-  #keeps(group: Group): boolean {
-    if (!this.#warmth.matters() || group.running === 0 || group.running >= group.share) return false
-    for (const stage of group.stages)
-      if (stage.running > 0 && stage.waiting === 0 && stage.children.size > 0) return true
-    return false
-  }
-
-  /** Rule 2: whether another node would be of use to the stage. Of its nodes those count that ran tasks of this shape. */
-  #isWorth({ stage, line }: Home, task: TaskView, kind: Kind, view: ClusterView): boolean {
-    const { running, endsAt, waiting } = line
-    if (kind !== COLD || running === 0 || !this.#warmth.matters()) return true
-    const untilFreeMs = Math.max(0, endsAt / running - view.now)
-    const queuedMs = (waiting.size / running) * this.#warmth.expectedMs(task, stage.known, WARM)
-    return untilFreeMs + queuedMs > this.#warmth.expectedMs(task, stage.known, kind)
   }
 }
 

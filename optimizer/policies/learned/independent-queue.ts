@@ -28,6 +28,7 @@ import { beliefOf, Bursts } from './bursts.ts'
 import type { Burst, BurstEstimate } from './bursts.ts'
 import type { LnBelief } from './newcomers.ts'
 import { chooseNode } from './node-choice.ts'
+import { slownessOf } from './node-speeds.ts'
 
 /** The queue's next placement, and what others compare it by. */
 export interface Candidate {
@@ -75,7 +76,8 @@ export class IndependentQueue {
   #tried: { id: TaskId; freed: number } | undefined
   #capacity: Readonly<Record<string, number>> = {}
   #slots = 1
-  #profiles = 1
+  /** Whether nodes are of several hardware classes. */
+  #isMixed = false
   /** Shapes whose first task would delay this reservation; void after any change. */
   readonly #held = new Set<Shape>()
   #heldFor: Reservation | undefined
@@ -145,7 +147,8 @@ export class IndependentQueue {
     this.#share.ended(task.id)
     // Ends of tasks that are not this queue's free room too; their nodes' factors would be asked for in vain.
     if (this.#bursts.of(task.id) === undefined) return
-    const typicalMs = hasRun(end) ? runMs / this.#factor(task, node, view) : undefined
+    const slowness = (): number => slownessOf(task, view.node(node), this.#estimator, this.#isMixed)
+    const typicalMs = hasRun(end) ? runMs / slowness() : undefined
     const burst = this.#bursts.ended(task.id, typicalMs)
     if (burst === undefined) return
     this.#queues.rescore(burst.id)
@@ -180,7 +183,7 @@ export class IndependentQueue {
     }
     this.#capacity = capacity
     this.#slots = Math.max(1, slots)
-    this.#profiles = profiles.size
+    this.#isMixed = profiles.size > 1
     this.#share.nodesChanged()
     for (const shape of this.#queues.shapes()) {
       const head = this.#queues.head(shape)
@@ -351,14 +354,6 @@ export class IndependentQueue {
     const { ln, lnError, meanMs } = this.#estimate(burst, task)
     const middleLn = ln + MEAN_SHARE * (Math.log(meanMs) - ln)
     return middleLn + lnError * tilt(burst) + Math.log(burst.width) - PRIORITY_STEP * burst.priority
-  }
-
-  /** How much longer the node takes for the task than a typical one. */
-  #factor(task: TaskView, node: NodeId, view: ClusterView): number {
-    const host = this.#profiles > 1 ? view.node(node) : undefined
-    if (host === undefined) return 1
-    const typical = this.#estimator.predict(task).medianMs
-    return this.#estimator.predict(task, host).medianMs / typical
   }
 
   /** The largest part that the task takes of anything, in slots of the cluster. */

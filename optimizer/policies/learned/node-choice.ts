@@ -1,18 +1,17 @@
 /**
- * Which node takes an independent task: the one that is expected to finish it first, and among nodes as fast as each other the
- * one on which it leaves the least waste.
+ * Which node takes an independent task: the one that is expected to finish it first (`node-speeds.ts`); among nodes as fast as each other the
+ * one on which it leaves the least waste, if it asks for resources; and among those the one with the largest share of free slots, as
+ * `least-loaded` chooses.
  *
  * 1. A node on which the task's last attempt failed is taken only when no other has room.
- * 2. Nodes of one hardware class are expected to be alike, so a decision asks for one prediction a class.
- * 3. Packing is by alignment (Grandl et al., "Tetris", SIGCOMM 2014, §3.2) of what the task is expected to use: memory by its
+ * 2. Packing is by alignment (Grandl et al., "Tetris", SIGCOMM 2014, §3.2) of what the task is expected to use: memory by its
  *    predicted p95 where that is below the request. Whether it fits is by requests alone.
  */
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
-import { takes } from '../node-rules.ts'
+import { freestOf, takes } from '../node-rules.ts'
+import { fastestOf } from './node-speeds.ts'
 
-/** Nodes this much slower, relatively, than the fastest with room still count as equally fast. */
-const SAME_SPEED = 0.05
 const MEMORY_QUANTILE = 0.95
 
 /** The best of `candidates` that is eligible and has room; undefined for none. `allowed` may refuse a node. */
@@ -27,32 +26,8 @@ export function chooseNode(
   if (open.length < 2) return open[0]
   const others = open.filter((node) => node.id !== task.lastFailedOn)
   const fastest = fastestOf(task, others, estimator)
-  if (fastest.length < 2 || !asksForMore(task)) return fastest[0]
-  const memory = expectedMemory(task, estimator)
-  let best: NodeView | undefined
-  let bestScore = -Infinity
-  for (const node of fastest) {
-    const score = alignment(task, node, memory)
-    if (score > bestScore) {
-      best = node
-      bestScore = score
-    }
-  }
-  return best
-}
-
-function fastestOf(task: TaskView, nodes: readonly NodeView[], estimator: Estimator): readonly NodeView[] {
-  const profile = nodes[0]?.profile
-  if (nodes.every((node) => node.profile === profile)) return nodes
-  const expectedMs = new Map<string, number>()
-  let shortest = Infinity
-  for (const node of nodes) {
-    if (expectedMs.has(node.profile)) continue
-    const ms = estimator.predict(task, node).medianMs
-    expectedMs.set(node.profile, ms)
-    shortest = Math.min(shortest, ms)
-  }
-  return nodes.filter((node) => (expectedMs.get(node.profile) ?? Infinity) <= shortest * (1 + SAME_SPEED))
+  if (fastest.length < 2) return fastest[0]
+  return freestOf(asksForMore(task) ? bestAligned(task, fastest, expectedMemory(task, estimator)) : fastest)
 }
 
 function asksForMore(task: TaskView): boolean {
@@ -64,6 +39,21 @@ function expectedMemory(task: TaskView, estimator: Estimator): number {
   const asked = task.resources['memory'] ?? 0
   const expected = estimator.predict(task).memoryBytes(MEMORY_QUANTILE)
   return expected > 0 ? Math.min(asked, expected) : asked
+}
+
+/** Rule 2; several where they are equally good. */
+function bestAligned(task: TaskView, nodes: readonly NodeView[], memory: number): readonly NodeView[] {
+  let best: NodeView[] = []
+  let bestScore = -Infinity
+  for (const node of nodes) {
+    const score = alignment(task, node, memory)
+    if (score === bestScore) best.push(node)
+    else if (score > bestScore) {
+      best = [node]
+      bestScore = score
+    }
+  }
+  return best
 }
 
 /** Σ over resources of (expected use ÷ capacity) × (left ÷ capacity); slots count as a resource. */

@@ -232,6 +232,23 @@ test('a profile on which tasks take longer is told from one on which they do not
   expect(alone.lnFactor('a', 'slow', nodeId(1))).toBe(0)
 })
 
+test("what is a node's own is known the better the more it ran, and not at all of one that ran nothing", () => {
+  const factors = new NodeFactors()
+  const boundsOf = (node: number): number[] =>
+    [-2, 0, 2].map((deviations) => factors.lnOfNode('p', nodeId(node), deviations))
+  const before = boundsOf(1)
+  expect(before[1]).toBe(0)
+  for (let index = 0; index < 60; index++) {
+    factors.observe('a', 'p', nodeId(1), Math.log(2), STEADY)
+    factors.observe('a', 'p', nodeId(2), -Math.log(2), STEADY)
+  }
+  const [low = 0, middle = 0, high = 0] = boundsOf(1)
+  expect(middle).toBeCloseTo(factors.lnFactor('a', 'p', nodeId(1)))
+  expect(low).toBeGreaterThan(boundsOf(2)[2]!)
+  expect(high - low).toBeLessThan((before[2]! - before[0]!) / 2)
+  expect(boundsOf(3)[2]! - boundsOf(3)[0]!).toBeCloseTo(before[2]! - before[0]!)
+})
+
 test('a run that failed to do its work does not make its node fast', () => {
   const factors = new NodeFactors()
   for (let index = 0; index < 20; index++) {
