@@ -26,7 +26,7 @@ import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS } from './bounds.ts'
 import { CatchUp } from './catch-up.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
-import { policiesOn } from './policies.ts'
+import { orderOf, policiesOn } from './policies.ts'
 import { policyPast } from './policy-past.ts'
 import { PolicyWatch, type PolicyPast } from './policy-watch.ts'
 import { Proposer } from './proposer.ts'
@@ -363,6 +363,7 @@ export class Learning {
     this.#advisor = new Advisor({
       state: runtime.state,
       estimator: this.estimator,
+      order: () => orderOf(runtime.policyStatus.running ?? runtime.state.settings.policy),
       predictedBy: () => this.predictedBy,
       seed: this.#options.seed()
     })

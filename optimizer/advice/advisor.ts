@@ -22,8 +22,8 @@ import { judgeDeadline } from './deadlines.ts'
 import { EtaCalibration } from './eta-calibration.ts'
 import { forecastInSteps } from './eta.ts'
 import type { Forecast, Moment } from './eta.ts'
+import type { ForecastOrder } from './orders.ts'
 import { PromiseBook } from './promise-book.ts'
-import { rankOf } from './rank.ts'
 import { stateSource } from './state-source.ts'
 import { stuckAfterMs } from './stuck.ts'
 import { SuggestionBook } from './suggest.ts'
@@ -31,6 +31,8 @@ import { SuggestionBook } from './suggest.ts'
 export interface AdvisorOptions {
   readonly state: SchedulerState
   readonly estimator: Estimator
+  /** The order of the policy that places now; followers do not hear of one that failed on the leader and was replaced. */
+  readonly order: () => ForecastOrder
   /** Who predicts now: `statistics`, or `model 7`. */
   readonly predictedBy: () => string
   readonly seed: number
@@ -97,11 +99,11 @@ export class Advisor {
 
   /** Makes a new forecast in steps; the last one answers until it is done. */
   *refresh(now: number): Generator<undefined, void, undefined> {
-    const { state, estimator, seed } = this.#options
+    const { state, estimator, order, seed } = this.#options
     this.#made++
     const forecast = yield* forecastInSteps(stateSource(state, timestampMs(now)), {
       estimator,
-      rank: rankOf(state.settings.policy),
+      order: order(),
       seen: (task) => this.#book.samples(task),
       seed: seed + this.#made
     })

@@ -5,7 +5,8 @@
  * Owns the passage of time, slots and resources of one future. What tasks and nodes there are is `problem.ts`'s.
  *
  * 1. A task starts when its needs have finished, its delay is over, and it is the first in order among those that fit
- *    somewhere. What fits nowhere at the moment lets others pass, as all policies at hand do.
+ *    somewhere: where the policy shares, of a lane with the fewest running tasks. What fits nowhere at the moment lets others pass, as
+ *    all policies at hand do (`easy` only those that delay it by nothing).
  * 2. A task that never can start (no node, a need that never ends) keeps Infinity as start and finish.
  * 3. Nothing new arrives.
  */
@@ -36,6 +37,8 @@ class Future {
   readonly #readyAt: Float64Array
   readonly #node: Int32Array
   readonly #queues: readonly ReadyQueue[]
+  /** Running tasks by lane. */
+  readonly #busy: Int32Array
   /** Shapes that fit nowhere until something ends. */
   readonly #blocked: Uint8Array
   /** A task's end; or its delay's, as −1 − index. */
@@ -54,13 +57,15 @@ class Future {
     this.#readyAt = problem.readyAt.slice()
     this.#node = new Int32Array(problem.ids.length).fill(-1)
     this.#blocked = new Uint8Array(problem.shapes.length)
-    this.#queues = problem.shapes.map(() => new ReadyQueue(problem.rank, this.#readyAt))
+    this.#queues = problem.queues.map(() => new ReadyQueue(problem.rank, this.#readyAt))
+    this.#busy = new Int32Array(problem.lanes)
   }
 
   run(): void {
     const { running, now } = this.#problem
     for (const { index, node } of running) {
       this.#node[index] = node
+      this.#share(index, 1)
       this.#begin(index, this.#durationMs[index] ?? 0)
     }
     for (const index of this.#problem.waiting) if (this.#waitingOn[index] === 0) this.#offer(index, now)
@@ -88,16 +93,17 @@ class Future {
       return
     }
     if (this.#readyAt[index] === Infinity) this.#readyAt[index] = now
-    this.#queues[this.#problem.shapeOf[index] ?? 0]?.push(index)
+    this.#queues[this.#problem.queueOf[index] ?? 0]?.push(index)
   }
 
   #handle(event: number): void {
     if (event < 0) {
       const index = -1 - event
       this.#readyAt[index] = this.#now
-      this.#queues[this.#problem.shapeOf[index] ?? 0]?.push(index)
+      this.#queues[this.#problem.queueOf[index] ?? 0]?.push(index)
       return
     }
+    this.#share(event, -1)
     this.#hold(event, this.#node[event] ?? 0, -1)
     this.#blocked.fill(0)
     for (const dependent of this.#problem.dependents[event] ?? []) {
@@ -109,36 +115,47 @@ class Future {
 
   #place(): void {
     for (;;) {
-      const number = this.#firstShape()
+      const number = this.#firstQueue()
       const queue = this.#queues[number]
-      const shape = this.#problem.shapes[number]
+      const shapeNumber = this.#problem.queues[number]?.shape ?? 0
+      const shape = this.#problem.shapes[shapeNumber]
       const index = queue?.head
       if (queue === undefined || shape === undefined || index === undefined) return
       const node = this.#nodeFor(index, shape)
       if (node < 0) {
-        this.#blocked[number] = 1
+        this.#blocked[shapeNumber] = 1
         continue
       }
       queue.pop()
       this.#node[index] = node
+      this.#share(index, 1)
       this.#hold(index, node, 1)
       this.#begin(index, (this.#durationMs[index] ?? 0) * this.#factor(index, node))
     }
   }
 
-  /** The shape whose first task comes first in order; −1 when none may start. */
-  #firstShape(): number {
+  /** The queue whose first task comes first in order; −1 when none may start. */
+  #firstQueue(): number {
+    const { queues } = this.#problem
     let best = -1
     let first = -1
-    for (let number = 0; number < this.#queues.length; number++) {
-      const head = this.#blocked[number] === 1 ? undefined : this.#queues[number]?.head
+    let fewest = Infinity
+    for (let number = 0; number < queues.length; number++) {
+      const { shape = 0, lane = 0 } = queues[number] ?? {}
+      const head = this.#blocked[shape] === 1 ? undefined : this.#queues[number]?.head
       if (head === undefined) continue
-      if (best < 0 || this.#queues[number]?.before(head, first) === true) {
-        best = number
-        first = head
-      }
+      const busy = this.#busy[lane] ?? 0
+      if (busy > fewest || (busy === fewest && this.#queues[number]?.before(head, first) !== true)) continue
+      best = number
+      first = head
+      fewest = busy
     }
     return best
+  }
+
+  #share(index: number, sign: 1 | -1): void {
+    const lane = this.#problem.laneOf[index] ?? 0
+    this.#busy[lane] = (this.#busy[lane] ?? 0) + sign
   }
 
   /** The fastest node that has room, among equals the one with the largest share of free slots; −1 for none. */
@@ -182,7 +199,7 @@ class Future {
   }
 }
 
-/** Ready tasks of one shape: lower rank first, then the earlier to be ready, then the lower index. A binary heap. */
+/** Ready tasks of one shape and lane: lower rank first, then the earlier to be ready, then the lower index. A binary heap. */
 class ReadyQueue {
   readonly #rank: Float64Array
   readonly #readyAt: Float64Array

@@ -3,6 +3,7 @@ import { nodeId, taskId } from '../../../../base/ids.ts'
 import { timestampMs } from '../../../../base/units.ts'
 import { createAdvice } from '../../../../node/advice/advice.ts'
 import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { byPriority } from '../../../../optimizer/advice/orders.ts'
 import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
 import { knowing, logNormal } from '../../../helpers/forecasts.ts'
 import { Machine, START, needs, spec } from '../../../helpers/scheduler.ts'
@@ -22,7 +23,13 @@ function setUp(stepMs = 1) {
   const machine = new Machine().withNodes(1, { slots: 1 })
   machine.submit([spec(), spec({ needs: needs(1) })])
   const estimator = knowing(() => logNormal(1000, 0.1))
-  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'model 3', seed: 1 })
+  const advisor = new Advisor({
+    state: machine.state,
+    estimator,
+    order: () => byPriority,
+    predictedBy: () => 'model 3',
+    seed: 1
+  })
   const advice = createAdvice({
     advisor,
     state: machine.state,
