@@ -5,6 +5,7 @@
 import type { TaskId } from '../../base/ids.ts'
 import type { NodeSpeed } from '../policies/predictors.ts'
 import type { Outage, RunModel, SimNode, Workload } from '../sim/types.ts'
+import type { Unit } from './metrics.ts'
 
 export type Family = 'independent' | 'dags' | 'one-dag' | 'packing'
 
@@ -33,6 +34,8 @@ export interface Instance {
 export interface Trace {
   readonly name: string
   readonly family: Family
+  /** What is judged. Default: groups in the families of DAGs, tasks elsewhere. */
+  readonly unit?: Unit
   /** Below this run time a bounded slowdown does not count less, in milliseconds. */
   readonly slowdownBoundMs: number
   /** The load of `instance` when none is asked for; undefined when the trace's own capacity is used. */
