@@ -31,12 +31,16 @@ class Future {
   readonly #draw: number
   readonly #into: Futures
   readonly #freeSlots: Int32Array
+  /** On all nodes. */
+  #allFree: number
   /** By node and resource. */
   readonly #free: Float64Array
   readonly #waitingOn: Int32Array
   readonly #readyAt: Float64Array
   readonly #node: Int32Array
   readonly #queues: readonly ReadyQueue[]
+  /** First task by queue; −1 for none. */
+  readonly #heads: Int32Array
   /** Running tasks by lane. */
   readonly #busy: Int32Array
   /** Shapes that fit nowhere until something ends. */
@@ -52,12 +56,14 @@ class Future {
     this.#into = into
     this.#now = problem.now
     this.#freeSlots = problem.freeSlots.slice()
+    this.#allFree = problem.freeSlots.reduce((sum, slots) => sum + slots, 0)
     this.#free = problem.free.slice()
     this.#waitingOn = problem.waitingOn.slice()
     this.#readyAt = problem.readyAt.slice()
     this.#node = new Int32Array(problem.ids.length).fill(-1)
     this.#blocked = new Uint8Array(problem.shapes.length)
-    this.#queues = problem.queues.map(() => new ReadyQueue(problem.rank, this.#readyAt))
+    this.#queues = Array.from(problem.queueShape, () => new ReadyQueue(problem.rank, this.#readyAt))
+    this.#heads = new Int32Array(this.#queues.length).fill(-1)
     this.#busy = new Int32Array(problem.lanes)
   }
 
@@ -93,14 +99,20 @@ class Future {
       return
     }
     if (this.#readyAt[index] === Infinity) this.#readyAt[index] = now
-    this.#queues[this.#problem.queueOf[index] ?? 0]?.push(index)
+    this.#enter(index)
+  }
+
+  #enter(index: number): void {
+    const number = this.#problem.queueOf[index] ?? 0
+    this.#queues[number]?.push(index)
+    this.#heads[number] = this.#queues[number]?.head ?? -1
   }
 
   #handle(event: number): void {
     if (event < 0) {
       const index = -1 - event
       this.#readyAt[index] = this.#now
-      this.#queues[this.#problem.queueOf[index] ?? 0]?.push(index)
+      this.#enter(index)
       return
     }
     this.#share(event, -1)
@@ -114,10 +126,10 @@ class Future {
   }
 
   #place(): void {
-    for (;;) {
+    while (this.#allFree > 0) {
       const number = this.#firstQueue()
       const queue = this.#queues[number]
-      const shapeNumber = this.#problem.queues[number]?.shape ?? 0
+      const shapeNumber = this.#problem.queueShape[number] ?? 0
       const shape = this.#problem.shapes[shapeNumber]
       const index = queue?.head
       if (queue === undefined || shape === undefined || index === undefined) return
@@ -127,6 +139,7 @@ class Future {
         continue
       }
       queue.pop()
+      this.#heads[number] = queue.head ?? -1
       this.#node[index] = node
       this.#share(index, 1)
       this.#hold(index, node, 1)
@@ -136,15 +149,17 @@ class Future {
 
   /** The queue whose first task comes first in order; −1 when none may start. */
   #firstQueue(): number {
-    const { queues } = this.#problem
+    const { queueShape, queueLane } = this.#problem
+    const heads = this.#heads
+    const blocked = this.#blocked
+    const busyOf = this.#busy
     let best = -1
     let first = -1
     let fewest = Infinity
-    for (let number = 0; number < queues.length; number++) {
-      const { shape = 0, lane = 0 } = queues[number] ?? {}
-      const head = this.#blocked[shape] === 1 ? undefined : this.#queues[number]?.head
-      if (head === undefined) continue
-      const busy = this.#busy[lane] ?? 0
+    for (let number = 0; number < heads.length; number++) {
+      const head = heads[number] ?? -1
+      if (head < 0 || blocked[queueShape[number] ?? 0] === 1) continue
+      const busy = busyOf[queueLane[number] ?? 0] ?? 0
       if (busy > fewest || (busy === fewest && this.#queues[number]?.before(head, first) !== true)) continue
       best = number
       first = head
@@ -191,6 +206,7 @@ class Future {
   #hold(index: number, node: number, sign: 1 | -1): void {
     const { resources, shapes, shapeOf } = this.#problem
     this.#freeSlots[node] = (this.#freeSlots[node] ?? 0) - sign
+    this.#allFree -= sign
     const demand = shapes[shapeOf[index] ?? 0]?.demand
     for (let name = 0; name < resources; name++) {
       const at = node * resources + name

@@ -50,13 +50,6 @@ export interface Order {
 /** What an order may ask of a prediction. */
 export type Expected = Pick<Prediction, 'medianMs' | 'meanMs'>
 
-/** Tasks that leave in order of rank: of one shape and one lane. */
-export interface Queue {
-  readonly shape: number
-  /** Number of whoever shares (`Order.shareOf`). */
-  readonly lane: number
-}
-
 /** Tasks that fit alike. */
 export interface Shape {
   /** By resource number. */
@@ -80,10 +73,13 @@ export interface Problem {
   readonly rank: Float64Array
   readonly shapes: readonly Shape[]
   readonly shapeOf: Int32Array
-  readonly lanes: number
+  /** Number of whoever shares (`Order.shareOf`), by task. */
   readonly laneOf: Int32Array
-  readonly queues: readonly Queue[]
+  readonly lanes: number
+  /** A queue is of one shape and one lane, so its tasks leave in order of rank; by task, and the two by queue. */
   readonly queueOf: Int32Array
+  readonly queueShape: Int32Array
+  readonly queueLane: Int32Array
   readonly tables: readonly DurationTable[]
   readonly tableOf: Int32Array
   /** Probability that an attempt fails, by table. */
@@ -108,7 +104,7 @@ const MOST_TASKS = 5_000
 /** Pairs of class and node that are told apart; the nodes are taken to be alike for classes beyond. */
 const MOST_FACTORS = 20_000
 /** Those who share, as far as they are told apart; those beyond have one lane with others. A placement looks at every lane. */
-const MOST_LANES = 256
+const MOST_LANES = 128
 
 /** Tasks whose predictions are read in one step. */
 const STEP_TASKS = 100
@@ -145,7 +141,9 @@ class Reader {
   readonly #shapeOf: number[] = []
   readonly #lanes = new Map<string, number>()
   readonly #laneOf: number[] = []
-  readonly #queues = new Map<string, Queue & { readonly number: number }>()
+  readonly #queues = new Map<string, number>()
+  readonly #queueShape: number[] = []
+  readonly #queueLane: number[] = []
   readonly #queueOf: number[] = []
   readonly #classes = new Map<ClassKey, ClassTable>()
   readonly #tables: DurationTable[] = []
@@ -228,9 +226,13 @@ class Reader {
 
   #queueNumber(shape: number, lane: number): number {
     const key = `${shape}/${lane}`
-    const queue = this.#queues.get(key) ?? { number: this.#queues.size, shape, lane }
-    this.#queues.set(key, queue)
-    return queue.number
+    const known = this.#queues.get(key)
+    if (known !== undefined) return known
+    const number = this.#queues.size
+    this.#queues.set(key, number)
+    this.#queueShape.push(shape)
+    this.#queueLane.push(lane)
+    return number
   }
 
   #tableOfClass(task: TaskView): ClassTable {
@@ -321,10 +323,11 @@ class Reader {
       rank: Float64Array.from(this.#rank),
       shapes: [...this.#shapes.values()].map(({ shape }) => shape),
       shapeOf: Int32Array.from(this.#shapeOf),
-      lanes: Math.min(MOST_LANES, this.#lanes.size),
       laneOf: Int32Array.from(this.#laneOf),
-      queues: [...this.#queues.values()],
+      lanes: Math.min(MOST_LANES, this.#lanes.size),
       queueOf: Int32Array.from(this.#queueOf),
+      queueShape: Int32Array.from(this.#queueShape),
+      queueLane: Int32Array.from(this.#queueLane),
       tables: this.#tables,
       tableOf: Int32Array.from(this.#tableOf),
       failure: Float64Array.from(this.#failure),
