@@ -37,7 +37,7 @@ export interface ContenderResult {
 }
 
 /** What was judged: tasks by themselves, and DAGs as wholes. */
-export interface Units {
+interface Units {
   readonly tasks: number
   readonly dags: number
 }

@@ -1,12 +1,6 @@
 /** Figures of one simulated run. Times in seconds unless a name says otherwise. */
 import type { SimResult, SimTask, Workload } from '../sim/types.ts'
-import type { Instance } from './trace.ts'
-
-/**
- * Which units are judged: single tasks, groups (a job of many tasks counts once, from first submission to last end), or `dag`: groups
- * whose tasks need one another, and all other tasks by themselves.
- */
-export type Unit = 'task' | 'group' | 'dag'
+import type { Instance, Unit } from './trace.ts'
 
 /** What happened to each unit, in order of submission. */
 export interface Outcomes {

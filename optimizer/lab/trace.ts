@@ -5,9 +5,14 @@
 import type { TaskId } from '../../base/ids.ts'
 import type { NodeSpeed } from '../policies/predictors.ts'
 import type { Outage, RunModel, SimNode, Workload } from '../sim/types.ts'
-import type { Unit } from './metrics.ts'
 
 export type Family = 'independent' | 'dags' | 'one-dag' | 'packing'
+
+/**
+ * Which units are judged: single tasks, groups (a job of many tasks counts once, from first submission to last end), or `dag`: groups
+ * whose tasks need one another, and all other tasks by themselves.
+ */
+export type Unit = 'task' | 'group' | 'dag'
 
 /** One simulation's input. Everything in it is shared by all policies (common random numbers). */
 export interface Instance {
