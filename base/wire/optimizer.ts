@@ -94,6 +94,12 @@ export const PolicyComparisonSchema = closed(
   {
     base: Type.String({ description: 'the policy that gains are measured against: the current one' }),
     tasks: CountSchema,
+    units: Type.Optional(
+      closed(
+        { tasks: CountSchema, dags: CountSchema },
+        { description: 'what was judged: a DAG counts once, and every other task by itself' }
+      )
+    ),
     nodes: CountSchema,
     fromAt: TimestampSchema,
     toAt: TimestampSchema,

@@ -2,8 +2,9 @@
  * A node's advice for its API: owns when forecasts are made, and what is asked of the advisor (`optimizer/advice/`) for each
  * reply.
  *
- * 1. Forecasts are made only when somebody asks, at most once a second, and for a twentieth of the time as long as they are not
- *    older than 15 seconds for it.
+ * 1. Forecasts are made only when somebody asks, and at most once a second. One stands for a tenth of the time in which the median task
+ *    ends by it, or until tasks end far from when it said: but as long as that takes no more than a tenth of the node's time. However near
+ *    the ends, a twentieth of the time is always spent, and more where a forecast would be 15 seconds old.
  * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
  *    answered from the one before when that passes.
  * 3. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
@@ -31,8 +32,11 @@ export interface AdviceOptions {
 }
 
 const LEAST_INTERVAL_MS = 1 * second
-/** Time between forecasts, in multiples of what the last one took. */
-const REST = 20
+/** Part of the time to the median end for which a forecast stands. */
+const HORIZON_SHARE = 0.1
+/** Shortest and longest time between forecasts, in multiples of what the last one took: at most a tenth and a twentieth of the time. */
+const LEAST_REST = 9
+const MOST_REST = 20
 /** However expensive it is: a forecast that was made before much was known must not stand for long. */
 const MOST_INTERVAL_MS = 15 * second
 /** Longest that a reply about one task waits for a forecast. */
@@ -106,7 +110,8 @@ function alarmsOfGroup(alarms: readonly Alarm[], state: SchedulerState, group: T
 
 class Forecasts {
   readonly #options: AdviceOptions
-  #dueAt = -Infinity
+  #madeAt = -Infinity
+  #tookMs = 0
   #making: Promise<void> | undefined
   /** What early forecasts may still take, as of `#countedAt`; below zero after an expensive one. */
   #earlyMs = EARLY.burstMs
@@ -119,7 +124,7 @@ class Forecasts {
 
   /** Resolves when the forecast is fresh, or as it is when `patienceMs` have passed. Rejects if making it fails. */
   async fresh(patienceMs: number): Promise<void> {
-    if (this.#making === undefined && this.#options.elapsed() < this.#dueAt) return
+    if (this.#making === undefined && this.#options.elapsed() < this.#dueAt()) return
     await patiently(this.#begun(), patienceMs)
   }
 
@@ -139,6 +144,15 @@ class Forecasts {
     return this.#making
   }
 
+  /** When the last forecast has stood long enough (rule 1). */
+  #dueAt(): number {
+    const { horizonMs, isOff } = this.#options.advisor
+    const most = Math.min(MOST_INTERVAL_MS, MOST_REST * this.#tookMs)
+    const least = Math.min(most, LEAST_REST * this.#tookMs)
+    const wanted = isOff ? 0 : HORIZON_SHARE * horizonMs
+    return this.#madeAt + Math.max(LEAST_INTERVAL_MS, least, Math.min(wanted, most))
+  }
+
   #mayBeEarly(): boolean {
     const at = this.#options.elapsed()
     this.#earlyMs = Math.min(EARLY.burstMs, this.#earlyMs + (at - this.#countedAt) * EARLY.share)
@@ -148,7 +162,7 @@ class Forecasts {
 
   async #make(): Promise<void> {
     const { advisor, elapsed, now, soon } = this.#options
-    const isEarly = elapsed() < this.#dueAt
+    const isEarly = elapsed() < this.#dueAt()
     const steps = advisor.refresh(now())
     let spentMs = 0
     for (;;) {
@@ -158,7 +172,8 @@ class Forecasts {
       spentMs += ended - began
       if (done === true) {
         if (isEarly) this.#earlyMs -= spentMs
-        this.#dueAt = ended + Math.min(MOST_INTERVAL_MS, Math.max(LEAST_INTERVAL_MS, REST * spentMs))
+        this.#madeAt = ended
+        this.#tookMs = spentMs
         return
       }
       await new Promise<void>((resolve) => {

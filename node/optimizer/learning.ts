@@ -26,15 +26,14 @@ import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS } from './bounds.ts'
 import { CatchUp } from './catch-up.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
-import { policiesOn } from './policies.ts'
+import { orderOf, policiesOn } from './policies.ts'
 import { policyPast } from './policy-past.ts'
 import { PolicyWatch, type PolicyPast } from './policy-watch.ts'
 import { Proposer } from './proposer.ts'
 import type { JudgeRequest, ReplayAnswer, TrainedModel } from './protocol.ts'
 import { EstimatorFeed } from './estimator-feed.ts'
 import { FaultLog } from './fault-log.ts'
-import { replayOfModels, replayPolicies } from './replay-requests.ts'
-import type { ReplayGround } from './replay-requests.ts'
+import { replayOfModels, replayPolicies, type ReplayGround } from './replay-requests.ts'
 import { ToldUntil } from './told-until.ts'
 import { Trainer } from './trainer.ts'
 import type { Watchers } from './watching.ts'
@@ -363,6 +362,7 @@ export class Learning {
     this.#advisor = new Advisor({
       state: runtime.state,
       estimator: this.estimator,
+      order: () => orderOf(runtime.policyStatus.running ?? runtime.state.settings.policy),
       predictedBy: () => this.predictedBy,
       seed: this.#options.seed()
     })

@@ -151,6 +151,7 @@ async function comparison(
   return {
     base,
     tasks: answer.tasks,
+    units: answer.units,
     nodes: nodes.length,
     fromAt: answer.fromAt,
     toAt: answer.toAt,

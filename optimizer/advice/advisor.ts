@@ -2,7 +2,8 @@
  * What a node can say of its tasks: predictions, times of arrival, alarms and suggestions, in the words of the API.
  *
  * Owns the last forecast, its calibration, and when each alarm was first raised. Pure: whoever owns an advisor tells it of
- * events, gives it the time, and decides when a forecast is worth making (`refresh`).
+ * events, gives it the time, and decides when a forecast is worth making (`refresh`); `horizonMs` and `isOff` say how long the last one
+ * holds.
  *
  * 1. Answers about one task cost a few microseconds: they read the last forecast.
  * 2. `refresh` reads what changes in its first step alone; the steps after it read specs, which never do.
@@ -22,7 +23,7 @@ import { EtaCalibration } from './eta-calibration.ts'
 import type { EtaRecord } from './eta-calibration.ts'
 import { forecastInSteps } from './eta.ts'
 import type { Forecast, Moment } from './eta.ts'
-import { rankOf } from './rank.ts'
+import type { ForecastOrder } from './orders.ts'
 import { stateSource } from './state-source.ts'
 import { stuckAfterMs } from './stuck.ts'
 import { SuggestionBook } from './suggest.ts'
@@ -30,6 +31,8 @@ import { SuggestionBook } from './suggest.ts'
 export interface AdvisorOptions {
   readonly state: SchedulerState
   readonly estimator: Estimator
+  /** The order of the policy that places now; followers do not hear of one that failed on the leader and was replaced. */
+  readonly order: () => ForecastOrder
   /** Who predicts now: `statistics`, or `model 7`. */
   readonly predictedBy: () => string
   readonly seed: number
@@ -37,6 +40,9 @@ export interface AdvisorOptions {
 
 /** Forecasts that are kept for judgement out of each one made. */
 const SAMPLED = 64
+/** Ends after which a forecast can be said to be off, and by what part of the time that it gave them. */
+const FEWEST_ENDS = 8
+const FAR_OFF = 0.5
 /** Tasks looked at for alarms in one go. */
 const MOST_WATCHED = 10_000
 
@@ -47,6 +53,9 @@ export class Advisor {
   /** When an alarm was first raised, by kind and task. */
   readonly #raised = new Map<string, number>()
   #forecast: Forecast | undefined
+  #horizonMs = Infinity
+  /** Of ends since the last forecast: how many, how far off they were, and how far away they were said to be, in milliseconds. */
+  #ends = { count: 0, offMs: 0, saidMs: 0 }
   #made = 0
   #heard = false
 
@@ -57,6 +66,17 @@ export class Advisor {
   /** State time of the last forecast; undefined before the first. */
   get forecastAt(): number | undefined {
     return this.#forecast?.at
+  }
+
+  /** How far away the last forecast sees the median end, in milliseconds; Infinity where it sees none. */
+  get horizonMs(): number {
+    return this.#horizonMs
+  }
+
+  /** Whether tasks have ended since the last forecast far from when it said. */
+  get isOff(): boolean {
+    const { count, offMs, saidMs } = this.#ends
+    return count >= FEWEST_ENDS && offMs > FAR_OFF * saidMs
   }
 
   /** Whether any attempt has been heard of: before that, predictions are what holds for tasks of any kind. */
@@ -84,31 +104,46 @@ export class Advisor {
 
   /** A task is over. */
   taskEnded(row: HistoryRow): void {
+    this.#noteEnd(row)
     if (row.status === 'succeeded') this.#calibration.finished(row.id, row.finishedAt)
     else this.#calibration.forget(row.id)
     for (const kind of ['deadline', 'stuck']) this.#raised.delete(`${kind}/${row.id}`)
   }
 
+  #noteEnd({ id, finishedAt, status }: HistoryRow): void {
+    const forecast = this.#forecast
+    const made = status === 'succeeded' ? forecast?.task(id) : undefined
+    if (forecast === undefined || made === undefined) return
+    const { p50At } = this.#shown(made.earliestAt, made.finish)
+    this.#ends.count++
+    this.#ends.offMs += Math.abs(finishedAt - p50At)
+    this.#ends.saidMs += p50At - forecast.at
+  }
+
   /** Makes a new forecast in steps; the last one answers until it is done. */
   *refresh(now: number): Generator<undefined, void, undefined> {
-    const { state, estimator, seed } = this.#options
+    const { state, estimator, order, seed } = this.#options
     this.#made++
     const forecast = yield* forecastInSteps(stateSource(state, timestampMs(now)), {
       estimator,
-      rank: rankOf(state.settings.policy),
+      order: order(),
       seen: (task) => this.#book.samples(task),
       seed: seed + this.#made
     })
     this.#forecast = forecast
+    this.#ends = { count: 0, offMs: 0, saidMs: 0 }
     this.#calibration.revise(forecast.at, (id) => forecast.task(id)?.finish)
+    const aheadMs: number[] = []
     const step = Math.max(1, Math.floor(forecast.ids.length / SAMPLED))
     for (let index = this.#made % step; index < forecast.ids.length; index += step) {
       const id = forecast.ids[index]
       const made = id === undefined ? undefined : forecast.task(id)
       // Of a task that is delayed there is little to learn: most of what is forecast of it is certain.
-      if (id !== undefined && made?.earliestAt === forecast.at)
-        this.#calibration.remember(id, forecast.at, made.finish)
+      if (id === undefined || made?.earliestAt !== forecast.at) continue
+      this.#calibration.remember(id, forecast.at, made.finish)
+      aheadMs.push(made.finish.p50At - forecast.at)
     }
+    this.#horizonMs = aheadMs.sort((a, b) => a - b)[aheadMs.length >> 1] ?? Infinity
   }
 
   /** What one attempt of the task will take on a typical node. */

@@ -19,7 +19,8 @@ import { FutureDurations } from './future-durations.ts'
 import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
 import { readInSteps } from './problem.ts'
-import type { ForecastSource, Problem, Rank } from './problem.ts'
+import type { ForecastOrder } from './orders.ts'
+import type { ForecastSource, Problem } from './problem.ts'
 
 /** Points of state time in milliseconds. */
 export interface Moment {
@@ -53,7 +54,7 @@ export interface Forecast {
 
 export interface ForecastOptions {
   readonly estimator: Estimator
-  readonly rank: Rank
+  readonly order: ForecastOrder
   readonly seed: number
   /** How many attempts of tasks like this one have been seen. Default: many, so that nothing is left to learn of a class. */
   readonly seen?: (task: TaskView) => number
@@ -69,10 +70,10 @@ const LONG_QUEUE = 1_000
 /** Makes a forecast in steps: first what there is, then one future each. Run it to its end for the result. */
 export function* forecastInSteps(
   source: ForecastSource,
-  { estimator, rank, seed, ...options }: ForecastOptions
+  { estimator, order, seed, ...options }: ForecastOptions
 ): Generator<undefined, Forecast, undefined> {
   const { seen = () => Infinity } = options
-  const problem = yield* readInSteps(source, estimator, rank, seen)
+  const problem = yield* readInSteps(source, estimator, order(source.nodes), seen)
   const draws = options.draws ?? (problem.ids.length > LONG_QUEUE ? FEWER_DRAWS : DRAWS)
   const durations = new FutureDurations(problem, draws, createRng(seed))
   const size = problem.ids.length * draws

@@ -5,7 +5,8 @@
  * Owns the passage of time, slots and resources of one future. What tasks and nodes there are is `problem.ts`'s.
  *
  * 1. A task starts when its needs have finished, its delay is over, and it is the first in order among those that fit
- *    somewhere. What fits nowhere at the moment lets others pass, as all policies at hand do.
+ *    somewhere: where the policy shares, of a lane with the fewest running tasks. What fits nowhere at the moment lets others pass, as
+ *    all policies at hand do (`easy` only those that delay it by nothing).
  * 2. A task that never can start (no node, a need that never ends) keeps Infinity as start and finish.
  * 3. Nothing new arrives.
  */
@@ -30,12 +31,18 @@ class Future {
   readonly #draw: number
   readonly #into: Futures
   readonly #freeSlots: Int32Array
+  /** On all nodes. */
+  #allFree: number
   /** By node and resource. */
   readonly #free: Float64Array
   readonly #waitingOn: Int32Array
   readonly #readyAt: Float64Array
   readonly #node: Int32Array
   readonly #queues: readonly ReadyQueue[]
+  /** First task by queue; −1 for none. */
+  readonly #heads: Int32Array
+  /** Running tasks by lane. */
+  readonly #busy: Int32Array
   /** Shapes that fit nowhere until something ends. */
   readonly #blocked: Uint8Array
   /** A task's end; or its delay's, as −1 − index. */
@@ -49,18 +56,22 @@ class Future {
     this.#into = into
     this.#now = problem.now
     this.#freeSlots = problem.freeSlots.slice()
+    this.#allFree = problem.freeSlots.reduce((sum, slots) => sum + slots, 0)
     this.#free = problem.free.slice()
     this.#waitingOn = problem.waitingOn.slice()
     this.#readyAt = problem.readyAt.slice()
     this.#node = new Int32Array(problem.ids.length).fill(-1)
     this.#blocked = new Uint8Array(problem.shapes.length)
-    this.#queues = problem.shapes.map(() => new ReadyQueue(problem.rank, this.#readyAt))
+    this.#queues = Array.from(problem.queueShape, () => new ReadyQueue(problem.rank, this.#readyAt))
+    this.#heads = new Int32Array(this.#queues.length).fill(-1)
+    this.#busy = new Int32Array(problem.lanes)
   }
 
   run(): void {
     const { running, now } = this.#problem
     for (const { index, node } of running) {
       this.#node[index] = node
+      this.#share(index, 1)
       this.#begin(index, this.#durationMs[index] ?? 0)
     }
     for (const index of this.#problem.waiting) if (this.#waitingOn[index] === 0) this.#offer(index, now)
@@ -88,16 +99,23 @@ class Future {
       return
     }
     if (this.#readyAt[index] === Infinity) this.#readyAt[index] = now
-    this.#queues[this.#problem.shapeOf[index] ?? 0]?.push(index)
+    this.#enter(index)
+  }
+
+  #enter(index: number): void {
+    const number = this.#problem.queueOf[index] ?? 0
+    this.#queues[number]?.push(index)
+    this.#heads[number] = this.#queues[number]?.head ?? -1
   }
 
   #handle(event: number): void {
     if (event < 0) {
       const index = -1 - event
       this.#readyAt[index] = this.#now
-      this.#queues[this.#problem.shapeOf[index] ?? 0]?.push(index)
+      this.#enter(index)
       return
     }
+    this.#share(event, -1)
     this.#hold(event, this.#node[event] ?? 0, -1)
     this.#blocked.fill(0)
     for (const dependent of this.#problem.dependents[event] ?? []) {
@@ -108,37 +126,51 @@ class Future {
   }
 
   #place(): void {
-    for (;;) {
-      const number = this.#firstShape()
+    while (this.#allFree > 0) {
+      const number = this.#firstQueue()
       const queue = this.#queues[number]
-      const shape = this.#problem.shapes[number]
+      const shapeNumber = this.#problem.queueShape[number] ?? 0
+      const shape = this.#problem.shapes[shapeNumber]
       const index = queue?.head
       if (queue === undefined || shape === undefined || index === undefined) return
       const node = this.#nodeFor(index, shape)
       if (node < 0) {
-        this.#blocked[number] = 1
+        this.#blocked[shapeNumber] = 1
         continue
       }
       queue.pop()
+      this.#heads[number] = queue.head ?? -1
       this.#node[index] = node
+      this.#share(index, 1)
       this.#hold(index, node, 1)
       this.#begin(index, (this.#durationMs[index] ?? 0) * this.#factor(index, node))
     }
   }
 
-  /** The shape whose first task comes first in order; −1 when none may start. */
-  #firstShape(): number {
+  /** The queue whose first task comes first in order; −1 when none may start. */
+  #firstQueue(): number {
+    const { queueShape, queueLane } = this.#problem
+    const heads = this.#heads
+    const blocked = this.#blocked
+    const busyOf = this.#busy
     let best = -1
     let first = -1
-    for (let number = 0; number < this.#queues.length; number++) {
-      const head = this.#blocked[number] === 1 ? undefined : this.#queues[number]?.head
-      if (head === undefined) continue
-      if (best < 0 || this.#queues[number]?.before(head, first) === true) {
-        best = number
-        first = head
-      }
+    let fewest = Infinity
+    for (let number = 0; number < heads.length; number++) {
+      const head = heads[number] ?? -1
+      if (head < 0 || blocked[queueShape[number] ?? 0] === 1) continue
+      const busy = busyOf[queueLane[number] ?? 0] ?? 0
+      if (busy > fewest || (busy === fewest && this.#queues[number]?.before(head, first) !== true)) continue
+      best = number
+      first = head
+      fewest = busy
     }
     return best
+  }
+
+  #share(index: number, sign: 1 | -1): void {
+    const lane = this.#problem.laneOf[index] ?? 0
+    this.#busy[lane] = (this.#busy[lane] ?? 0) + sign
   }
 
   /** The fastest node that has room, among equals the one with the largest share of free slots; −1 for none. */
@@ -174,6 +206,7 @@ class Future {
   #hold(index: number, node: number, sign: 1 | -1): void {
     const { resources, shapes, shapeOf } = this.#problem
     this.#freeSlots[node] = (this.#freeSlots[node] ?? 0) - sign
+    this.#allFree -= sign
     const demand = shapes[shapeOf[index] ?? 0]?.demand
     for (let name = 0; name < resources; name++) {
       const at = node * resources + name
@@ -182,7 +215,7 @@ class Future {
   }
 }
 
-/** Ready tasks of one shape: lower rank first, then the earlier to be ready, then the lower index. A binary heap. */
+/** Ready tasks of one shape and lane: lower rank first, then the earlier to be ready, then the lower index. A binary heap. */
 class ReadyQueue {
   readonly #rank: Float64Array
   readonly #readyAt: Float64Array

@@ -7,7 +7,7 @@
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
-import type { ClassKey, Estimator } from '../estimate.ts'
+import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { durationTable } from './durations.ts'
 import type { DurationTable } from './durations.ts'
 
@@ -39,8 +39,16 @@ export interface ForecastSource {
   eligible(task: TaskView, node: NodeView): boolean
 }
 
-/** The order in which a policy takes ready tasks: lower first, ties by readiness. */
-export type Rank = (task: TaskView, medianMs: number) => number
+/** The order in which a policy takes ready tasks. */
+export interface Order {
+  /** Lower first, ties by readiness. */
+  rank(task: TaskView, expected: Expected): number
+  /** Whose it is where the policy shares among several: those with the fewest running tasks go before any rank. */
+  shareOf?(task: TaskView): string
+}
+
+/** What an order may ask of a prediction. */
+export type Expected = Pick<Prediction, 'medianMs' | 'meanMs'>
 
 /** Tasks that fit alike. */
 export interface Shape {
@@ -65,6 +73,13 @@ export interface Problem {
   readonly rank: Float64Array
   readonly shapes: readonly Shape[]
   readonly shapeOf: Int32Array
+  /** Number of whoever shares (`Order.shareOf`), by task. */
+  readonly laneOf: Int32Array
+  readonly lanes: number
+  /** A queue is of one shape and one lane, so its tasks leave in order of rank; by task, and the two by queue. */
+  readonly queueOf: Int32Array
+  readonly queueShape: Int32Array
+  readonly queueLane: Int32Array
   readonly tables: readonly DurationTable[]
   readonly tableOf: Int32Array
   /** Probability that an attempt fails, by table. */
@@ -88,6 +103,8 @@ export interface Problem {
 const MOST_TASKS = 5_000
 /** Pairs of class and node that are told apart; the nodes are taken to be alike for classes beyond. */
 const MOST_FACTORS = 20_000
+/** Those who share, as far as they are told apart; those beyond have one lane with others. A placement looks at every lane. */
+const MOST_LANES = 128
 
 /** Tasks whose predictions are read in one step. */
 const STEP_TASKS = 100
@@ -100,21 +117,21 @@ const STEP_TASKS = 100
 export function readInSteps(
   source: ForecastSource,
   estimator: Estimator,
-  rank: Rank,
+  order: Order,
   seen: (task: TaskView) => number
 ): Generator<undefined, Problem, undefined> {
-  return new Reader(source, estimator, rank, seen).read()
+  return new Reader(source, estimator, order, seen).read()
 }
 
 interface ClassTable {
   readonly number: number
-  readonly medianMs: number
+  readonly expected: Expected
 }
 
 class Reader {
   readonly #source: ForecastSource
   readonly #estimator: Estimator
-  readonly #rankOf: Rank
+  readonly #order: Order
   readonly #seen: (task: TaskView) => number
   readonly #nodeNumber = new Map<NodeId, number>()
   readonly #names: string[] = []
@@ -122,6 +139,12 @@ class Reader {
   readonly #indexOf = new Map<TaskId, number>()
   readonly #shapes = new Map<string, { readonly number: number; readonly shape: Shape }>()
   readonly #shapeOf: number[] = []
+  readonly #lanes = new Map<string, number>()
+  readonly #laneOf: number[] = []
+  readonly #queues = new Map<string, number>()
+  readonly #queueShape: number[] = []
+  readonly #queueLane: number[] = []
+  readonly #queueOf: number[] = []
   readonly #classes = new Map<ClassKey, ClassTable>()
   readonly #tables: DurationTable[] = []
   readonly #failure: number[] = []
@@ -131,10 +154,10 @@ class Reader {
   readonly #tableOf: number[] = []
   readonly #rank: number[] = []
 
-  constructor(source: ForecastSource, estimator: Estimator, rank: Rank, seen: (task: TaskView) => number) {
+  constructor(source: ForecastSource, estimator: Estimator, order: Order, seen: (task: TaskView) => number) {
     this.#source = source
     this.#estimator = estimator
-    this.#rankOf = rank
+    this.#order = order
     this.#seen = seen
     const limited = new Set<string>()
     source.nodes.forEach((node, number) => {
@@ -184,10 +207,32 @@ class Reader {
     this.#tasks.push(task)
     // A task that runs twice (a copy) is judged by the attempt that was named first; the other holds its slot.
     if (!this.#indexOf.has(task.id)) this.#indexOf.set(task.id, index)
-    const { number, medianMs } = this.#tableOfClass(task)
+    const { number, expected } = this.#tableOfClass(task)
     this.#tableOf.push(number)
-    this.#rank.push(this.#rankOf(task, medianMs))
-    this.#shapeOf.push(this.#shapeNumber(task))
+    this.#rank.push(this.#order.rank(task, expected))
+    const shape = this.#shapeNumber(task)
+    const lane = this.#laneNumber(task)
+    this.#shapeOf.push(shape)
+    this.#laneOf.push(lane)
+    this.#queueOf.push(this.#queueNumber(shape, lane))
+  }
+
+  #laneNumber(task: TaskView): number {
+    const who = this.#order.shareOf?.(task) ?? ''
+    const lane = this.#lanes.get(who) ?? this.#lanes.size % MOST_LANES
+    this.#lanes.set(who, lane)
+    return lane
+  }
+
+  #queueNumber(shape: number, lane: number): number {
+    const key = `${shape}/${lane}`
+    const known = this.#queues.get(key)
+    if (known !== undefined) return known
+    const number = this.#queues.size
+    this.#queues.set(key, number)
+    this.#queueShape.push(shape)
+    this.#queueLane.push(lane)
+    return number
   }
 
   #tableOfClass(task: TaskView): ClassTable {
@@ -195,8 +240,8 @@ class Reader {
     const known = this.#classes.get(key)
     if (known !== undefined) return known
     const prediction = this.#estimator.predict(task)
-    const { medianMs, failureProbability } = prediction
-    const table = { number: this.#tables.length, medianMs }
+    const { medianMs, meanMs, failureProbability } = prediction
+    const table = { number: this.#tables.length, expected: { medianMs, meanMs } }
     const seen = this.#seen(task)
     this.#tables.push(durationTable(prediction, seen))
     this.#failure.push(failureProbability)
@@ -278,6 +323,11 @@ class Reader {
       rank: Float64Array.from(this.#rank),
       shapes: [...this.#shapes.values()].map(({ shape }) => shape),
       shapeOf: Int32Array.from(this.#shapeOf),
+      laneOf: Int32Array.from(this.#laneOf),
+      lanes: Math.min(MOST_LANES, this.#lanes.size),
+      queueOf: Int32Array.from(this.#queueOf),
+      queueShape: Int32Array.from(this.#queueShape),
+      queueLane: Int32Array.from(this.#queueLane),
       tables: this.#tables,
       tableOf: Int32Array.from(this.#tableOf),
       failure: Float64Array.from(this.#failure),

@@ -1,7 +1,7 @@
 /**
  * Policies against each other on a replay of history, pair by pair.
  *
- * 1. Units are tasks, or groups when tasks of the stretch need one another; a group counts once.
+ * 1. Units are tasks, and groups whose tasks need one another (DAGs), each of which counts once.
  * 2. Intervals come from resampled blocks of neighbouring units (`optimizer/lab/statistics.ts`): units that wait together are not
  *    independent.
  * 3. A policy that breaks the contract has failed, and says how; the others' figures stand.
@@ -36,10 +36,16 @@ export interface ContenderResult {
   readonly slowdown: PairedDifference
 }
 
+/** What was judged: tasks by themselves, and DAGs as wholes. */
+interface Units {
+  readonly tasks: number
+  readonly dags: number
+}
+
 export interface Comparison {
   /** The first contender, that the others are compared with. */
   readonly base: string
-  readonly units: number
+  readonly units: Units
   readonly results: readonly ContenderResult[]
   readonly failures: readonly { readonly name: string; readonly message: string }[]
 }
@@ -71,14 +77,14 @@ export function compare(
       failures.push({ name: contender.name, message: String(error) })
     }
   }
-  return { base: base.name, units: measured.jctMs.length, results, failures }
+  const { jctMs, groups: dags } = measured
+  return { base: base.name, units: { tasks: jctMs.length - dags, dags }, results, failures }
 }
 
 function run(replay: Replay, contender: Contender): Outcomes {
   const { workload, cluster, model } = replay
   const result = simulate(workload, cluster, contender.make(createRng(SEED)), { model: model() })
-  const unit = workload.barriers.length > 0 ? 'group' : 'task'
-  return outcomes(result, unit, SLOWDOWN_BOUND_MS, criticalPaths(workload))
+  return outcomes(result, 'dag', SLOWDOWN_BOUND_MS, criticalPaths(workload))
 }
 
 function against(base: Outcomes, name: string, own: Outcomes, pace: Pace): ContenderResult {

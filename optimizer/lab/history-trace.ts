@@ -3,7 +3,8 @@
  * has.
  *
  * Arrivals, needs, demands and run times are as recorded; what a task would have taken on another node follows from node
- * speeds that are fitted on the same history (`optimizer/guard/replay.ts` says how). Tasks that never ran are left out.
+ * speeds that are fitted on the same history (`optimizer/guard/replay.ts` says how). Tasks that never ran are left out. As in a cluster's own
+ * comparisons (`optimizer/guard/compare.ts`), a DAG counts once and every other task by itself.
  *
  * Seed 0 is the history itself; further seeds multiply each gap between arrivals by a uniform factor in [0.8, 1.2]. A load
  * is set by the gaps too, since a cluster's nodes are what they are. Without one the recorded load is kept, and a cluster
@@ -43,6 +44,7 @@ export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes:
   return {
     name,
     family: replay.workload.barriers.length > 0 ? 'dags' : 'independent',
+    unit: 'dag',
     slowdownBoundMs: SLOWDOWN_BOUND_MS,
     defaultLoad: undefined,
     loadIsUsed: true,

@@ -1,9 +1,6 @@
 /** Figures of one simulated run. Times in seconds unless a name says otherwise. */
-import type { SimResult } from '../sim/types.ts'
-import type { Instance } from './trace.ts'
-
-/** Which units are judged: single tasks, or groups (a job of many tasks counts once, from first submission to last end). */
-export type Unit = 'task' | 'group'
+import type { SimResult, SimTask, Workload } from '../sim/types.ts'
+import type { Instance, Unit } from './trace.ts'
 
 /** What happened to each unit, in order of submission. */
 export interface Outcomes {
@@ -13,6 +10,8 @@ export interface Outcomes {
   readonly slowdown: Float64Array
   readonly submittedAt: Float64Array
   readonly tenant: readonly string[]
+  /** How many of the units are groups. */
+  readonly groups: number
 }
 
 export interface RunMetrics {
@@ -47,29 +46,36 @@ export function outcomes(result: SimResult, unit: Unit, boundMs: number, idealMs
     submitted.push(submittedAt)
     tenant.push(who)
   }
-  if (unit === 'task') {
-    workload.tasks.forEach((task, index) => {
-      const end = finishedAt[index] ?? -1
-      if (end >= 0) push(task.submittedAt, end, end - (startedAt[index] ?? end), task.tenant)
-    })
-  } else {
-    const ends = new Float64Array(workload.tasks.length).fill(-1)
-    workload.tasks.forEach((task, index) => {
-      const group = task.group - 1
-      ends[group] = Math.max(ends[group] ?? -1, finishedAt[index] ?? -1)
-    })
-    workload.tasks.forEach((task, index) => {
-      const end = ends[index] ?? -1
-      if (task.group - 1 === index && end >= 0)
-        push(task.submittedAt, end, idealMs?.[index] ?? 0, task.tenant)
-    })
-  }
+  const grouped = groupedBy(workload, unit)
+  const ends = new Float64Array(workload.tasks.length).fill(-1)
+  workload.tasks.forEach((task, index) => {
+    const group = task.group - 1
+    ends[group] = Math.max(ends[group] ?? -1, finishedAt[index] ?? -1)
+  })
+  let groups = 0
+  workload.tasks.forEach((task, index) => {
+    const isGroup = grouped(task)
+    if (isGroup && task.group - 1 !== index) return
+    const end = (isGroup ? ends : finishedAt)[index] ?? -1
+    if (end < 0) return
+    const ideal = isGroup ? (idealMs?.[index] ?? 0) : end - (startedAt[index] ?? end)
+    push(task.submittedAt, end, ideal, task.tenant)
+    if (isGroup) groups++
+  })
   return {
     jctMs: Float64Array.from(jct),
     slowdown: Float64Array.from(slowdown),
     submittedAt: Float64Array.from(submitted),
-    tenant
+    tenant,
+    groups
   }
+}
+
+/** Whether a task is judged within its group. */
+function groupedBy({ tasks }: Workload, unit: Unit): (task: SimTask) => boolean {
+  if (unit !== 'dag') return () => unit === 'group'
+  const dags = new Set(tasks.filter(({ needs }) => needs.length > 0).map(({ group }) => group))
+  return ({ group }) => dags.has(group)
 }
 
 /** The figures of a run over the units in [from, to) of `judged`. */

@@ -197,7 +197,8 @@ function runOnce({ trace, instance, entry, seed, run, memory }: RunInput, option
     }
   )
   const tookUs = clockUs() - beganUs
-  const unit = trace.family === 'dags' || trace.family === 'one-dag' ? 'group' : 'task'
+  const isOfDags = trace.family === 'dags' || trace.family === 'one-dag'
+  const unit = trace.unit ?? (isOfDags ? 'group' : 'task')
   const judged = outcomes(result, unit, trace.slowdownBoundMs, instance.idealMs)
   return { policy: entry.name, seed, instance, result, judged, tookUs }
 }

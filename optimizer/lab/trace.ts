@@ -8,6 +8,12 @@ import type { Outage, RunModel, SimNode, Workload } from '../sim/types.ts'
 
 export type Family = 'independent' | 'dags' | 'one-dag' | 'packing'
 
+/**
+ * Which units are judged: single tasks, groups (a job of many tasks counts once, from first submission to last end), or `dag`: groups
+ * whose tasks need one another, and all other tasks by themselves.
+ */
+export type Unit = 'task' | 'group' | 'dag'
+
 /** One simulation's input. Everything in it is shared by all policies (common random numbers). */
 export interface Instance {
   readonly workload: Workload
@@ -33,6 +39,8 @@ export interface Instance {
 export interface Trace {
   readonly name: string
   readonly family: Family
+  /** What is judged. Default: groups in the families of DAGs, tasks elsewhere. */
+  readonly unit?: Unit
   /** Below this run time a bounded slowdown does not count less, in milliseconds. */
   readonly slowdownBoundMs: number
   /** The load of `instance` when none is asked for; undefined when the trace's own capacity is used. */

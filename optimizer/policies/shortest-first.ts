@@ -30,7 +30,7 @@ function fixedOrder({ name, estimator, node = firstFit }: ShortestFirstOptions):
     name,
     node,
     order: {
-      classOf: (task) => estimator.predict(task).meanMs * width(task),
+      classOf: (task) => estimator.predict(task).meanMs * coresOf(task),
       score: (key) => Number(key),
       onEnded: (feedback) => {
         estimator.observe(feedback)
@@ -47,13 +47,13 @@ function liveOrder({ name, estimator, node = firstFit }: ShortestFirstOptions): 
     node,
     order: {
       classOf: (task) => {
-        const key = `${estimator.classOf(task)}x${width(task)}`
+        const key = `${estimator.classOf(task)}x${coresOf(task)}`
         const known = siblings.get(task.tenant)
         if (known === undefined) siblings.set(task.tenant, new Set([key]))
         else known.add(key)
         return key
       },
-      score: (_key, head) => estimator.predict(head).meanMs * width(head),
+      score: (_key, head) => estimator.predict(head).meanMs * coresOf(head),
       onEnded: (feedback, queues) => {
         estimator.observe(feedback)
         for (const key of siblings.get(feedback.task.tenant) ?? []) queues.rescore(key)
@@ -66,6 +66,6 @@ function liveOrder({ name, estimator, node = firstFit }: ShortestFirstOptions): 
 }
 
 /** Cores; 1 when the task does not say. */
-function width(task: TaskView): number {
+export function coresOf(task: TaskView): number {
   return (task.resources['cpu'] ?? 1000) / 1000
 }

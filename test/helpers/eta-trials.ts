@@ -11,7 +11,7 @@ import type { Rng } from '../../base/prng.ts'
 import { forecast } from '../../optimizer/advice/eta.ts'
 import type { Forecast } from '../../optimizer/advice/eta.ts'
 import type { ForecastSource } from '../../optimizer/advice/problem.ts'
-import { rankOf } from '../../optimizer/advice/rank.ts'
+import { byArrival } from '../../optimizer/advice/orders.ts'
 import { SuggestionBook } from '../../optimizer/advice/suggest.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../../optimizer/estimator/learned.ts'
@@ -163,7 +163,7 @@ class Watch {
   #forecast(view: ClusterView): Forecast {
     return forecast(sourceOfView(view), {
       estimator: this.#estimator,
-      rank: rankOf('fifo'),
+      order: byArrival,
       seen: (task) => this.#book.samples(task),
       seed: this.#trial.seed
     })

@@ -66,6 +66,7 @@ export class FakeOptimizer implements OptimizerPort {
     return Promise.resolve({
       base: this.current,
       tasks: request.tasks,
+      units: { tasks: request.tasks - 2, dags: 1 },
       nodes: 3,
       fromAt: AT,
       toAt: AT + 60_000,

@@ -83,7 +83,7 @@ function modeOf({ mode }: PolicyView): string {
 }
 
 function showComparison(context: CliContext, comparison: PolicyComparison): void {
-  const { base, tasks, nodes, load, fromAt, toAt } = comparison
+  const { base, nodes, load, fromAt, toAt } = comparison
   const rows = comparison.policies.map(({ policy, meanJctMs, p95JctMs, boundedSlowdown, gain }) => [
     policy,
     formatDuration(meanJctMs),
@@ -97,7 +97,17 @@ function showComparison(context: CliContext, comparison: PolicyComparison): void
   print(context, '')
   print(
     context,
-    `${tasks} tasks of ${formatDuration(toAt - fromAt)} on ${nodes} nodes, load ${load.toFixed(2)}; SAVES is the share of the mean ` +
+    `${unitsOf(comparison)} of ${formatDuration(toAt - fromAt)} on ${nodes} nodes, load ${load.toFixed(2)}; SAVES is the share of the mean ` +
       `completion time against ${base}, with its 95 % interval`
   )
+}
+
+/** A DAG counts once: `216 tasks and 1 DAG`. */
+function unitsOf({ tasks, units = { tasks, dags: 0 } }: PolicyComparison): string {
+  const counts = [
+    { count: units.tasks, of: 'task' },
+    { count: units.dags, of: 'DAG' }
+  ]
+  const some = counts.filter(({ count }) => count > 0)
+  return some.map(({ count, of }) => `${count} ${of}${count === 1 ? '' : 's'}`).join(' and ')
 }

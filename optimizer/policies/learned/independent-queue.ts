@@ -22,6 +22,7 @@ import { ClassQueues } from '../class-queues.ts'
 import type { Head, Shape } from '../class-queues.ts'
 import { freedSince } from '../freed-nodes.ts'
 import { isPlaceable } from '../node-rules.ts'
+import { capacityOf, widthOf } from '../width.ts'
 import { ArrivalShare } from './arrival-share.ts'
 import type { ArrivalShareOptions, Reservation } from './arrival-share.ts'
 import { beliefOf, Bursts } from './bursts.ts'
@@ -74,8 +75,7 @@ export class IndependentQueue {
   #candidate: Candidate | undefined
   /** The owed task that fits nowhere now, and how much had been freed when it was tried. */
   #tried: { id: TaskId; freed: number } | undefined
-  #capacity: Readonly<Record<string, number>> = {}
-  #slots = 1
+  #capacity = capacityOf([])
   /** Whether nodes are of several hardware classes. */
   #isMixed = false
   /** Shapes whose first task would delay this reservation; void after any change. */
@@ -110,7 +110,7 @@ export class IndependentQueue {
   /** An attempt of one of this queue's tasks runs already. */
   resume(task: TaskView, node: NodeId, placedAt: number, view: ClusterView): void {
     this.#hear(view)
-    const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
+    const burst = this.#bursts.ready(task, this.#estimator.classOf(task), widthOf(task, this.#capacity))
     this.#bursts.started(task.id, placedAt)
     this.#share.resumed(task, node, placedAt, this.#estimate(burst, task).meanMs)
     this.#watch(burst, view.now)
@@ -118,7 +118,7 @@ export class IndependentQueue {
 
   add(task: TaskView, view: ClusterView): void {
     this.#hear(view)
-    const burst = this.#bursts.ready(task, this.#estimator.classOf(task), this.#width(task))
+    const burst = this.#bursts.ready(task, this.#estimator.classOf(task), widthOf(task, this.#capacity))
     const shape = this.#queues.add(task, burst.id)
     shape.placeable ??= isPlaceable(task, view)
     this.#share.ready(task)
@@ -173,17 +173,8 @@ export class IndependentQueue {
   }
 
   nodesChanged(view: ClusterView): void {
-    const capacity: Record<string, number> = {}
-    const profiles = new Set<string>()
-    let slots = 0
-    for (const node of view.nodes()) {
-      slots += node.slots
-      profiles.add(node.profile)
-      for (const name in node.resources) capacity[name] = (capacity[name] ?? 0) + (node.resources[name] ?? 0)
-    }
-    this.#capacity = capacity
-    this.#slots = Math.max(1, slots)
-    this.#isMixed = profiles.size > 1
+    this.#capacity = capacityOf(view.nodes())
+    this.#isMixed = new Set(view.nodes().map(({ profile }) => profile)).size > 1
     this.#share.nodesChanged()
     for (const shape of this.#queues.shapes()) {
       const head = this.#queues.head(shape)
@@ -354,17 +345,6 @@ export class IndependentQueue {
     const { ln, lnError, meanMs } = this.#estimate(burst, task)
     const middleLn = ln + MEAN_SHARE * (Math.log(meanMs) - ln)
     return middleLn + lnError * tilt(burst) + Math.log(burst.width) - PRIORITY_STEP * burst.priority
-  }
-
-  /** The largest part that the task takes of anything, in slots of the cluster. */
-  #width(task: TaskView): number {
-    let share = 1 / this.#slots
-    for (const name in task.resources) {
-      const capacity = this.#capacity[name]
-      if (capacity !== undefined && capacity > 0)
-        share = Math.max(share, (task.resources[name] ?? 0) / capacity)
-    }
-    return share * this.#slots
   }
 
   #retryAll(): void {

@@ -64,6 +64,7 @@ test('policies are listed, set and compared', async () => {
   })
   const compared = await run('policy', 'compare', 'fifo,learned', '--tasks', '50')
   expect(compared.out).toMatch(/^fifo +1\.5s +4\.0s +1\.50 +10 % \[2 %, 18 %\]$/m)
+  expect(compared.out).toContain('48 tasks and 1 DAG of 1m')
   expect((await run('policy', 'compare', '--json')).json()).toMatchObject({
     ok: true,
     base: 'learned',

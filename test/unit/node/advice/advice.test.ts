@@ -3,6 +3,7 @@ import { nodeId, taskId } from '../../../../base/ids.ts'
 import { timestampMs } from '../../../../base/units.ts'
 import { createAdvice } from '../../../../node/advice/advice.ts'
 import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { byPriority } from '../../../../optimizer/advice/orders.ts'
 import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
 import { knowing, logNormal } from '../../../helpers/forecasts.ts'
 import { Machine, START, needs, spec } from '../../../helpers/scheduler.ts'
@@ -18,11 +19,17 @@ beforeEach(() => {
 })
 
 /** Each step of a forecast takes `stepMs`; turns pass at once. */
-function setUp(stepMs = 1) {
+function setUp({ stepMs = 1, runMs = 1000, more = 0 } = {}) {
   const machine = new Machine().withNodes(1, { slots: 1 })
-  machine.submit([spec(), spec({ needs: needs(1) })])
-  const estimator = knowing(() => logNormal(1000, 0.1))
-  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'model 3', seed: 1 })
+  machine.submit([spec(), spec({ needs: needs(1) }), ...Array.from({ length: more }, () => spec())])
+  const estimator = knowing(() => logNormal(runMs, 0.1))
+  const advisor = new Advisor({
+    state: machine.state,
+    estimator,
+    order: () => byPriority,
+    predictedBy: () => 'model 3',
+    seed: 1
+  })
   const advice = createAdvice({
     advisor,
     state: machine.state,
@@ -72,20 +79,45 @@ test('who asks again soon gets the forecast that is there, and those who ask at 
   expect(steps).toBe(2 * made)
 })
 
-test('a forecast that was expensive is not made again for twenty times as long, but for no longer than 15 s', async () => {
-  for (const [stepMs, restMs] of [
-    [4, 2 * 20 * 40],
-    [100, 15_000]
+/** Whether a forecast is made anew when somebody asks after `restMs`, and not shortly before. */
+async function expectRest({ machine, advice }: ReturnType<typeof setUp>, restMs: number): Promise<void> {
+  const made = steps
+  elapsedMs += restMs - 400
+  await advice.outlook(machine.task(1)!)
+  expect(steps).toBe(made)
+  elapsedMs += 800
+  await advice.outlook(machine.task(1)!)
+  expect(steps).toBeGreaterThan(made)
+}
+
+test.each([
+  ['a second, however near the ends are', { stepMs: 4, runMs: 10 }, 1000],
+  ['nine times what it took, where ends are near', { stepMs: 20, runMs: 1000 }, 3600],
+  ['a tenth of the time to the median end', { stepMs: 20, runMs: 30_000 }, 6000],
+  ['no longer than twenty times what it took', { stepMs: 20, runMs: 1_000_000 }, 8000],
+  ['15 s, however expensive it was', { stepMs: 100, runMs: 1000 }, 15_000]
+])('a forecast stands for %s', async (_, how, restMs) => {
+  const made = setUp(how)
+  await made.advice.outlook(made.machine.task(1)!)
+  await expectRest(made, restMs)
+})
+
+test('a forecast stands for less once tasks have ended far from when it said, and not while they end as it said', async () => {
+  for (const [endsAfterMs, restMs] of [
+    [100_000, 8000],
+    [1000, 3600]
   ] as const) {
-    const { machine, advice } = setUp(stepMs)
+    const made = setUp({ stepMs: 20, runMs: 100_000, more: 10 })
+    const { machine, advisor, advice } = made
     await advice.outlook(machine.task(1)!)
-    const made = steps
-    elapsedMs += restMs - 500
-    await advice.outlook(machine.task(1)!)
-    expect(steps).toBe(made)
-    elapsedMs += 1000
-    await advice.outlook(machine.task(1)!)
-    expect(steps).toBeGreaterThan(made)
+    for (let id = 3; id <= 12; id++) {
+      const [row] = machine
+        .complete(id, machine.place(id, 1))
+        .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
+      // The first task is before them in the line.
+      advisor.taskEnded({ ...row!, finishedAt: timestampMs(START + (id - 1) * endsAfterMs) })
+    }
+    await expectRest(made, restMs)
   }
 })
 

@@ -8,7 +8,7 @@ import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
 import type { Command } from '../../../../scheduler/commands.ts'
-import { Machine, spec } from '../../../helpers/scheduler.ts'
+import { Machine, START, spec } from '../../../helpers/scheduler.ts'
 import { opinionated } from './rows.ts'
 
 vi.mock(import('../../../../node/optimizer/replay-requests.ts'), { spy: true })
@@ -318,4 +318,19 @@ test('a state that was replaced brings its own models', async () => {
   await learning.warmUp()
   expect(learning.predictedBy).toBe('statistics')
   expect(learning.estimator.status().model).toBe(false)
+})
+
+test('forecasts take tasks in the order of the policy that places, be it in the stead of the one that was set', () => {
+  apply({ type: 'set-settings', settings: { policy: 'fifo' } })
+  machine.submit([...Array.from({ length: 40 }, () => spec()), spec({ priority: 5 })])
+  const finishOf = (id: number): number => learning.advisor.eta(machine.task(id)!)?.finishAt.p50At ?? NaN
+  const refresh = (): void => {
+    const steps = learning.advisor.refresh(START)
+    while (steps.next().done !== true);
+  }
+  refresh()
+  expect(finishOf(41)).toBeGreaterThan(finishOf(1))
+  running = 'least-loaded'
+  refresh()
+  expect(finishOf(41)).toBeLessThan(finishOf(40))
 })

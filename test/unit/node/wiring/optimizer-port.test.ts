@@ -6,6 +6,7 @@ import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
 import type { Command } from '../../../../scheduler/commands.ts'
 import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { byPriority } from '../../../../optimizer/advice/orders.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { PlannedNode } from '../../../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
@@ -53,7 +54,13 @@ function portAfter(count: number) {
   const machine = new Machine().withNodes(2)
   const nodes = [...machine.state.nodes.values()].map((node) => new PlannedNode(node))
   const estimator = createLearnedEstimator({ rows: false })
-  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'statistics', seed: 1 })
+  const advisor = new Advisor({
+    state: machine.state,
+    estimator,
+    order: () => byPriority,
+    predictedBy: () => 'statistics',
+    seed: 1
+  })
   machine.submit(
     Array.from({ length: count + 1 }, (_, index) => spec({ name: index % 2 === 0 ? 'slow' : 'fast' }))
   )

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { durationMs, timestampMs } from '../../../../base/units.ts'
 import { Advisor } from '../../../../optimizer/advice/advisor.ts'
+import { byPriority } from '../../../../optimizer/advice/orders.ts'
 import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
 import { knowing, logNormal } from '../../../helpers/forecasts.ts'
 import { Machine, START, needs, report, spec } from '../../../helpers/scheduler.ts'
@@ -11,7 +12,13 @@ function setUp(tasks: readonly Partial<TaskSpec>[], { nodes = 1, slots = 1 } = {
   const machine = new Machine().withNodes(nodes, { slots })
   machine.submit(tasks.map((task) => spec(task)))
   const estimator = knowing((task) => logNormal(task.name === 'long' ? 100_000 : 1000, 0.1))
-  const advisor = new Advisor({ state: machine.state, estimator, predictedBy: () => 'statistics', seed: 1 })
+  const advisor = new Advisor({
+    state: machine.state,
+    estimator,
+    order: () => byPriority,
+    predictedBy: () => 'statistics',
+    seed: 1
+  })
   const refresh = (now: number): void => {
     const steps = advisor.refresh(now)
     while (steps.next().done !== true);

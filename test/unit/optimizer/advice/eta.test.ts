@@ -5,16 +5,17 @@ import { createRng } from '../../../../base/prng.ts'
 import { EtaCalibration } from '../../../../optimizer/advice/eta-calibration.ts'
 import { forecast } from '../../../../optimizer/advice/eta.ts'
 import type { Forecast } from '../../../../optimizer/advice/eta.ts'
-import { rankOf } from '../../../../optimizer/advice/rank.ts'
+import { byArea, byArrival, byPriority, byTenant } from '../../../../optimizer/advice/orders.ts'
+import type { ForecastOrder } from '../../../../optimizer/advice/orders.ts'
 import { simulate } from '../../../../optimizer/sim/engine.ts'
 import { fixedRunTimes } from '../../../../optimizer/sim/run-models.ts'
+import { LiveNode } from '../../../../optimizer/sim/view.ts'
 import { policyFactory } from '../../../../scheduler/policies/index.ts'
 import type { ClusterView, Policy, TaskView } from '../../../../scheduler/policy.ts'
 import { knowing, logNormal, sourceOf } from '../../../helpers/forecasts.ts'
 import { nodesOf, workloadOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
-const FIFO = rankOf('fifo')
 const steady = knowing((task) => logNormal(task.priority === 0 ? 100 : task.priority, 0.001))
 const wild = knowing(() => logNormal(1000, 1))
 
@@ -28,7 +29,7 @@ function finishes(of: Forecast, count: number): (number | undefined)[] {
 test('tasks on one slot finish one after another', () => {
   const made = forecast(sourceOf([], [{ work: 0 }, { work: 0 }, { work: 0 }]), {
     estimator: steady,
-    rank: FIFO,
+    order: byArrival,
     seed: 1
   })
   expect(finishes(made, 3)).toEqual([100, 200, 300])
@@ -37,7 +38,7 @@ test('tasks on one slot finish one after another', () => {
 test('an attempt that runs has what is left of it, and those that wait come after', () => {
   const made = forecast(sourceOf([{ work: 0, at: 0 }], [{ work: 0 }], { now: 60 }), {
     estimator: steady,
-    rank: FIFO,
+    order: byArrival,
     seed: 1
   })
   expect(finishes(made, 2)).toEqual([100, 200])
@@ -50,7 +51,7 @@ test('no attempt is forecast beyond its timeout, whether it waits or runs', () =
   const many = (sketch: TaskSketch): TaskSketch[] =>
     new Array<TaskSketch>(50).fill({ ...sketch, work: 0, limit, group: 1 })
   for (const seen of [5, 50, Infinity]) {
-    const options = { estimator, rank: FIFO, seed: 1, seen: () => seen }
+    const options = { estimator, order: byArrival, seed: 1, seen: () => seen }
     const waiting = forecast(sourceOf([], many({ work: 0 }), { nodes: 50 }), options)
     expect(waiting.group(taskId(1))?.finish.p90At).toBe(limit)
     const running = forecast(sourceOf(many({ work: 0, at: 0 }), [], { nodes: 50, now: 100 }), options)
@@ -64,21 +65,21 @@ test('a task starts after its needs, and a group is done with its last', () => {
     { work: 0, group: 1, needs: [1] },
     { work: 0, group: 3 }
   ]
-  const made = forecast(sourceOf([], waiting, { nodes: 2 }), { estimator: steady, rank: FIFO, seed: 1 })
+  const made = forecast(sourceOf([], waiting, { nodes: 2 }), { estimator: steady, order: byArrival, seed: 1 })
   expect(finishes(made, 3)).toEqual([100, 200, 100])
   expect(Math.round((made.group(taskId(1))?.finish.p50At ?? 0) / 10)).toBe(20)
 })
 
 test('a task whose need never ends, and one that fits nowhere, have no forecast', () => {
   const waiting: TaskSketch[] = [{ work: 0, needs: [77] }, { work: 0 }]
-  const made = forecast(sourceOf([], waiting), { estimator: steady, rank: FIFO, seed: 1 })
+  const made = forecast(sourceOf([], waiting), { estimator: steady, order: byArrival, seed: 1 })
   expect([made.task(taskId(1)), made.group(taskId(1))]).toEqual([undefined, undefined])
   expect(made.task(taskId(2))).toBeDefined()
   const nowhere = forecast(
     { ...sourceOf([], [{ work: 0 }]), eligible: () => false },
     {
       estimator: steady,
-      rank: FIFO,
+      order: byArrival,
       seed: 1
     }
   )
@@ -94,10 +95,10 @@ test('larger priorities come first under the policies that know them, not under 
         { work: 0, name: 'high', priority: 200 }
       ]
     )
-  const by = (policy: string): (number | undefined)[] =>
-    finishes(forecast(source(), { estimator: steady, rank: rankOf(policy), seed: 1 }), 2)
-  expect(by('least-loaded')).toEqual([300, 200])
-  expect(by('fifo')).toEqual([100, 300])
+  const by = (order: ForecastOrder): (number | undefined)[] =>
+    finishes(forecast(source(), { estimator: steady, order, seed: 1 }), 2)
+  expect(by(byPriority)).toEqual([300, 200])
+  expect(by(byArrival)).toEqual([100, 300])
 })
 
 test('the learned order takes the least area first', () => {
@@ -109,9 +110,41 @@ test('the learned order takes the least area first', () => {
       { work: 0, name: 'short' }
     ]
   )
-  expect(finishes(forecast(source, { estimator: long, rank: rankOf('learned'), seed: 1 }), 2)).toEqual([
-    1100, 100
-  ])
+  expect(finishes(forecast(source, { estimator: long, order: byArea, seed: 1 }), 2)).toEqual([1100, 100])
+})
+
+test('under the learned order a task is as wide as its largest share of the nodes, and at least a slot', () => {
+  const estimator = knowing((task) => logNormal(task.name === 'short' ? 100 : 300, 0.001))
+  const waiting: TaskSketch[] = [
+    { work: 0, name: 'long', resources: { cpu: 500 } },
+    { work: 0, name: 'short', resources: { cpu: 4000 } },
+    { work: 0, name: 'long' },
+    { work: 0, name: 'short', resources: { memory: 1 } }
+  ]
+  const ranks = (cpu: number): number[] => {
+    const source = sourceOf([], waiting)
+    const nodes = nodesOf([1], 4).map((node) => new LiveNode({ ...node, resources: { cpu } }))
+    const order = byArea(nodes)
+    const tasks = [...source.waiting].map(({ task }) => order.rank(task, estimator.predict(task)))
+    return tasks.map((rank) => Math.round(Math.exp(rank) / 100))
+  }
+  // All four cores are four slots; half a core is less than one.
+  expect(ranks(4000)).toEqual([3, 4, 3, 1])
+  expect(ranks(16_000)).toEqual([3, 1, 3, 1])
+})
+
+test('where tenants share, the one with the fewest running tasks goes first, running ones included', () => {
+  const busy: TaskSketch[] = [
+    { work: 0, tenant: 'many' },
+    { work: 0, tenant: 'many' }
+  ]
+  const line: TaskSketch[] = [
+    ...new Array<TaskSketch>(6).fill({ work: 0, tenant: 'many' }),
+    { work: 0, tenant: 'one' }
+  ]
+  const source = sourceOf(busy, line, { nodes: 2 })
+  const made = forecast(source, { estimator: steady, order: byTenant, seed: 1 })
+  expect(finishes(made, 9)).toEqual([100, 100, 200, 300, 300, 400, 400, 500, 200])
 })
 
 const queues = fc.record({
@@ -130,7 +163,7 @@ test('in a queue without priorities, a later place never starts earlier; p50 is 
       const line = Array.from({ length: waiting }, () => ({ work: 0 }))
       const made = forecast(sourceOf(busy, line, { nodes, slots, now }), {
         estimator: wild,
-        rank: FIFO,
+        order: byArrival,
         seed
       })
       let before = { p50At: now, p90At: now }
@@ -150,7 +183,7 @@ test('the longer an attempt has run, the later it is expected to end', () => {
   const ends = [0, 500, 1000, 5000, 100_000].map((now) => {
     const made = forecast(sourceOf([{ work: 0, at: 0 }], [], { now }), {
       estimator: wild,
-      rank: FIFO,
+      order: byArrival,
       seed: 3
     })
     return made.task(taskId(1))?.finish.p50At ?? 0
@@ -163,7 +196,7 @@ test('one seed makes one forecast', () => {
   const make = (seed: number): unknown =>
     forecast(sourceOf([{ work: 0 }], [{ work: 0 }, { work: 0 }], { nodes: 2 }), {
       estimator: wild,
-      rank: FIFO,
+      order: byArrival,
       seed
     }).task(taskId(3))
   expect(make(5)).toEqual(make(5))
@@ -186,7 +219,7 @@ function watched(inner: Policy, calibration: EtaCalibration): Policy {
       waiting: ready.map((task) => ({ task, waitsFor: [], notBefore: 0 })),
       eligible: (task: TaskView, node: Parameters<ClusterView['eligible']>[1]) => view.eligible(task, node)
     }
-    const made = forecast(source, { estimator: wild, rank: FIFO, seed: count })
+    const made = forecast(source, { estimator: wild, order: byArrival, seed: count })
     const id = ready.at(-1)?.id
     const finish = id === undefined ? undefined : made.task(id)?.finish
     if (id !== undefined && finish !== undefined) calibration.remember(id, made.at, finish)
@@ -292,7 +325,8 @@ test('chance moves the forecast of a task whose run time is hardly known by litt
   const wide = knowing(() => logNormal(60_000, 3))
   const made = [1, 2, 3, 4, 5, 6].map(
     (seed) =>
-      forecast(sourceOf([], [{ work: 0 }]), { estimator: wide, rank: FIFO, seed }).task(taskId(1))!.finish
+      forecast(sourceOf([], [{ work: 0 }]), { estimator: wide, order: byArrival, seed }).task(taskId(1))!
+        .finish
   )
   for (const { p50At, p90At } of made) {
     expect(p50At).toBeGreaterThan(60_000 / 1.3)
@@ -321,7 +355,7 @@ function coldCoverage(
     const sigma = Math.sqrt(1 / certainty + within ** 2)
     const made = forecast(sourceOf([], line, { slots }), {
       estimator: knowing(() => logNormal(1000, sigma)),
-      rank: FIFO,
+      order: byArrival,
       seed: round,
       ...(correlated ? { seen: () => seen } : {})
     })

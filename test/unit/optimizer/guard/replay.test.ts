@@ -101,11 +101,29 @@ test('what no node of today could run is left out and counted', () => {
 test('a better policy has an interval that says so, and the base has none against itself', () => {
   const replay = createReplay(busyHistory(600), [nodeFacts(1)], NO_SPEEDS)!
   const { results, units, failures } = compare(replay, fifo, [shortest])
-  expect(units).toBe(600)
+  expect(units).toEqual({ tasks: 600, dags: 0 })
   expect(failures).toEqual([])
   expect(results[0]!.jct.relative).toBe(0)
   expect(results[1]!.jct.relative).toBeLessThan(-0.2)
   expect(results[1]!.jct.relativeInterval.high).toBeLessThan(-0.02)
+})
+
+test('a small DAG in a history of arrays counts once, and leaves the verdict on all others as it was', () => {
+  // Arrays: every twenty tasks are of one submission.
+  const arrays = busyHistory(600).map((task, index) => ({ ...task, group: taskId(index - (index % 20) + 1) }))
+  const arrivedAt = arrays[300]!.arrivedAt
+  const dag = [
+    finished(601, { arrivedAt, runMs: 50 }),
+    finished(602, { arrivedAt, runMs: 50, group: taskId(601), needs: [taskId(601)] })
+  ]
+  const [without, withOne] = [arrays, [...arrays, ...dag]].map((history) =>
+    compare(createReplay(history, [nodeFacts(1)], NO_SPEEDS)!, fifo, [shortest])
+  )
+  expect(without!.units).toEqual({ tasks: 600, dags: 0 })
+  expect(withOne!.units).toEqual({ tasks: 600, dags: 1 })
+  const [before, after] = [without, withOne].map((comparison) => comparison!.results[1]!.jct.relative)
+  expect(before).toBeLessThan(-0.2)
+  expect(Math.abs(after! - before!)).toBeLessThan(0.02)
 })
 
 test('a policy that breaks the contract fails, and the others are judged', () => {

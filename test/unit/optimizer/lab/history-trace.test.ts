@@ -4,6 +4,7 @@ import type { NodeInfo } from '../../../../base/wire/cluster.ts'
 import type { HistoryTask } from '../../../../base/wire/history.ts'
 import { findPolicies } from '../../../../optimizer/lab/catalog.ts'
 import { historyTrace } from '../../../../optimizer/lab/history-trace.ts'
+import { runProtocol } from '../../../../optimizer/lab/protocol.ts'
 import { simulate } from '../../../../optimizer/sim/engine.ts'
 import type { Instance } from '../../../../optimizer/lab/trace.ts'
 
@@ -84,6 +85,22 @@ test('needs are kept, and make a trace of DAGs', () => {
   const trace = historyTrace('history', tasks, [node(1), node(2)])
   expect(finishes(only(trace.instances(0, undefined)))).toEqual([100, 200])
   expect(trace.family).toBe('dags')
+})
+
+test('among independent tasks a DAG counts once, and they by themselves', () => {
+  const tasks = [
+    ...Array.from({ length: 30 }, (_, index) => ended(index + 1, index * 50, { group: 't-1' })),
+    ended(31, 0),
+    ended(32, 0, { needs: ['t-31'], group: 't-31' })
+  ]
+  const judged: number[] = []
+  runProtocol(historyTrace('history', tasks, [node(1)]), {
+    policies: findPolicies(['fifo-fit']),
+    load: undefined,
+    seeds: 1,
+    onResult: ({ judged: { jctMs, groups } }) => judged.push(jctMs.length, groups)
+  })
+  expect(judged).toEqual([31, 1])
 })
 
 test('what never ran is left out, and nodes that cannot run a task are not given it', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import { policyFactory } from '../../../../scheduler/policies/index.ts'
@@ -7,6 +8,7 @@ import { plotData } from '../../../../optimizer/lab/plot-data.ts'
 import { lastTwo, oracle } from '../../../../optimizer/policies/predictors.ts'
 import type { Instance } from '../../../../optimizer/lab/trace.ts'
 import type { SimResult } from '../../../../optimizer/sim/types.ts'
+import { criticalPaths } from '../../../../optimizer/sim/critical-path.ts'
 import { fixedRunTimes } from '../../../../optimizer/sim/run-models.ts'
 import { machineOf, runPolicy } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
@@ -69,6 +71,45 @@ test('a group counts once, from its submission to its last end, against its crit
   const judged = outcomes(result, 'group', second, Float64Array.from([10 * second, 0, 9 * second]))
   expect(Array.from(judged.jctMs)).toEqual([19_000, 12_000])
   expect(Array.from(judged.slowdown)).toEqual([1.9, 12 / 9])
+})
+
+test('tasks that need one another are judged as one, whatever else is in the trace, and arrays by task', () => {
+  const sketches = [
+    { work: 4 * second, cpu: 1, group: 1 },
+    { work: 6 * second, cpu: 1, group: 1, needs: [1] },
+    { work: 9 * second, cpu: 1, at: second, group: 3 },
+    { work: 2 * second, cpu: 1, at: second, group: 3 }
+  ]
+  const ideal = Float64Array.from([10 * second, 0, 9 * second, 0])
+  const result = runPolicy(sketches, machineOf(1), policyFactory('fifo')(createRng(1)))
+  const { jctMs, slowdown, groups } = outcomes(result, 'dag', second, ideal)
+  expect(Array.from(jctMs)).toEqual([21_000, 12_000, 14_000])
+  expect(Array.from(slowdown)).toEqual([2.1, 12 / 9, 7])
+  expect(groups).toBe(1)
+})
+
+test('a trace of nothing but DAGs, or of nothing but tasks, is judged as it ever was', () => {
+  const some = fc.array(fc.record({ work: fc.integer({ min: 1, max: 9 }), at: fc.nat(20) }), {
+    minLength: 1,
+    maxLength: 20
+  })
+  fc.assert(
+    fc.property(some, (drafts) => {
+      const tasks = [...drafts].sort((a, b) => a.at - b.at)
+      const chains = tasks.flatMap((draft, index) => [
+        { ...draft, group: 2 * index + 1 },
+        { ...draft, group: 2 * index + 1, needs: [2 * index + 1] }
+      ])
+      for (const [sketches, unit] of [
+        [tasks, 'task'],
+        [chains, 'group']
+      ] as const) {
+        const result = runPolicy(sketches, machineOf(2), policyFactory('fifo')(createRng(1)))
+        const ideal = criticalPaths(result.workload)
+        expect(outcomes(result, 'dag', 1, ideal)).toEqual(outcomes(result, unit, 1, ideal))
+      }
+    })
+  )
 })
 
 test('utilisation over time and the Gantt chart follow the attempts', () => {
