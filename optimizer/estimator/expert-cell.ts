@@ -24,7 +24,7 @@ export class ExpertCell {
   #limitShare: DecayedHistogram | undefined
   #input: InputRegression | undefined
   lastLn: number | undefined
-  /** Of a tenant: mean log likelihood of each expert lately, minus the chain's. */
+  /** Of a tenant and of a class: mean log likelihood of each expert lately, minus the chain's. */
   records: Float32Array | undefined
   #recorded = 0
 

@@ -40,6 +40,8 @@ const PRIOR = [
 
 export type ExpertName = (typeof PRIOR)[number][0]
 export const EXPERTS: readonly ExpertName[] = PRIOR.map(([name]) => name)
+/** The class statistics', that others are compared with. */
+export const CHAIN = EXPERTS.indexOf('chain')
 /** Logits of the mixture before anything is learned. */
 export const PRIOR_LOGITS: readonly number[] = PRIOR.map(([, weight]) => Math.log(weight))
 

@@ -16,13 +16,13 @@ import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { Asked } from './asked.ts'
 import { quantileLn, shareBelowLn } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
-import { ClassEntry, TENANT_LEVEL } from './class-entry.ts'
+import { ClassEntry } from './class-entry.ts'
 import type { Surroundings } from './class-entry.ts'
 import type { TaskClass } from './class-tree.ts'
 import { Conformal } from './conformal.ts'
 import { DRIFT_DECAY, DriftWatch } from './drift.ts'
-import { ExpertMasses, EXPERTS } from './experts.ts'
-import { recordsOf, teachExperts } from './expert-lessons.ts'
+import { CHAIN, ExpertMasses } from './experts.ts'
+import { ownRecordsOf, recordExperts, recordsOf, teachExperts } from './expert-lessons.ts'
 import { explanationOf } from './explain.ts'
 import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
@@ -47,7 +47,6 @@ import { createStatistics, GUESS } from './statistics.ts'
 import type { Statistics } from './statistics.ts'
 import type { Model } from './weights.ts'
 
-const CHAIN = EXPERTS.indexOf('chain')
 const NETWORK = COMPONENTS.indexOf('network')
 /** A narrower prediction than this, as a standard deviation of ln t, is not held to its word by the test for drift. */
 const LEAST_SPREAD = 0.2
@@ -348,7 +347,7 @@ class Learned implements LearnedEstimator {
       row === undefined || output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
     scoreComponents(snapshot.byRecord, likelihood, ofNetwork, this.#components)
     this.#hedge.observe(taskClass.key, this.#components)
-    taskClass.cells[TENANT_LEVEL]?.value.experts?.record(likelihood, CHAIN)
+    recordExperts(taskClass, likelihood)
     const median = quantileLn(snapshot.masses, 0.5)
     const spread = (quantileLn(snapshot.masses, 0.84) - quantileLn(snapshot.masses, 0.16)) / 2
     this.#drift.observe(taskClass.key, (ln - median) / Math.max(LEAST_SPREAD, spread))
@@ -364,6 +363,7 @@ class Learned implements LearnedEstimator {
   #weigh(taskClass: ClassOfCells, mixture: Mixture): void {
     weighByRecord(mixture.byRecord, this.#logits, this.#experts, {
       records: recordsOf(taskClass),
+      own: ownRecordsOf(taskClass),
       siblings: this.#base.siblingsOf(taskClass)
     })
   }

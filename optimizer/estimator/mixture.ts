@@ -3,7 +3,8 @@
  *
  * Two ways of weighing the experts compete under Hedge, beside two predictors of the published baselines:
  *
- * - *statistics*: the prior weights, moved by the experts' records with the tenant (Bayesian model averaging with a fading memory);
+ * - *statistics*: the prior weights, moved by the experts' records with the tenant and with the class (Bayesian model averaging with a
+ *   fading memory);
  * - *network*: the gates of the network, and its own distribution by octaves;
  * - *limit* and *last two*: the experts that come closest to them.
  *
@@ -35,9 +36,17 @@ const RECORD_RATE = 1
 const SIBLING_RATE = 0.6
 const LEAST_SURVIVAL = 0.01
 
+/** How well experts did for one class: mean log likelihoods, and of how many runs they count. */
+export interface OwnRecords {
+  readonly records: Float32Array
+  readonly runs: number
+}
+
 /** What moves the experts' weights before any network. */
 export interface Evidence {
+  /** Of the class's tenant. */
   readonly records: Float32Array | undefined
+  readonly own: OwnRecords | undefined
   readonly siblings: readonly SiblingGroup[]
 }
 
@@ -138,19 +147,20 @@ export function scoreComponents(
 }
 
 /**
- * Prior × record × how well each expert bears that siblings still run (an expert that expected less loses weight), as logits into `logits` and
+ * Prior × records × how well each expert bears that siblings still run (an expert that expected less loses weight), as logits into `logits` and
  * normalised into `weights`. Siblings' ages are taken for those on a typical node.
  */
 export function weighByRecord(
   weights: Float64Array,
   logits: Float32Array,
   experts: ExpertMasses,
-  { records, siblings }: Evidence
+  { records, own, siblings }: Evidence
 ): void {
   if (siblings.length > 0) bear(experts, siblings)
   let sum = 0
   for (let expert = 0; expert < EXPERT_COUNT; expert++) {
     let logit = (PRIOR_LOGITS[expert] ?? 0) + RECORD_RATE * (records?.[expert] ?? 0)
+    if (own !== undefined) logit += own.runs * (own.records[expert] ?? 0)
     if (siblings.length > 0) logit += SIBLING_RATE * (BEARINGS[expert] ?? 0)
     const weight = Math.exp(logit)
     logits[expert] = logit

@@ -20,7 +20,9 @@ export interface ShortestFirstOptions {
   readonly live?: boolean
 }
 
-/** SJF on the estimator's mean. */
+/**
+ * SJF on the estimator's median: the mean of a young class is its tail's, which puts a short task that nobody knows behind all others.
+ */
 export function shortestFirst(options: ShortestFirstOptions): Policy {
   return options.live === true ? liveOrder(options) : fixedOrder(options)
 }
@@ -30,7 +32,7 @@ function fixedOrder({ name, estimator, node = firstFit }: ShortestFirstOptions):
     name,
     node,
     order: {
-      classOf: (task) => estimator.predict(task).meanMs * coresOf(task),
+      classOf: (task) => estimator.predict(task).medianMs * coresOf(task),
       score: (key) => Number(key),
       onEnded: (feedback) => {
         estimator.observe(feedback)
@@ -53,7 +55,7 @@ function liveOrder({ name, estimator, node = firstFit }: ShortestFirstOptions): 
         else known.add(key)
         return key
       },
-      score: (_key, head) => estimator.predict(head).meanMs * coresOf(head),
+      score: (_key, head) => estimator.predict(head).medianMs * coresOf(head),
       onEnded: (feedback, queues) => {
         estimator.observe(feedback)
         for (const key of siblings.get(feedback.task.tenant) ?? []) queues.rescore(key)

@@ -11,7 +11,9 @@ import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
 import { tenantFair } from '../../../../optimizer/policies/tenant-fair.ts'
 import { tetris } from '../../../../optimizer/policies/tetris.ts'
 import { LiveTask, simProgress } from '../../../../optimizer/sim/view.ts'
+import { knowing, logNormal } from '../../../helpers/forecasts.ts'
 import { machineOf, nodesOf, placed, runPolicy, taskOf } from '../../../helpers/workloads.ts'
+import type { TaskView } from '../../../../scheduler/policy.ts'
 import type { RunModel } from '../../../../optimizer/sim/types.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
@@ -27,6 +29,17 @@ test('the truth runs the shortest first, limits run what claims to be shortest',
   expect(placed(runPolicy(together, nodesOf([1]), byTruth))).toEqual([3, 5, 2, 4, 1])
   const byLimit = shortestFirst({ name: 'sjf', estimator: userLimit() })
   expect(placed(runPolicy(together, nodesOf([1]), byLimit))).toEqual([1, 4, 2, 5, 3])
+})
+
+test('a short task that may take very long, for all that is known, does not wait for everybody', () => {
+  const predictions = [logNormal(1000, 0.1), logNormal(100, 3)]
+  const works = [{ work: 1000 }, { work: 100 }]
+  const estimator = { ...knowing(({ id }) => predictions[id - 1]!), classOf: ({ id }: TaskView) => `${id}` }
+  expect(predictions[1]!.meanMs).toBeGreaterThan(predictions[0]!.meanMs)
+  for (const live of [false, true]) {
+    const policy = shortestFirst({ name: 'sjf', estimator, live })
+    expect(placed(runPolicy(works, nodesOf([1]), policy))).toEqual([2, 1])
+  }
 })
 
 test('shortest first weighs a task by the processors that it holds', () => {
