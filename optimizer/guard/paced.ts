@@ -50,6 +50,10 @@ class PacedPolicy implements Policy {
     this.#policy.onFinished?.(taskId, view)
   }
 
+  onNotCopied(taskId: TaskId, view: ClusterView): void {
+    this.#policy.onNotCopied?.(taskId, view)
+  }
+
   onNodesChanged(view: ClusterView): void {
     this.#policy.onNodesChanged?.(view)
   }

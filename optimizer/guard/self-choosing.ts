@@ -111,6 +111,10 @@ class SelfChoosing implements Policy {
     this.#try(view, (policy) => policy.onFinished?.(taskId, view))
   }
 
+  onNotCopied(taskId: TaskId, view: ClusterView): void {
+    this.#try(view, (policy) => policy.onNotCopied?.(taskId, view))
+  }
+
   onNodesChanged(view: ClusterView): void {
     this.#try(view, (policy) => policy.onNodesChanged?.(view))
   }

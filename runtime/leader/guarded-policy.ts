@@ -100,6 +100,12 @@ export class GuardedPolicy implements Policy {
     })
   }
 
+  onNotCopied(taskId: TaskId, view: ClusterView): void {
+    this.#guard(view, (inner) => {
+      inner.onNotCopied?.(taskId, view)
+    })
+  }
+
   onNodesChanged(view: ClusterView): void {
     this.#idle.anew()
     this.#guard(view, (inner) => {

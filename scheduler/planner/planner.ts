@@ -96,7 +96,10 @@ class LeaderPlanner implements Planner {
       const choice = this.policy.next(this.projection)
       if (choice === undefined) break
       const command = this.projection.addChoice(this.open, choice.taskId, choice.node)
-      if (command === 'too-late') break
+      if (command === 'too-late') {
+        this.policy.onNotCopied?.(choice.taskId, this.projection)
+        break
+      }
       if (command === undefined) {
         this.faults++
         break
@@ -153,7 +156,10 @@ class LeaderPlanner implements Planner {
           this.policy.onFinished?.(event.row.id, this.projection)
           break
         case 'placement-refused':
-        // What the plan had spent of the node is free again, and no attempt ends to say so.
+          if (this.runsAlone(event.taskId)) this.policy.onNotCopied?.(event.taskId, this.projection)
+          // What the plan had spent of the node is free again, and no attempt ends to say so.
+          nodesChanged = true
+          break
         case 'node-changed':
         case 'incarnation-opened':
         case 'incarnation-ended':
@@ -191,6 +197,12 @@ class LeaderPlanner implements Planner {
     if (task === undefined) return
     offered.add(id)
     this.policy.onReady(viewOfTask(task), this.projection)
+  }
+
+  /** Whether what was refused was a copy. */
+  private runsAlone(id: TaskId): boolean {
+    const task = this.state.tasks.get(id)
+    return task?.placement !== undefined && task.copy === undefined
   }
 
   private withdraw(id: TaskId): void {

@@ -209,6 +209,10 @@ export class FinishFirst implements GroupQueue {
     this.#copies.set(taskId, this.#times.begin(task, view.node(node), node, view.now))
   }
 
+  notCopied(id: TaskId): void {
+    this.#copies.delete(id)
+  }
+
   /** Attempts that may be copied; the one whose DAG may have to wait longest for it comes first. */
   #latest(view: ClusterView): { readonly task: TaskView; readonly running: Running }[] {
     const late: { readonly task: TaskView; readonly running: Running; readonly doneAt: number }[] = []

@@ -29,4 +29,6 @@ export interface GroupQueue {
   copy?(view: ClusterView): PlacementChoice | undefined
   /** Somebody else had the task copied onto the node. */
   copied?(copy: PlacementChoice, view: ClusterView): void
+  /** No copy of the task was made after all. */
+  notCopied?(id: TaskId): void
 }

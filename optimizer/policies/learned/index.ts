@@ -105,6 +105,11 @@ class Learned implements Policy {
     this.#speculation?.over(taskId)
   }
 
+  onNotCopied(taskId: TaskId): void {
+    this.#speculation?.notCopied(taskId)
+    this.#groups.notCopied?.(taskId)
+  }
+
   onNodesChanged(view: ClusterView): void {
     this.#alone.nodesChanged(view)
     if (differ(view) === this.#mixed) this.#groups.nodesChanged(view)

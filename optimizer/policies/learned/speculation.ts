@@ -65,6 +65,11 @@ export class Speculation {
     this.#watched.delete(id)
   }
 
+  /** The copy was not made, mostly because the attempt itself had not been placed yet: it is looked at again later. */
+  notCopied(id: TaskId): void {
+    this.#copied.delete(id)
+  }
+
   /** The attempt on this node is over. */
   ended(id: TaskId, node: NodeId): void {
     if (this.#watched.get(id)?.node === node) this.#watched.delete(id)
@@ -86,11 +91,11 @@ export class Speculation {
       if (watched.lookAt <= view.now) {
         const task = view.task(id)
         const node = task === undefined ? undefined : this.#betterNode(task, watched, view)
+        watched.lookAt = view.now + Math.max(1, (AGAIN - 1) * (view.now - watched.at))
         if (node !== undefined) {
           this.#copied.add(id)
           return { taskId: id, node: node.id }
         }
-        watched.lookAt = view.now + Math.max(1, (AGAIN - 1) * (view.now - watched.at))
       }
       next = Math.min(next, watched.lookAt)
     }

@@ -252,6 +252,12 @@ test('who asks late when to look at an attempt again is told to look now, and no
   view.now = timestampMs(500)
   expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
   expect(speculation.wakeAt(view)).toBeUndefined()
+  // Where no copy came of it, it is looked at again when the attempt is half as old again.
+  speculation.notCopied(task.id)
+  expect(speculation.peek(view)).toBeUndefined()
+  expect(speculation.wakeAt(view)).toBe(750)
+  view.now = timestampMs(750)
+  expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
 })
 
 test('a copy needs to be all but sure to win', () => {

@@ -364,3 +364,83 @@ test.each([
   expect(copied(propose(planner, machine, []).entry)).toEqual([])
   expect(planner.faults).toBe(faults)
 })
+
+/** Places each task on the first node, then copies it to the second, once; told when no copy came of it, again. */
+function copier(): Policy & { readonly notCopied: number[] } {
+  const waiting: number[] = []
+  const notCopied: number[] = []
+  let toCopy = 0
+  return {
+    name: 'copier',
+    notCopied,
+    reset: () => undefined,
+    onReady: ({ id }) => waiting.push(id),
+    onGone: () => (toCopy = waiting.shift() ?? 0),
+    onNotCopied: (id) => notCopied.push(id),
+    next: () => {
+      const [first] = waiting
+      if (first !== undefined) return { taskId: taskId(first), node: nodeId(1) }
+      if (toCopy === 0) return undefined
+      const choice = { taskId: taskId(toCopy), node: nodeId(2) }
+      toCopy = 0
+      return choice
+    }
+  }
+}
+
+test('a policy hears that its copy came before the attempt itself was placed', () => {
+  const machine = new Machine().withNodes(2, { slots: 1 })
+  const policy = copier()
+  const planner = createPlanner({ state: machine.state, policy, excluded: () => false })
+  const turn = propose(planner, machine, [submitOf(machine, 1, [spec({ idempotent: true })])])
+  expect(placed(turn.entry)).toEqual([[1, 1]])
+  expect(copied(turn.entry)).toEqual([])
+  expect(policy.notCopied).toEqual([1])
+  settle(planner, machine, turn)
+  expect(policy.notCopied).toEqual([1])
+})
+
+test('a policy hears that its copy was refused', () => {
+  const machine = new Machine().withNodes(2, { slots: 1 })
+  const policy = copier()
+  const planner = createPlanner({ state: machine.state, policy, excluded: () => false })
+  settle(planner, machine, propose(planner, machine, [submitOf(machine, 1, [spec({ idempotent: true })])]))
+  policy.onGone(taskId(1), planner.view)
+  policy.onReady({ id: taskId(1) } as never, planner.view)
+  policy.onGone(taskId(1), planner.view)
+  const before = policy.notCopied.length
+  const turn = propose(planner, machine, [])
+  expect(copied(turn.entry)).toEqual([[1, 2, 1]])
+  // The second node begins anew in between, which the plan cannot know.
+  machine.announce(2, 2, { slots: 1 })
+  expect(types(settle(planner, machine, turn))).toContain('placement-refused')
+  expect(policy.notCopied.slice(before)).toEqual([1])
+})
+
+/** Places the first task on the first node, and then nothing. */
+function once(): Pick<Policy, 'next'> {
+  let isDone = false
+  return {
+    next: () => {
+      if (isDone) return undefined
+      isDone = true
+      return { taskId: taskId(1), node: nodeId(1) }
+    }
+  }
+}
+
+test('a policy hears of no copy when a placement was refused', () => {
+  const machine = new Machine().withNodes(1, { slots: 1 })
+  const policy = { ...copier(), onGone: (): void => undefined }
+  machine.submit([spec()])
+  const planner = createPlanner({
+    state: machine.state,
+    policy: { ...policy, ...once() },
+    excluded: () => false
+  })
+  const turn = propose(planner, machine, [])
+  expect(placed(turn.entry)).toEqual([[1, 1]])
+  machine.announce(1, 2, { slots: 1 })
+  expect(types(settle(planner, machine, turn))).toContain('placement-refused')
+  expect(policy.notCopied).toEqual([])
+})
