@@ -21,8 +21,8 @@ export const byArrival: ForecastOrder = () => ({ rank: () => 0 })
 /** Larger priority first, then arrival. */
 export const byPriority: ForecastOrder = () => ({ rank: (task) => -task.priority })
 
-/** Least predicted time × cores first, whatever the priority. */
-export const byCoreTime: ForecastOrder = () => ({ rank: (task, { meanMs }) => meanMs * coresOf(task) })
+/** Least predicted median time × cores first, whatever the priority. */
+export const byCoreTime: ForecastOrder = () => ({ rank: (task, { medianMs }) => medianMs * coresOf(task) })
 
 /** Larger priority first, then least predicted area: the mean of what the learned policy's scores come to. */
 export const byArea: ForecastOrder = (nodes) => {
@@ -36,7 +36,7 @@ export const byArea: ForecastOrder = (nodes) => {
 /** The tenant with the fewest running tasks first, then arrival. */
 export const byTenant: ForecastOrder = () => ({ rank: () => 0, shareOf: (task: TaskView) => task.tenant })
 
-/** Halfway between the median and the mean, as the policy has it. */
+/** Halfway between the median and the mean, as the policy has it, which takes no mean for more than e medians. */
 function typicalMs({ medianMs, meanMs }: Expected): number {
-  return Math.sqrt(medianMs * meanMs)
+  return Math.sqrt(medianMs * Math.min(meanMs, Math.E * medianMs))
 }

@@ -71,3 +71,15 @@ test.each(OFFERED_POLICIES.map((policy) => [policy.name, policy] as const))(
 test('a policy that is not offered is forecast as what places in its stead', () => {
   expect(orderOf('gone')).toBe(orderOf('least-loaded'))
 })
+
+test.each(['shortest-first', 'learned'])(
+  'under %s what may take very long, for all that is known, is not forecast last for it',
+  (name) => {
+    const wild = logNormal(60, 3)
+    const usual = logNormal(600, 0.1)
+    expect(wild.meanMs).toBeGreaterThan(usual.meanMs)
+    const { rank } = orderOf(name)(CLUSTER.map((node) => new LiveNode(node)))
+    const task = new LiveTask(taskOf({ work: 60 }, 0), [])
+    expect(rank(task, wild)).toBeLessThan(rank(task, usual))
+  }
+)
