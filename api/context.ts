@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { AppError, toAppError } from '../base/errors.ts'
 import { parseTaskId } from '../base/ids.ts'
 import type { TaskId } from '../base/ids.ts'
-import { LIMITS } from '../base/limits.ts'
+import { DEADLINES } from '../base/wire/deadlines.ts'
 import type { Eta } from '../base/wire/forecast.ts'
 import type { KnownTaskRecord, NodePort, TaskOutlook, TaskRecord } from './ports.ts'
 import type { Task } from '../scheduler/types.ts'
@@ -62,7 +62,7 @@ export function settle(port: NodePort, query: ReadQuery): Promise<void> | undefi
   if (index === undefined || index <= port.appliedIndex()) {
     return consistency === 'stale' ? undefined : port.readIndex()
   }
-  return port.waitApplied(index, LIMITS.readWaitMs).then((reached) => {
+  return port.waitApplied(index, DEADLINES.appliedMs).then((reached) => {
     if (!reached) {
       throw new AppError('TIMEOUT', `index: this node applied ${port.appliedIndex()}, expected ${index}`, {
         details: { field: 'index', got: port.appliedIndex(), expected: String(index) }

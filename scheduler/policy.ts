@@ -120,7 +120,7 @@ export interface Policy {
   onEnded?(feedback: AttemptFeedback, view: ClusterView): void
   /** A task will not run again. */
   onFinished?(taskId: TaskId, view: ClusterView): void
-  /** The copy of the task that was chosen last is not made: it came too early or too late, or was refused. */
+  /** The copy that was chosen is not made, and another may be: it came before its attempt was placed, or was refused. */
   onNotCopied?(taskId: TaskId, view: ClusterView): void
   /** A node appeared, vanished or changed what it offers. */
   onNodesChanged?(view: ClusterView): void

@@ -351,9 +351,12 @@ class Learned implements LearnedEstimator {
     const median = quantileLn(snapshot.masses, 0.5)
     const spread = (quantileLn(snapshot.masses, 0.84) - quantileLn(snapshot.masses, 0.16)) / 2
     this.#drift.observe(taskClass.key, (ln - median) / Math.max(LEAST_SPREAD, spread))
+    // On the node that ran it the limit was what it says; on a typical one it would have been as much shorter as that is quicker.
+    const { limitMs } = taskClass
+    const mostLn = limitMs > 0 ? ln + Math.log(limitMs / Math.max(1, feedback.runMs)) : Infinity
     this.#scores.observe({
       tenant: taskClass.tenant,
-      told: promised && toldOf(snapshot.masses, promised, taskClass.limitMs, ln),
+      told: promised && toldOf(snapshot.masses, promised, mostLn, ln),
       logScore: Math.log(Math.max(LEAST_LIKELIHOOD, windowMass(snapshot.masses, ln))),
       statisticsLogScore: Math.log(Math.max(LEAST_LIKELIHOOD, likelihood[CHAIN] ?? 0))
     })

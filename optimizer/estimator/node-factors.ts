@@ -91,7 +91,9 @@ export class NodeFactors {
 
   /** The part of it that is the node's own, so many standard deviations above what is expected. */
   lnOfNode(profile: string, node: NodeId, deviations: number): number {
-    return this.#nodes.get(profile)?.relative(node, deviations) ?? deviations * Math.sqrt(NODE_VARIANCE)
+    const isKnown = this.#profileOf.get(node) === profile
+    const known = isKnown ? this.#nodes.get(profile)?.relative(node, deviations) : undefined
+    return known ?? deviations * Math.sqrt(NODE_VARIANCE)
   }
 
   /** Learns from a run that took `residualLn` more than its class takes on a typical node. */

@@ -23,9 +23,8 @@ export interface Told {
   readonly spread99Ln: number
 }
 
-/** What was promised of a run that took ln t, from these masses; no time exceeds `limitMs`, if that is above 0. */
-export function toldOf(masses: Float64Array, levels: Levels, limitMs: number, ln: number): Told {
-  const mostLn = limitMs > 0 ? Math.log(limitMs) : Infinity
+/** What was promised of a run that took ln t, from these masses; nothing exceeds `mostLn`. All on a typical node. */
+export function toldOf(masses: Float64Array, levels: Levels, mostLn: number, ln: number): Told {
   const medianLn = Math.min(mostLn, quantileLn(masses, levels.centre))
   return {
     errorLn: ln - medianLn,
@@ -71,7 +70,10 @@ export class Reliability {
     const { count } = this
     if (count === 0) return undefined
     let below = 0
-    const held = JUDGED_LEVELS.map((_, at) => (below += this.#counts[at] ?? 0) / count)
+    const held = JUDGED_LEVELS.map((_, at) => {
+      below += this.#counts[at] ?? 0
+      return below / count
+    })
     const tenths = this.#counts.slice(0, TENTHS - 1)
     const [coverage90 = 0, coverage95 = 0, coverage99 = 0] = held.slice(-3)
     return {

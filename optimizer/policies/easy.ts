@@ -103,7 +103,7 @@ class Easy implements Policy {
   onReady(task: TaskView): void {
     // It was placed, and the placement was refused: it holds nothing that others could wait for.
     this.#running.delete(task.id)
-    const entry = { id: task.id, expectedMs: this.#estimator.predict(task).medianMs, gone: false }
+    const entry = { id: task.id, expectedMs: this.#estimator.predict(task).meanMs, gone: false }
     this.#waiting.set(task.id, entry)
     this.#queue.push(entry)
     this.#candidates.splice(this.#position(entry), 0, entry)
@@ -173,7 +173,7 @@ class Easy implements Policy {
   }
 
   #started(task: TaskView, node: NodeId, placedAt: number): void {
-    const expectedMs = this.#waiting.get(task.id)?.expectedMs ?? this.#estimator.predict(task).medianMs
+    const expectedMs = this.#waiting.get(task.id)?.expectedMs ?? this.#estimator.predict(task).meanMs
     this.#running.set(task.id, {
       node,
       resources: task.resources,

@@ -96,7 +96,8 @@ class LeaderPlanner implements Planner {
       const choice = this.policy.next(this.projection)
       if (choice === undefined) break
       const command = this.projection.addChoice(this.open, choice.taskId, choice.node)
-      if (command === 'too-late') {
+      if (command === 'too-late') break
+      if (command === 'too-early') {
         this.policy.onNotCopied?.(choice.taskId, this.projection)
         break
       }

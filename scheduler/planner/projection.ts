@@ -184,13 +184,13 @@ export class Projection implements ClusterView {
 
   /**
    * Projects a choice: a ready task's placement, or a copy of a running one. `too-late`: it would have held before what is
-   * in flight; undefined: it does not hold in the plan.
+   * in flight; `too-early`: the attempt to copy is being placed; undefined: it does not hold in the plan.
    */
   addChoice(
     into: Corrections,
     id: TaskId,
     onto: NodeId
-  ): PlaceCommand | PlaceCopyCommand | 'too-late' | undefined {
+  ): PlaceCommand | PlaceCopyCommand | 'too-early' | 'too-late' | undefined {
     const task = this.task(id)
     const node = this.node(onto)
     const planned = this.planned.get(onto)
@@ -206,7 +206,7 @@ export class Projection implements ClusterView {
       return { type: 'place', taskId: id, node: onto, incarnation }
     }
     const of = this.copyable(id, onto)
-    if (of === undefined || of === 'too-late') return of
+    if (of === undefined || of === 'too-early' || of === 'too-late') return of
     this.copying.set(id, view)
     planned.shift(task.resources, 1)
     into.copied.push({ taskId: id, node: planned, resources: task.resources })
@@ -214,8 +214,9 @@ export class Projection implements ClusterView {
   }
 
   /** Token of the attempt that a copy on `onto` would double. */
-  private copyable(id: TaskId, onto: NodeId): FencingToken | 'too-late' | undefined {
-    if (this.placing.has(id) || this.copying.has(id)) return 'too-late'
+  private copyable(id: TaskId, onto: NodeId): FencingToken | 'too-early' | 'too-late' | undefined {
+    if (this.placing.has(id)) return 'too-early'
+    if (this.copying.has(id)) return 'too-late'
     const task = this.state.tasks.get(id)
     const placement = task?.placement
     if (task === undefined || placement === undefined || placement.node === onto) return undefined

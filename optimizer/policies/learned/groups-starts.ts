@@ -40,6 +40,15 @@ export class PairedStarts {
     this.#count(starts, 1)
   }
 
+  /** Nodes that are not among these say nothing any more. */
+  keep(nodes: ReadonlySet<NodeId>): void {
+    for (const [node, starts] of this.#byNode) {
+      if (nodes.has(node)) continue
+      this.#count(starts, -1)
+      this.#byNode.delete(node)
+    }
+  }
+
   /** ln of the factor; 0 while nothing is known. */
   get differenceLn(): number {
     return this.#weight > LEAST_WEIGHT ? this.#sum / this.#weight : 0

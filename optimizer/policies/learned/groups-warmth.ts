@@ -93,6 +93,12 @@ export class Warmth {
     this.#running.clear()
   }
 
+  /** Nodes that are not among these are gone. */
+  keep(nodes: ReadonlySet<NodeId>): void {
+    this.#starts.keep(nodes)
+    for (const node of this.#last.keys()) if (!nodes.has(node)) this.#last.delete(node)
+  }
+
   /** All predictions have moved: the estimator is asked again. */
   anew(): void {
     for (const known of this.#classes.values()) known.uses = 0

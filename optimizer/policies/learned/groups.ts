@@ -136,6 +136,7 @@ export class SharedGroups implements GroupQueue {
 
   nodesChanged(view: ClusterView): void {
     this.#slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
+    this.#warmth.keep(new Set(view.nodes().map(({ id }) => id)))
     this.#waiting = 0
     for (const group of this.#table.groups()) this.#reach(group, view)
     this.#stale = true

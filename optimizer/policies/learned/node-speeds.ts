@@ -49,7 +49,8 @@ export function fastestOf(
   let shortest = Infinity
   for (const node of quick) {
     if (expectedMs.has(node.profile)) continue
-    const ms = estimator.predict(task, node).medianMs
+    // Of the class, not of whichever of its nodes comes first.
+    const ms = estimator.predict(task, node).medianMs / Math.exp(estimator.lnNodeFactor?.(node, 0) ?? 0)
     expectedMs.set(node.profile, ms)
     shortest = Math.min(shortest, ms)
   }

@@ -68,6 +68,7 @@ export class Speculation {
   /** The copy was not made, mostly because the attempt itself had not been placed yet: it is looked at again later. */
   notCopied(id: TaskId): void {
     this.#copied.delete(id)
+    this.#lookAt = Math.min(this.#lookAt, this.#watched.get(id)?.lookAt ?? Infinity)
   }
 
   /** The attempt on this node is over. */

@@ -78,8 +78,8 @@ test.each(['shortest-first', 'learned'])(
     const wild = logNormal(60, 4)
     const usual = logNormal(600, 0.1)
     expect(wild.meanMs).toBeGreaterThan(usual.meanMs)
-    const { rank } = orderOf(name)(CLUSTER.map((node) => new LiveNode(node)))
+    const order = orderOf(name)(CLUSTER.map((node) => new LiveNode(node)))
     const task = new LiveTask(taskOf({ work: 60 }, 0), [])
-    expect(rank(task, wild)).toBeLessThan(rank(task, usual))
+    expect(order.rank(task, wild)).toBeLessThan(order.rank(task, usual))
   }
 )

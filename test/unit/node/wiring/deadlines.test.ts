@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { settle } from '../../../../api/context.ts'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { second } from '../../../../base/units.ts'
 import { DEADLINES } from '../../../../base/wire/deadlines.ts'
@@ -22,6 +23,7 @@ test('whatever a node waits for, it answers well before a client that waits as l
     state: new Machine().withNodes(3).state,
     propose: (_: unknown, timeoutMs: number) => wait(timeoutMs),
     readBarrier: wait,
+    waitApplied: (_: number, timeoutMs: number) => wait(timeoutMs),
     raftStatus: () => ({ confState: { voters: [1, 2, 3] } })
   } as unknown as NodeRuntime
   const optimizer = createOptimizerPort(runtime, {} as unknown as Learning)
@@ -31,6 +33,7 @@ test('whatever a node waits for, it answers well before a client that waits as l
     () => port.cancel(taskId(1)),
     () => port.leave(nodeId(3)),
     () => port.readIndex(),
+    () => settle({ ...port, appliedIndex: () => 0 }, { index: 7, consistency: 'stale' }),
     () => optimizer.setPolicy('fifo'),
     () => optimizer.setModelMode('frozen'),
     () => optimizer.promote(1, ''),
@@ -41,5 +44,7 @@ test('whatever a node waits for, it answers well before a client that waits as l
       .then(call)
       .catch(() => undefined)
   expect(waits).toHaveLength(calls.length)
+  // What waits for both waits one after the other.
+  expect(DEADLINES.appliedMs + DEADLINES.readMs).toBeLessThan(DEADLINES.replyMs)
   for (const waitMs of waits) expect(waitMs).toBeLessThanOrEqual(DEADLINES.replyMs - MARGIN_MS)
 })

@@ -260,6 +260,24 @@ test('who asks late when to look at an attempt again is told to look now, and no
   expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
 })
 
+test('where several copies are allowed, one that was refused is tried again as well', () => {
+  const task = new LiveTask({ ...taskOf({ work: 100, idempotent: true }, 0) }, [])
+  const view = new SimView(
+    [task],
+    nodesOf([1, 1], 20).map((node) => new LiveNode(node))
+  )
+  const speculation = new Speculation(known('known', () => 100))
+  speculation.started(task, nodeId(1), 0, view)
+  view.now = timestampMs(500)
+  expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
+  // The planner asks on, and hears of the refusal later.
+  expect(speculation.peek(view)).toBeUndefined()
+  speculation.notCopied(task.id)
+  expect(speculation.wakeAt(view)).toBe(750)
+  view.now = timestampMs(750)
+  expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
+})
+
 test('a copy needs to be all but sure to win', () => {
   const uniform = {
     meanMs: 500,
