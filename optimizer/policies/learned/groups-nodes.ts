@@ -4,6 +4,7 @@
  * 1. A node that is convincingly slower than others with room (`node-speeds.ts`) takes only what those have no room for.
  * 2. While a cold start costs more than going on, nodes are chosen by what they ran last, and among equals by their share of free slots. While
  *    it does not, it is the other way round: a stage is spread.
+ * 3. A node on which the task's last attempt failed is taken only when no other has room.
  */
 import type { NodeId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
@@ -48,8 +49,12 @@ export class GroupNodes {
     { quick, slow }: OpenNodes,
     view: ClusterView
   ): NodeView | typeof NO_ROOM | undefined {
-    const node = this.#among(quick, home, task, view)
-    return node === NO_ROOM && slow.length > 0 ? this.#among(slow, home, task, view) : node
+    for (const nodes of [quick, slow]) {
+      const node = this.#among(nodes, home, task, view)
+      if (node !== NO_ROOM) return node
+    }
+    const failed = [...quick, ...slow].find(({ id }) => id === task.lastFailedOn)
+    return failed !== undefined && takes(task, failed, view) ? failed : NO_ROOM
   }
 
   /** One that is warm for it, else one of its group, else one that no group waits beside, else one whose group can do without. */
@@ -65,7 +70,7 @@ export class GroupNodes {
     let other: NodeView | undefined
     let hasRoom = false
     for (const node of nodes) {
-      if (!takes(task, node, view)) continue
+      if (node.id === task.lastFailedOn || !takes(task, node, view)) continue
       hasRoom = true
       const kind = this.#warmth.kindOn(task, node.id)
       if (kind === WARM) {

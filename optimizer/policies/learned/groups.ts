@@ -333,7 +333,8 @@ export class SharedGroups implements GroupQueue {
   #on(group: Group, stage: Stage, node: NodeView, view: ClusterView): Candidate | undefined {
     for (const line of stage.lines.next(this.#search)) {
       const task = firstOf(line, view)
-      if (task !== undefined && takes(task, node, view)) return candidateOf(group, stage, task, node)
+      if (task === undefined || task.lastFailedOn === node.id) continue
+      if (takes(task, node, view)) return candidateOf(group, stage, task, node)
     }
     return undefined
   }

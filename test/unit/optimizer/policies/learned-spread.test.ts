@@ -171,3 +171,27 @@ test('a run on a node that is known to ail says what a typical node takes', () =
   expect(areaAfter(2, 8000)).toBeCloseTo(areaAfter(1, 1000))
   expect(areaAfter(1, 8000)).toBeGreaterThan(2 * areaAfter(1, 1000))
 })
+
+test('a node that failed a task of a DAG is left to others while there is room elsewhere, and tried again where there is none', () => {
+  const tasks: TaskSketch[] = [
+    { work: 100, group: 1 },
+    { work: 100, group: 1, needs: [1] }
+  ]
+  const run = (nodes: readonly SimNode[], succeeds: (node: number, attempt: number) => boolean): number[] => {
+    const failures: number[] = []
+    const result = runPolicy(tasks, nodes, learnedPolicy(known('known', () => 100))(createRng(1)), {
+      model: {
+        start: (task, node, { attempt }, plan) => {
+          plan.runMs = task.workMs
+          plan.succeeds = succeeds(node.id, attempt)
+          if (!plan.succeeds) failures.push(node.id)
+        }
+      }
+    })
+    expect(Array.from(result.succeeded)).toEqual([1, 1])
+    return failures
+  }
+  // Each of the two tasks may begin on the node that fails all.
+  expect(run(nodesOf([1, 1], SLOTS), (node) => node !== 1).length).toBeLessThanOrEqual(tasks.length)
+  expect(run(nodesOf([1], SLOTS), (_, attempt) => attempt > 2)).toEqual([1, 1, 1, 1])
+})
