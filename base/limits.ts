@@ -51,7 +51,7 @@ export const LIMITS = {
   pageTasks: 1_000,
   /** Bytes of output on one page of a task's log. */
   logPageBytes: 1 * MiB,
-  /** Longest wait of a read for an applied index, or for a task to end. */
+  /** Longest wait of a read for a task to end. */
   readWaitMs: 30 * second,
   /** How far a node's wall clock may stand from the median of the voters' before its leader hands over. */
   maxClockOffsetMs: 500,

@@ -1,6 +1,7 @@
 /**
  * Sums over the whole grid, written out eight bins at a time: they are most of what a prediction costs, and bin by bin they take twice as
- * long (V8 does not unroll loops; each turn checks bounds and for interrupts). Every bin's value is that of the plain loop, digit for digit.
+ * long (V8 does not unroll loops; each turn checks bounds and for interrupts). Every bin's value is that of the plain loop, digit for digit. Each is
+ * for arrays of one kind: one that meets several kinds is slower again.
  */
 import { FINE_BINS } from './bins.ts'
 
