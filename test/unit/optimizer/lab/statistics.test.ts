@@ -1,14 +1,18 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
+import type { Rng } from '../../../../base/prng.ts'
 import { jain, mean, quantileSorted } from '../../../../optimizer/lab/metrics.ts'
 import {
   blockLength,
-  bootstrap,
   holm,
   meanInterval,
-  pairedDifference
+  pairedDifference,
+  resampled
 } from '../../../../optimizer/lab/statistics.ts'
+import { studentQuantile } from '../../../../optimizer/lab/student.ts'
+
+const EVERYTHING = { low: -Infinity, high: Infinity }
 
 test('quantiles interpolate between neighbours', () => {
   expect([0, 0.25, 0.5, 0.9, 1].map((q) => quantileSorted([1, 2, 3, 4], q))).toEqual([1, 1.75, 2.5, 3.7, 4])
@@ -58,8 +62,8 @@ test('a resample has as many units as there are, whatever the block', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 80 }), (count, block) => {
       const ones = new Float64Array(count).fill(1)
-      const everyRound = bootstrap([ones], ([sum = 0]) => sum, { rounds: 20, block, confidence: 1 })
-      expect(everyRound).toEqual({ low: count, high: count })
+      const [sums] = resampled([ones], [([sum = 0]) => sum], { rounds: 20, block })
+      expect(sums).toEqual(new Float64Array(20).fill(count))
     })
   )
 })
@@ -91,20 +95,99 @@ test('sums of blocks are those of their units, drawn as ever', () => {
       const columns = [units.map(([one]) => one), units.map(([, other]) => other)]
       const options = { rounds: 25, block }
       const ratios = walked(columns, ([one, other]) => one! / other!, options)
-      const { low, high } = bootstrap(columns, ([one = 0, other = 0]) => one / other, {
-        ...options,
-        confidence: 1
+      const [values] = resampled(columns, [([one = 0, other = 0]) => one / other], options)
+      ratios.forEach((ratio, round) => {
+        expect(values![round]! / ratio).toBeCloseTo(1, 9)
       })
-      expect(low / Math.min(...ratios)).toBeCloseTo(1, 9)
-      expect(high / Math.max(...ratios)).toBeCloseTo(1, 9)
     })
   )
 })
 
-test('a value that is no number costs the rounds that hold it, and no others', () => {
+test('a value that is no number costs the rounds that hold it, and no others, but no interval stands on them', () => {
   const values = Array.from({ length: 100 }, (_, index) => (index === 0 ? NaN : 1))
-  const { low } = meanInterval(values, { block: 5 })
-  expect(low).toBe(1)
+  const [means] = resampled([values], [([sum = 0]) => sum / 100], { block: 5 })
+  const known = means!.filter((value) => !Number.isNaN(value))
+  expect(known.length).toBeGreaterThan(0)
+  expect(new Set(known)).toEqual(new Set([1]))
+  expect(meanInterval(values, { block: 5 })).toEqual(EVERYTHING)
+})
+
+test('one measurement says nothing of the next', () => {
+  expect(meanInterval([5])).toEqual(EVERYTHING)
+  const { difference, relative, p, low, high, relativeInterval } = pairedDifference([10], [9])
+  expect({ difference, relative, p }).toEqual({ difference: -1, relative: -0.1, p: 1 })
+  expect({ low, high }).toEqual(EVERYTHING)
+  expect(relativeInterval).toEqual(EVERYTHING)
+  // Nor do a hundred neighbours that are one block.
+  expect(pairedDifference(new Array(100).fill(2), new Array(100).fill(1), { block: 100 }).p).toBe(1)
+})
+
+/** A roughly normal deviate. */
+function normal(rng: Rng): number {
+  let sum = -6
+  for (let each = 0; each < 12; each++) sum += rng.nextFloat()
+  return sum
+}
+
+test('of a few measurements as well, about 95 % of intervals hold the truth, and 5 % of tests find what is not there', () => {
+  for (const [count, least, mostP] of [
+    [3, 0.92, 0],
+    [5, 0.92, 0],
+    [10, 0.92, 0.065]
+  ] as const) {
+    let held = 0
+    let found = 0
+    const repeats = 1000
+    for (let seed = 0; seed < repeats; seed++) {
+      const rng = createRng(77 + seed)
+      const incumbent = Array.from({ length: count }, () => 10 + normal(rng))
+      const { low, high, p } = pairedDifference(
+        incumbent,
+        incumbent.map((value) => value + normal(rng)),
+        { rounds: 300, seed }
+      )
+      if (low <= 0 && 0 <= high) held++
+      if (p <= 0.05) found++
+    }
+    expect(held / repeats, `${count} measurements`).toBeGreaterThan(least)
+    expect(found / repeats, `${count} measurements`).toBeLessThanOrEqual(mostP)
+  }
+})
+
+test('a change that all of five measurements show has p = 1 in 16', () => {
+  expect(pairedDifference([10, 11, 12, 13, 14], [5, 5, 5, 5, 5]).p).toBe(1 / 16)
+})
+
+test('waits of a busy queue: most intervals of one long run hold the true mean', () => {
+  // M/M/1 at 0.9: a mean wait of 9 service times, and neighbours that are alike over hundreds of tasks.
+  let held = 0
+  const repeats = 100
+  for (let seed = 0; seed < repeats; seed++) {
+    const rng = createRng(500 + seed)
+    let wait = 0
+    const waits = Array.from({ length: 30_000 }, () => {
+      const before = wait
+      wait = Math.max(0, wait - Math.log(1 - rng.nextFloat()) + Math.log(1 - rng.nextFloat()) / 0.9)
+      return before
+    })
+    const { low, high } = meanInterval(waits, { block: blockLength(waits.length), rounds: 200 })
+    if (low <= 9 && 9 <= high) held++
+  }
+  expect(held).toBeGreaterThanOrEqual(80)
+})
+
+test("Student's quantiles are those of the tables", () => {
+  const degrees = [1, 2, 3, 4, 9, 30]
+  expect(degrees.map((each) => studentQuantile(0.95, each).toFixed(3))).toEqual([
+    '12.706',
+    '4.303',
+    '3.182',
+    '2.776',
+    '2.262',
+    '2.042'
+  ])
+  expect(studentQuantile(0.99, 5)).toBeCloseTo(4.032, 3)
+  expect(studentQuantile(0.95, 1e9)).toBeCloseTo(1.962, 2)
 })
 
 test('pairing finds a small change that differences of means would miss', () => {
@@ -118,8 +201,8 @@ test('pairing finds a small change that differences of means would miss', () => 
   expect(relativeInterval.high).toBeLessThan(-0.019)
 })
 
-test('block length is the cube root of the number of units', () => {
-  expect([0, 1, 27, 1000].map(blockLength)).toEqual([1, 1, 3, 10])
+test('blocks are a twentieth of the units, of few units their cube root', () => {
+  expect([0, 1, 27, 60, 1000, 30_000].map(blockLength)).toEqual([1, 1, 3, 4, 50, 1500])
 })
 
 test('a p-value is small for a change that pairing shows, and large for none', () => {
