@@ -11,6 +11,7 @@
  * 4. After a roll-back no model is promoted for `REST` scored attempts: what went wrong is likely to be in the data.
  */
 import { meanInterval, blockLength } from '../lab/statistics.ts'
+import { boundedLoss } from './score.ts'
 
 export const WINDOW = 512
 const FEWEST = 128
@@ -79,7 +80,9 @@ export class ModelWatch {
   }
 
   #assess(): Assessment {
-    const regrets = this.#inOrder().map(({ model, statistics }) => model - statistics)
+    const regrets = this.#inOrder().map(
+      ({ model, statistics }) => boundedLoss(model) - boundedLoss(statistics)
+    )
     const regret = meanInterval(regrets, { block: blockLength(regrets.length), rounds: 200 })
     const coverage = this.#coverage()
     const findings: string[] = []
