@@ -1,7 +1,7 @@
 /** Which policies a report needs, and how many runs that makes. */
 import { defaultPolicies, findPolicies } from './catalog.ts'
 import type { PolicyEntry } from './catalog.ts'
-import { BASE_POLICY } from './protocol.ts'
+import { BASE_POLICY } from './policy-report.ts'
 import type { Trace } from './trace.ts'
 
 /**

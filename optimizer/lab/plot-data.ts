@@ -2,7 +2,9 @@
 import type { AttemptRecord, SimResult } from '../sim/types.ts'
 import type { Calibration } from './calibration.ts'
 import { quantileSorted } from './metrics.ts'
-import type { PolicyReport, Run } from './protocol.ts'
+import type { PolicyReport } from './policy-report.ts'
+import type { Run } from './protocol.ts'
+import type { Interval } from './statistics.ts'
 
 type Point = readonly [x: number, y: number]
 
@@ -44,12 +46,18 @@ export function plotData(
     gaps: reports.flatMap(({ policy, gapClosed, ci95 }) =>
       gapClosed === undefined || ci95.gapClosed === undefined
         ? []
-        : [{ name: policy, value: gapClosed, low: ci95.gapClosed.low, high: ci95.gapClosed.high }]
+        : [{ name: policy, value: gapClosed, ...drawable(ci95.gapClosed, gapClosed) }]
     ),
     utilisation: runs.map((run) => ({ name: run.policy, points: utilisation(run, lastEnd) })),
     gantt: runs.slice(0, GANTT_POLICIES).map((run) => ({ policy: run.policy, bars: gantt(run.result) })),
     calibration: calibrations.map(({ estimator, reliability }) => ({ name: estimator, points: reliability }))
   }
+}
+
+/** What is not known has no whiskers. */
+function drawable(interval: Interval, at: number): Interval {
+  const isKnown = Number.isFinite(interval.low) && Number.isFinite(interval.high)
+  return isKnown ? interval : { low: at, high: at }
 }
 
 /** The cumulative distribution: [seconds, share], rising. */

@@ -43,7 +43,8 @@ const MOST_EXACT = 12
 const FLIPS = 9999
 /** Blocks that a series of neighbours is cut into: enough for a variance, long enough to be nearly independent (Schmeiser 1982: 10 to 30). */
 const BLOCKS = 20
-const EVERYTHING: Interval = { low: -Infinity, high: Infinity }
+/** Nothing is known. */
+export const EVERYTHING: Interval = { low: -Infinity, high: Infinity }
 
 /** One measurement of all units; the columns of a resample have the same units in the same order. */
 type Column = ArrayLike<number>

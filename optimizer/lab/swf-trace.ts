@@ -41,23 +41,39 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
     defaultLoad: log.maxProcs > 0 ? undefined : 0.9,
     loadIsUsed: true,
     defaultSeeds: 1,
+    overlap: overlapOf(log.jobs.length, windows),
     instances: (seed, load) => instancesOf(name, log, windows, seed, load)
   }
+}
+
+/** How many neighbouring windows a job may be in. */
+function overlapOf(total: number, windows: Windows): number {
+  const { count } = windows
+  const length = lengthOf(total, windows)
+  const stride = count === 1 ? length : (total - length) / (count - 1)
+  return stride <= 0 ? count : Math.max(1, Math.min(count, Math.ceil(length / stride - 1e-9)))
+}
+
+/** Jobs in a window. */
+function lengthOf(total: number, { count, jobs }: Windows): number {
+  return Math.min(total, jobs ?? Math.ceil((2 * total) / (count + 1)))
 }
 
 function* instancesOf(
   name: string,
   log: SwfLog,
-  { count, jobs }: Windows,
+  windows: Windows,
   seed: number,
   load: number | undefined
 ): Generator<Instance> {
   const total = log.jobs.length
-  const length = Math.min(total, jobs ?? Math.ceil((2 * total) / (count + 1)))
+  const { count } = windows
+  const length = lengthOf(total, windows)
   for (let index = 0; index < count; index++) {
     const from = count === 1 ? 0 : Math.round((index * (total - length)) / (count - 1))
     const window = { ...log, jobs: log.jobs.slice(from, from + length) }
-    yield instanceOf(name, window, seed, load)
+    const instance = instanceOf(name, window, seed, load)
+    yield count === 1 ? instance : { ...instance, sample: `window ${index + 1}` }
   }
 }
 

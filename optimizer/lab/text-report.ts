@@ -1,6 +1,7 @@
 /** A report as lines of text and as the JSON object that other tools read. */
 import type { Calibration } from './calibration.ts'
-import type { Phase, PolicyReport, TraceReport } from './protocol.ts'
+import type { Phase, PolicyReport } from './policy-report.ts'
+import type { TraceReport } from './protocol.ts'
 import type { Interval } from './statistics.ts'
 
 /** Where and on what a result was measured. */
@@ -40,9 +41,9 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
       .join('  ')
   return [
     `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
-    'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
+    'Means over runs; 95 % intervals, [?] where nothing can be said; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
       report.base +
-      ', p adjusted for the number of policies',
+      ', sign-flip p adjusted for the number of policies',
     '',
     line(HEADERS),
     ...rows.map(line)
@@ -54,15 +55,15 @@ function rowOf(policy: PolicyReport): string[] {
   return [
     policy.policy,
     figure(policy.meanJctS),
-    interval(policy.ci95.meanJctS),
+    between(policy.ci95.meanJctS, figure),
     figure(policy.p95JctS),
     figure(policy.p99JctS),
     figure(policy.boundedSlowdown),
     policy.makespanRatio.toFixed(3),
-    policy.gapClosed === undefined ? '–' : policy.gapClosed.toFixed(3),
+    gap(policy),
     against === undefined
       ? '–'
-      : `${percent(against.relative)} [${percent(against.relativeInterval.low)}, ${percent(against.relativeInterval.high)}]`,
+      : `${percent(against.relative)} ${between(against.relativeInterval, percent)}`,
     policy.holmP === undefined ? '–' : policy.holmP < 0.005 ? '<.005' : policy.holmP.toFixed(3),
     phase(policy.coldStart),
     phase(policy.warm),
@@ -93,6 +94,7 @@ export function jsonReport(report: TraceReport, provenance: Provenance, calibrat
     seeds: report.seeds,
     ...provenance,
     base: report.base,
+    // JSON has no infinities: ends of intervals that are not known become null.
     policies: report.policies.map(({ gapClosed, holmP, ...policy }) => ({
       ...policy,
       gapClosed: gapClosed ?? null,
@@ -102,8 +104,20 @@ export function jsonReport(report: TraceReport, provenance: Provenance, calibrat
   }
 }
 
-function interval({ low, high }: Interval): string {
-  return `[${figure(low)}, ${figure(high)}]`
+function gap({ gapClosed, ci95 }: PolicyReport): string {
+  if (gapClosed === undefined || ci95.gapClosed === undefined) return '–'
+  const share = (value: number): string => value.toFixed(2)
+  return `${gapClosed.toFixed(3)} ${between(ci95.gapClosed, share)}`
+}
+
+/** An interval; `[?]` where nothing is known. */
+function between(interval: Interval, format: (value: number) => string): string {
+  const { low, high } = interval
+  return isKnown(interval) ? `[${format(low)}, ${format(high)}]` : '[?]'
+}
+
+function isKnown({ low, high }: Interval): boolean {
+  return Number.isFinite(low) && Number.isFinite(high)
 }
 
 /** Three or four significant digits, without exponents. */

@@ -33,6 +33,8 @@ export interface Instance {
   readonly makespanBoundMs: number
   /** Work ÷ (capacity × span of submissions). */
   readonly load: number
+  /** What the instance is a sample of, the same for all seeds: a window, a workflow. Absent when the seed alone makes the instance. */
+  readonly sample?: string
 }
 
 /** A trace, ready to be made into instances. */
@@ -53,6 +55,8 @@ export interface Trace {
    * tenth of them is the cold start.
    */
   readonly sequential?: boolean
+  /** How many neighbouring samples have tasks in common, a sample itself included. Default 1: none have. */
+  readonly overlap?: number
   /** The instances of this seed (0, 1, …), mostly one; `load` sets the capacity (or the arrival rate) if given. */
   instances(seed: number, load: number | undefined): Iterable<Instance>
 }

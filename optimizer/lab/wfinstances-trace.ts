@@ -79,7 +79,8 @@ function instanceOf(workflow: Workflow, speeds: readonly number[]): Instance {
     speedOf: (node) => speeds[node - 1] ?? 1,
     idealMs: ideal,
     makespanBoundMs: Math.max((ideal[0] ?? 0) / fastest, total / capacity),
-    load: 1
+    load: 1,
+    sample: workflow.id
   }
 }
 

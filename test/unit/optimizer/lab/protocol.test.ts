@@ -20,11 +20,16 @@ test('the gap closed is 0 for the base and 1 for the clairvoyant run, and both c
   expect(report.load).toBeCloseTo(0.9, 1)
 })
 
-test.each([1, 3])('with %i seeds the units themselves are resampled', (seeds) => {
+test.each([
+  [1, 20],
+  [3, 3]
+])('of %i seeds there are %i measurements', (seeds, measurements) => {
   const [base] = runProtocol(trace, { policies: findPolicies(['fifo-fit']), load: 0.9, seeds }).policies
   const { low, high } = base!.ci95.meanJctS
+  expect(base!.measurements).toBe(measurements)
   expect(low).toBeLessThan(base!.meanJctS)
   expect(high).toBeGreaterThan(base!.meanJctS)
+  expect(Number.isFinite(high - low)).toBe(true)
 })
 
 test('the same options give the same report', () => {
