@@ -84,8 +84,9 @@ function recorded(path: string, name: string, options: LoadOptions): Trace {
 function openb(path: string, options: LoadOptions): Trace {
   const nodesPath = join(dirname(path), basename(path).replace('pods', 'nodes'))
   if (nodesPath === path) throw unreadable(path, basename(path), 'a name that contains "pods"')
-  const pods = parseOpenbPods(text(path), path).slice(0, options.limit)
-  return openbTrace('openb', pods, parseOpenbNodes(text(nodesPath), nodesPath))
+  const source = parseOpenbPods(text(path), path)
+  const pods = source.pods.slice(0, options.limit)
+  return openbTrace('openb', { ...source, pods }, parseOpenbNodes(text(nodesPath), nodesPath))
 }
 
 function synthetic(options: LoadOptions): Trace {

@@ -20,16 +20,17 @@ import type { FinishedTask } from '../guard/history.ts'
 import { fitNodeSpeeds } from '../guard/node-speeds.ts'
 import { createReplay } from '../guard/replay.ts'
 import type { NodeFacts, Replay } from '../guard/replay.ts'
-import { criticalPaths } from '../sim/critical-path.ts'
 import type { SimTask } from '../sim/types.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import { classMeans } from './class-means.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
 import type { Instance, Trace } from './trace.ts'
 
 const SLOWDOWN_BOUND_MS = 1_000
 const SHAKE = 0.2
 /** The one kind of speed that replays know. */
 const KIND = 'recorded'
+const UNIT = 'dag'
 
 /** Throws `INVALID_REQUEST` when no task of the history could run on these nodes. */
 export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes: readonly NodeInfo[]): Trace {
@@ -44,7 +45,7 @@ export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes:
   return {
     name,
     family: replay.workload.barriers.length > 0 ? 'dags' : 'independent',
-    unit: 'dag',
+    unit: UNIT,
     slowdownBoundMs: SLOWDOWN_BOUND_MS,
     defaultLoad: undefined,
     loadIsUsed: true,
@@ -114,7 +115,7 @@ function instanceOf(name: string, replay: Replay, seed: number, load: number | u
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: classMeans(tasks),
     speedOf: (node) => speeds.get(node) ?? 1,
-    idealMs: criticalPaths(workload),
+    idealMs: idealTimes(workload, UNIT, fastestRuns(workload, cluster)),
     makespanBoundMs: Math.max(1, workMs / capacity, lastMs),
     load: workMs / (capacity * Math.max(1, lastMs))
   }

@@ -16,6 +16,7 @@ import { compileWorkload } from '../sim/workload.ts'
 import { fixedRunTimes } from '../sim/run-models.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
 import type { SwfJob, SwfLog } from './swf.ts'
 import type { Instance, Trace } from './trace.ts'
 
@@ -72,15 +73,17 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
   const longestS = jobs.reduce((most, job) => Math.max(most, job.runS), 0)
   // Users are tenants, so that a name is what several of them may have in common; a class is one user's.
   const means = classMeans(tasks.map((task) => ({ ...task, name: `${task.tenant}/${task.name}` })))
+  const workload = compileWorkload(name, tasks)
+  const cluster = [pool(processors)]
   return {
-    workload: compileWorkload(name, tasks),
-    cluster: [pool(processors)],
+    workload,
+    cluster,
     outages: [],
     model: fixedRunTimes,
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: means,
     speedOf: () => 1,
-    idealMs: Float64Array.from(tasks, (task) => task.workMs),
+    idealMs: idealTimes(workload, 'task', fastestRuns(workload, cluster)),
     makespanBoundMs: Math.max(workS / processors, longestS) * 1000,
     load: workS / (processors * spanS)
   }

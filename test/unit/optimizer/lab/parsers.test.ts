@@ -276,6 +276,39 @@ test('a malformed cell names file, line and column', () => {
   expect(() => parseOpenbNodes('sn\nn1', 'nodes.csv')).toThrow(/nodes\.csv:1: field cpu_milli/)
 })
 
+test.each([
+  ['p1,4000', 'p1,-5', /:2: field cpu_milli: got -5, expected a number ≥ 0/],
+  [',10,110,20', ',10,110,9', /:2: field scheduled_time: got 9, expected ≥ creation_time, 10/],
+  [',10,110,20', ',10,15,20', /:2: field deletion_time: got 15, expected ≥ scheduled_time, 20/],
+  ['T4|A10', 'V100', /:2: field gpu_spec: got "V100", expected a model that some node has/],
+  [
+    'p1,4000',
+    'p1,9000',
+    /:2: field cpu_milli: got 9000, expected at most 8000, so that a node holds the pod/
+  ],
+  ['4000,1024', '4000,8192', /:2: field memory_mib: got 8192, expected at most 4096/],
+  ['p2,1000,1,2', 'p2,1000,1,3', /:3: field gpu_milli: got 3000, expected at most 2000/]
+])('a pod that cannot be is refused with its line: %s → %s', (from, to, message) => {
+  const nodes = parseOpenbNodes(NODES, 'nodes.csv')
+  expect(() => openbTrace('openb', parseOpenbPods(PODS.replace(from, to), 'pods.csv'), nodes)).toThrow(
+    message
+  )
+})
+
+test('the bound on the makespan counts from the first submission, as the makespan does', () => {
+  const later = PODS.replace(',0,100,5', ',1000,1100,1005').replace(',10,110,20', ',1010,1110,1020')
+  const nodes = parseOpenbNodes(NODES, 'nodes.csv')
+  const [at0, at1000] = [PODS, later].map(
+    (text) => only(openbTrace('openb', parseOpenbPods(text, 'pods.csv'), nodes)).makespanBoundMs
+  )
+  expect([at0, at1000]).toEqual([100_000, 100_000])
+})
+
+test('pods that were never scheduled are told of', () => {
+  const trace = openbTrace('openb', parseOpenbPods(PODS, 'pods.csv'), parseOpenbNodes(NODES, 'nodes.csv'))
+  expect(trace.leftOut).toMatchObject({ tasks: 1, of: 3, workShare: 0 })
+})
+
 test('tables with absurd times, or without rows, are refused', () => {
   expect(() => parseOpenbPods(PODS.replace(',10,110,', ',10,1e300,'), 'pods.csv')).toThrow(
     /pods\.csv:2: field deletion_time: got 1e\+300, expected seconds ≥ 0, up to 100 years/

@@ -60,5 +60,5 @@ function instanceOf(file: string, load: number | undefined, limit?: number): Ins
 function measure(instance: Instance, name: string, from = 0): RunMetrics {
   const policy = findPolicies([name])[0]!.make(instance, createRng(1))
   const result = simulate(instance.workload, instance.cluster, policy, { model: instance.model() })
-  return metricsOf(result, instance, outcomes(result, 'task', SLOWDOWN_BOUND_MS), from)
+  return metricsOf(result, instance, outcomes(result, 'task', SLOWDOWN_BOUND_MS, instance.idealMs), from)
 }
