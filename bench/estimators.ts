@@ -53,7 +53,7 @@ async function measure(options: Options): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const trace = loadTrace(options.trace, { limit: options.limit, from: options.from })
+  const { trace } = loadTrace(options.trace, { limit: options.limit, from: options.from })
   if (options.load !== undefined && !trace.loadIsUsed) {
     throw wrongOption('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
   }

@@ -115,7 +115,7 @@ export function openbTrace(name: string, source: OpenbPods, nodes: readonly Open
     loadIsUsed: true,
     defaultSeeds: 3,
     ...(skipped > 0 && {
-      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why: 'they were never scheduled' }
+      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why: 'that were never scheduled' }
     }),
     instances: (seed, load) => [instanceOf(name, pods, nodes, seed, load)]
   }

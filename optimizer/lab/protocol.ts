@@ -48,9 +48,12 @@ export interface Progress {
 export interface Run {
   readonly policy: string
   readonly seed: number
+  /** The place of its instance among those of the seed, from 0. */
+  readonly index: number
   readonly instance: Instance
   readonly result: SimResult
   readonly judged: Outcomes
+  readonly metrics: RunMetrics
   /** How long the simulation took, in microseconds; 0 without a clock. */
   readonly tookUs: number
 }
@@ -74,8 +77,13 @@ export interface PolicyReport extends RunMetrics {
   readonly coldStart: Phase
   /** The figures without the cold start. */
   readonly warm: Phase
+  /** A decision is a call of `next`, whether it places something or not. */
   readonly decisionP50Us: number
   readonly decisionP99Us: number
+  /** All of the policy's time, decisions and hooks, ÷ finished tasks. */
+  readonly policyUsPerTask: number
+  /** Placements ÷ all of the policy's time; undefined without a clock. */
+  readonly decisionsPerS: number | undefined
   readonly tasksFinished: number
   /** Speed of the simulation: finished tasks of all runs ÷ the time that the runs took; undefined without a clock. */
   readonly completionsPerS: number | undefined
@@ -110,6 +118,8 @@ interface Series {
   /** Whether `cold` and `warm` are of whole runs. */
   readonly phasesAreRuns: boolean
   readonly decisionUs: number[]
+  policyUs: number
+  placements: number
   /** The units of all runs, one after another, as long as there are few: what is resampled then. */
   jctS: number[]
   slowdown: number[]
@@ -134,7 +144,7 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
       loads.push(instance.load)
       for (const entry of options.policies) {
         const memory = memories?.get(entry)
-        const made = runOnce({ trace, instance, entry, seed, run: run++, memory }, options)
+        const made = runOnce({ trace, instance, entry, seed, index, run: run++, memory }, options)
         memory?.runEnded(made.result.endedAt)
         options.onResult?.(made)
         keep(series, made, cold === undefined ? undefined : index < cold)
@@ -172,11 +182,15 @@ interface RunInput {
   readonly instance: Instance
   readonly entry: PolicyEntry
   readonly seed: number
+  readonly index: number
   readonly run: number
   readonly memory: Memory | undefined
 }
 
-function runOnce({ trace, instance, entry, seed, run, memory }: RunInput, options: ProtocolOptions): Run {
+function runOnce(
+  { trace, instance, entry, seed, index, run, memory }: RunInput,
+  options: ProtocolOptions
+): Run {
   const total = instance.workload.tasks.length
   const tell = (finishedTasks: number): void => {
     options.onProgress?.({ policy: entry.name, run, finishedTasks, totalTasks: total })
@@ -200,7 +214,8 @@ function runOnce({ trace, instance, entry, seed, run, memory }: RunInput, option
   const isOfDags = trace.family === 'dags' || trace.family === 'one-dag'
   const unit = trace.unit ?? (isOfDags ? 'group' : 'task')
   const judged = outcomes(result, unit, trace.slowdownBoundMs, instance.idealMs)
-  return { policy: entry.name, seed, instance, result, judged, tookUs }
+  const metrics = metricsOf(result, instance, judged)
+  return { policy: entry.name, seed, index, instance, result, judged, metrics, tookUs }
 }
 
 /** Apart from the instance's own seeds, so that a policy's draws and its luck are unrelated. */
@@ -218,12 +233,14 @@ function keep(series: Map<string, Series>, run: Run, isCold: boolean | undefined
     warm: [],
     phasesAreRuns: isCold !== undefined,
     decisionUs: [],
+    policyUs: 0,
+    placements: 0,
     jctS: [],
     slowdown: [],
     tasksFinished: 0,
     tookUs: 0
   }
-  const whole = metricsOf(result, instance, judged)
+  const whole = run.metrics
   own.metrics.push(whole)
   if (isCold !== undefined) (isCold ? own.cold : own.warm).push(whole)
   else {
@@ -238,6 +255,8 @@ function keep(series: Map<string, Series>, run: Run, isCold: boolean | undefined
     own.jctS = []
     own.slowdown = []
   }
+  own.policyUs += result.policyUs
+  own.placements += result.attemptCount
   own.tookUs += run.tookUs
   own.tasksFinished += result.succeeded.reduce((sum, done) => sum + done, 0)
   series.set(run.policy, own)
@@ -289,6 +308,8 @@ function reportOf(
     warm: phase(own.warm, own.phasesAreRuns),
     decisionP50Us: quantileSorted(decisions, 0.5),
     decisionP99Us: quantileSorted(decisions, 0.99),
+    policyUsPerTask: own.policyUs / Math.max(1, own.tasksFinished),
+    decisionsPerS: own.policyUs > 0 ? own.placements / (own.policyUs / 1e6) : undefined,
     tasksFinished: own.tasksFinished,
     completionsPerS: own.tookUs > 0 ? own.tasksFinished / (own.tookUs / 1e6) : undefined
   }

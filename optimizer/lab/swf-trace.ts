@@ -60,7 +60,7 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
         tasks: log.skipped,
         of: total + log.skipped,
         workShare: 0,
-        why: 'they never ran, or came nobody knows when'
+        why: 'that never ran, or came nobody knows when'
       }
     }),
     instances: (seed, load) => instancesOf(name, log, windows, seed, load)

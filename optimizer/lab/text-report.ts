@@ -2,11 +2,27 @@
 import type { Calibration } from './calibration.ts'
 import type { Phase, PolicyReport, TraceReport } from './protocol.ts'
 import type { Interval } from './statistics.ts'
+import type { LeftOut } from './trace.ts'
 
 /** Where and on what a result was measured. */
 export interface Provenance {
+  /** 'unknown' where the code is in no repository of its own. */
   readonly commit: string
+  /** Whether tracked files differ from the commit; null when that is unknown. */
+  readonly dirty: boolean | null
   readonly machine: string
+}
+
+/** What else the JSON object holds. */
+export interface ReportDetails {
+  readonly calibration: Calibration | undefined
+  /** What was asked for, by option; null for what was not. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly traceSha256: string | null
+  readonly cluster: object
+  readonly leftOut: LeftOut | undefined
+  readonly notes: readonly string[]
+  readonly runs: readonly object[]
 }
 
 const HEADERS = [
@@ -23,7 +39,8 @@ const HEADERS = [
   'cold',
   'warm',
   'util',
-  'p50/p99 µs'
+  'p50/p99 µs',
+  'µs/task'
 ]
 
 /** The table that people read. */
@@ -39,7 +56,7 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
       )
       .join('  ')
   return [
-    `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
+    `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${commitOf(provenance)}, ${provenance.machine}`,
     'Means over runs; 95 % bootstrap intervals; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
       report.base +
       ', p adjusted for the number of policies',
@@ -47,6 +64,19 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
     line(HEADERS),
     ...rows.map(line)
   ].join('\n')
+}
+
+/** The commit, and whether the code is another than that. */
+export function commitOf({ commit, dirty }: Provenance): string {
+  return dirty === true ? `${commit} (changed)` : commit
+}
+
+/** What the figures do not contain, and what else must be known to read them. */
+export function noteLines(leftOut: LeftOut | undefined, notes: readonly string[]): string[] {
+  const lines = notes.map((note) => `note: ${note}`)
+  if (leftOut === undefined) return lines
+  const { tasks, of, workShare, why } = leftOut
+  return [`left out: ${tasks} of ${of} tasks with ${percent(workShare)} of the work: ${why}`, ...lines]
 }
 
 function rowOf(policy: PolicyReport): string[] {
@@ -67,7 +97,8 @@ function rowOf(policy: PolicyReport): string[] {
     phase(policy.coldStart),
     phase(policy.warm),
     policy.utilisation.toFixed(2),
-    `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`
+    `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`,
+    policy.policyUsPerTask.toFixed(1)
   ]
 }
 
@@ -85,20 +116,24 @@ export function calibrationLines(calibrations: readonly Calibration[]): string[]
   )
 }
 
-/** The object that `--json` prints: the report with where it was measured. */
-export function jsonReport(report: TraceReport, provenance: Provenance, calibration?: Calibration): object {
+/** The object that `--json` prints: the report with where it was measured, and all that it takes to measure it again. */
+export function jsonReport(report: TraceReport, provenance: Provenance, details: ReportDetails): object {
+  const { calibration, leftOut, runs, ...others } = details
   return {
     trace: report.trace,
     load: report.load,
     seeds: report.seeds,
     ...provenance,
+    ...others,
+    leftOut: leftOut ?? null,
     base: report.base,
     policies: report.policies.map(({ gapClosed, holmP, ...policy }) => ({
       ...policy,
       gapClosed: gapClosed ?? null,
       holmP: holmP ?? null
     })),
-    estimator: calibration ?? null
+    estimator: calibration ?? null,
+    runs
   }
 }
 

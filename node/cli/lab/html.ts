@@ -1,5 +1,6 @@
 /** A report as one HTML file that needs nothing else: table, plots, and the JSON it was made from. */
 import type { TraceReport } from '../../../optimizer/lab/protocol.ts'
+import { commitOf } from '../../../optimizer/lab/text-report.ts'
 import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Chart } from './charts.ts'
 
@@ -21,7 +22,7 @@ export function htmlReport(
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escape(report.trace)} · policy lab</title><style>${STYLE}</style></head><body>
 <h1>${escape(report.trace)}</h1>
-<p>Load ${report.load.toFixed(3)}, ${seeds}; commit ${escape(provenance.commit)}; ${escape(provenance.machine)}.
+<p>Load ${report.load.toFixed(3)}, ${seeds}; commit ${escape(commitOf(provenance))}; ${escape(provenance.machine)}.
 Means over runs with 95 % bootstrap intervals. Gap closed: (${escape(report.base)} − policy) ÷ (${escape(report.base)} − the
 same policy with the truth).</p>
 ${table(report)}
@@ -44,7 +45,8 @@ function table(report: TraceReport): string {
     'makespan ÷ bound',
     'gap closed',
     '95 %',
-    'decision p50 / p99 µs'
+    'decision p50 / p99 µs',
+    'policy µs per task'
   ]
   const rows = report.policies.map((policy) => [
     escape(policy.policy),
@@ -58,7 +60,8 @@ function table(report: TraceReport): string {
     policy.ci95.gapClosed === undefined
       ? '–'
       : `${policy.ci95.gapClosed.low.toFixed(2)} – ${policy.ci95.gapClosed.high.toFixed(2)}`,
-    `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`
+    `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`,
+    policy.policyUsPerTask.toFixed(1)
   ])
   const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('\n')
   return `<table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>\n${body}\n</tbody></table>`

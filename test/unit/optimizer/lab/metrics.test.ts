@@ -119,7 +119,8 @@ test('a trace of nothing but DAGs, or of nothing but tasks, is judged as it ever
 test('utilisation over time and the Gantt chart follow the attempts', () => {
   const { result, instance } = run()
   const judged = outcomes(result, 'task', 10 * second, IDEAL)
-  const data = plotData([{ policy: 'fifo', seed: 0, instance, result, judged, tookUs: 0 }], [], [])
+  const metrics = metricsOf(result, instance, judged)
+  const data = plotData([{ policy: 'fifo', seed: 0, index: 0, instance, result, judged, metrics, tookUs: 0 }], [], [])
   const points = data.utilisation[0]!.points.map(([, share]) => share)
   expect(points[0]).toBeCloseTo(1)
   expect(points.at(-1)).toBeCloseTo(0.5)
