@@ -23,7 +23,7 @@ export async function run(argv: string[]): Promise<number> {
 /** What a report says was asked for. */
 function askedOf(options: LabOptions): Record<string, unknown> {
   const { trace, policies, load, seeds, limit, windows, nodes, jobs, gapS, noise } = options
-  const asked = { trace, policies, load, seeds, limit, windows, nodes, jobs, gapS, noise }
+  const asked = { trace, policies, load, seeds, limit, windows, nodes, jobs, gap: gapS, noise }
   return Object.fromEntries(Object.entries(asked).map(([option, value]) => [option, value ?? null]))
 }
 

@@ -3,8 +3,8 @@
  * has.
  *
  * Arrivals, needs, demands and run times are as recorded; what a task would have taken on another node follows from node
- * speeds that are fitted on the same history (`optimizer/guard/replay.ts` says how). Tasks that never ran are left
- * out, and so are those that no node could run; how many, and how much of the work, is in `Trace.leftOut`. As in a cluster's own
+ * speeds that are fitted on the same history (`optimizer/guard/replay.ts` says how). Tasks that did not run to
+ * their end are left out, and so are those that no node could run; how many, and how much of the work, is in `Trace.leftOut`. As in a cluster's own
  * comparisons (`optimizer/guard/compare.ts`), a DAG counts once and every other task by itself.
  *
  * Seed 0 is the history itself; further seeds multiply each gap between arrivals by a uniform factor in [0.8, 1.2]. A load
@@ -13,7 +13,6 @@
  */
 import { AppError } from '../../base/errors.ts'
 import { nodeId, parseTaskId, taskId } from '../../base/ids.ts'
-import type { NodeId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
 import { timestampMs } from '../../base/units.ts'
 import type { NodeInfo } from '../../base/wire/cluster.ts'
@@ -37,8 +36,7 @@ const UNIT = 'dag'
 /** Throws `INVALID_REQUEST` when no task of the history could run on these nodes. */
 export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes: readonly NodeInfo[]): Trace {
   const finished = tasks.flatMap((task) => finishedOf(task) ?? []).sort((a, b) => a.finishedAt - b.finishedAt)
-  const speeds = fitNodeSpeeds(finished)
-  const replay = createReplay(finished, nodes.map(factsOf), speeds)
+  const replay = createReplay(finished, nodes.map(factsOf), fitNodeSpeeds(finished))
   if (replay === undefined) {
     throw new AppError(
       'INVALID_REQUEST',
@@ -53,32 +51,32 @@ export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes:
     defaultLoad: undefined,
     loadIsUsed: true,
     defaultSeeds: 1,
-    ...leftOutOf(tasks, finished, replay, speeds),
+    ...leftOutOf(tasks, finished, replay),
     instances: (seed, load) => [instanceOf(name, replay, seed, load)]
   }
 }
 
-/** Work is run time × the speed of the node that it ran on, as in the replay. */
 function leftOutOf(
   tasks: readonly HistoryTask[],
   finished: readonly FinishedTask[],
-  replay: Replay,
-  speeds: ReadonlyMap<NodeId, number>
+  replay: Replay
 ): Pick<Trace, 'leftOut'> {
-  const kept = replay.workload.tasks
-  if (kept.length === tasks.length) return {}
-  const total = finished.reduce((sum, { runMs, node }) => sum + runMs * (speeds.get(node) ?? 1), 0)
-  const keptMs = kept.reduce((sum, { workMs }) => sum + workMs, 0)
   const neverRan = tasks.length - finished.length
+  const left = replay.leftOut + neverRan
+  if (left === 0) return {}
+  const runTime = (some: readonly { readonly runMs: number }[]): number =>
+    some.reduce((sum, { runMs }) => sum + runMs, 0)
+  const totalMs = runTime(tasks)
+  const keptMs = runTime(finished) - replay.leftOutMs
   const why = [
     ...(replay.leftOut > 0 ? [`${replay.leftOut} that no node of the history could run`] : []),
-    ...(neverRan > 0 ? [`${neverRan} that never ran`] : [])
+    ...(neverRan > 0 ? [`${neverRan} that did not run to their end`] : [])
   ]
   return {
     leftOut: {
-      tasks: tasks.length - kept.length,
+      tasks: left,
       of: tasks.length,
-      workShare: total === 0 ? 0 : Math.max(0, 1 - keptMs / total),
+      workShare: totalMs === 0 ? 0 : 1 - keptMs / totalMs,
       why: why.join(', ')
     }
   }
