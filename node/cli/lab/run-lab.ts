@@ -114,6 +114,7 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
     runs: facts.runs
   })
   world.printJson?.(json)
+  taskFile?.check()
   if (draws) {
     await draw(options, report, provenance, plotData(shown, report.policies, calibrations), json, world)
   }

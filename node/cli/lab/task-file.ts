@@ -1,6 +1,6 @@
 /**
  * `--tasks`: one line of JSON for each unit that finished in each run, for analyses that the report does not make. Lines are written as
- * runs end, so that no run is kept for them.
+ * runs end, so that no run is kept for them. A disk that is full by then costs the file, not the figures: that is told at the end.
  */
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import type { Run } from '../../../optimizer/lab/protocol.ts'
@@ -36,8 +36,9 @@ export class TaskFile {
   readonly #path: string
   readonly #file: number
   #runs = 0
+  #failure: unknown
 
-  /** Opens and empties the file. Throws INVALID_REQUEST, as `add` does. */
+  /** Opens and empties the file. Throws INVALID_REQUEST, as `check` does. */
   constructor(path: string) {
     this.#path = path
     this.#file = attemptOutput('tasks', path, () => openSync(path, 'w'))
@@ -58,12 +59,22 @@ export class TaskFile {
     closeSync(this.#file)
   }
 
+  /** Throws what kept lines from being written, if anything did. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
   #write(lines: string[]): void {
     const text = lines.join('')
-    attemptOutput('tasks', this.#path, () => {
-      writeFileSync(this.#file, text)
-    })
     lines.length = 0
+    if (this.#failure !== undefined) return
+    try {
+      attemptOutput('tasks', this.#path, () => {
+        writeFileSync(this.#file, text)
+      })
+    } catch (error) {
+      this.#failure = error
+    }
   }
 }
 

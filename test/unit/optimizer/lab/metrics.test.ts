@@ -108,7 +108,12 @@ test('a trace of nothing but DAGs, or of nothing but tasks, is judged as it ever
       ] as const) {
         const result = runPolicy(sketches, machineOf(2), policyFactory('fifo')(createRng(1)))
         const [dag, own] = (['dag', unit] as const).map((judged) =>
-          outcomes(result, judged, 1, idealTimes(result.workload, judged, (index) => sketches[index]!.work))
+          outcomes(
+            result,
+            judged,
+            1,
+            idealTimes(result.workload, judged, (index) => sketches[index]!.work)
+          )
         )
         expect(dag).toEqual(own)
       }
@@ -120,7 +125,11 @@ test('utilisation over time and the Gantt chart follow the attempts', () => {
   const { result, instance } = run()
   const judged = outcomes(result, 'task', 10 * second, IDEAL)
   const metrics = metricsOf(result, instance, judged)
-  const data = plotData([{ policy: 'fifo', seed: 0, index: 0, instance, result, judged, metrics, tookUs: 0 }], [], [])
+  const data = plotData(
+    [{ policy: 'fifo', seed: 0, index: 0, instance, result, judged, metrics, tookUs: 0 }],
+    [],
+    []
+  )
   const points = data.utilisation[0]!.points.map(([, share]) => share)
   expect(points[0]).toBeCloseTo(1)
   expect(points.at(-1)).toBeCloseTo(0.5)

@@ -156,7 +156,9 @@ test('--tasks that cannot be written to is found before anything is read, and a 
     /^bench: --tasks: got ".*" \(ENOENT: .*expected a file that can be written/
   )
   const small = ['--trace', 'synthetic', '--limit', '50', '--seeds', '1', '--policies', 'fifo-fit']
-  expect(await run([...small, '--tasks', '/dev/full'])).toBe(2)
+  expect(await run([...small, '--tasks', '/dev/full', '--json'])).toBe(2)
+  // The figures are there, before the error.
+  expect(JSON.parse(out.at(-2)!)).toMatchObject({ policies: [{ policy: 'fifo-fit' }] })
   expect(errors.at(-1)).toMatch(/--tasks: got "\/dev\/full" \(ENOSPC/)
   expect(readdirSync(folder)).toEqual([])
 })
