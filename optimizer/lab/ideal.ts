@@ -42,7 +42,7 @@ export function fastestRuns({ tasks }: Workload, cluster: readonly SimNode[]): (
 }
 
 /** Whether an empty node takes the task. */
-export function couldTake(node: SimNode, { nodeSelector, resources }: SimTask): boolean {
+function couldTake(node: SimNode, { nodeSelector, resources }: SimTask): boolean {
   if (node.slots < 1) return false
   for (const label in nodeSelector) if (node.labels[label] !== nodeSelector[label]) return false
   for (const name in resources) {

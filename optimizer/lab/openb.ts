@@ -20,7 +20,7 @@ import { fastestRuns, idealTimes } from './ideal.ts'
 import { empty, malformed } from './malformed.ts'
 import type { Instance, Trace } from './trace.ts'
 
-export interface OpenbPod {
+interface OpenbPod {
   readonly name: string
   readonly cpuMilli: number
   readonly memoryBytes: number

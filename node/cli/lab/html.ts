@@ -10,13 +10,18 @@ th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-s
 th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:2rem 0}
 figcaption{font-weight:600}pre{overflow-x:auto;background:#f5f5f5;padding:1rem}`
 
-/** The whole file. `text` is the report as people read it on a terminal, `json` what machines read. */
-export function htmlReport(
-  report: TraceReport,
-  provenance: Provenance,
-  charts: readonly Chart[],
-  json: object
-): string {
+/** What a file says. */
+export interface Page {
+  readonly report: TraceReport
+  readonly provenance: Provenance
+  /** What must be known to read the figures. */
+  readonly notes: readonly string[]
+  /** What machines read. */
+  readonly json: object
+}
+
+/** The whole file. */
+export function htmlReport({ report, provenance, notes, json }: Page, charts: readonly Chart[]): string {
   const seeds = report.seeds.length === 1 ? '1 seed' : `${report.seeds.length} seeds`
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -26,6 +31,7 @@ export function htmlReport(
 Means over runs with 95 % bootstrap intervals. Gap closed: (${escape(report.base)} − policy) ÷ (${escape(report.base)} − the
 same policy with the truth).</p>
 ${table(report)}
+${notes.map((note) => `<p>${escape(note)}</p>`).join('\n')}
 ${charts.map(figure).join('\n')}
 <h2>Data</h2>
 <script type="application/json" id="report">${JSON.stringify(json).replaceAll('<', '\\u003c')}</script>

@@ -11,10 +11,10 @@ import type { PlotData } from '../../../optimizer/lab/plot-data.ts'
 import { runProtocol } from '../../../optimizer/lab/protocol.ts'
 import type { Run, TraceReport } from '../../../optimizer/lab/protocol.ts'
 import { calibrationLines, jsonReport, noteLines, textReport } from '../../../optimizer/lab/text-report.ts'
-import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Trace } from '../../../optimizer/lab/trace.ts'
 import { warmUp } from '../../../optimizer/lab/warm-up.ts'
 import { htmlReport } from './html.ts'
+import type { Page } from './html.ts'
 import { writeOutput, writeOutputs } from './outputs.ts'
 import { progressDisplay } from './progress.ts'
 import { provenanceOf } from './provenance.ts'
@@ -103,7 +103,8 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
   world.print(textReport(report, provenance))
   for (const line of calibrationLines(calibrations)) world.print(line)
   const notes = [...loadNotes(options.load ?? trace.defaultLoad, report.load), ...facts.notes()]
-  for (const line of noteLines(trace.leftOut, notes)) world.print(line)
+  const lines = noteLines(trace.leftOut, notes)
+  for (const line of lines) world.print(line)
   const json = jsonReport(report, provenance, {
     calibration: calibrations[0],
     options: options.asked,
@@ -114,10 +115,11 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
     runs: facts.runs
   })
   world.printJson?.(json)
-  taskFile?.check()
   if (draws) {
-    await draw(options, report, provenance, plotData(shown, report.policies, calibrations), json, world)
+    const page = { report, provenance, notes: lines, json }
+    await draw(options, page, plotData(shown, report.policies, calibrations), world)
   }
+  taskFile?.check()
 }
 
 function loadNotes(wanted: number | undefined, load: number): string[] {
@@ -125,19 +127,12 @@ function loadNotes(wanted: number | undefined, load: number): string[] {
   return [`the load is ${load.toFixed(3)}, not the ${wanted} that was aimed at`]
 }
 
-async function draw(
-  options: LabRun,
-  report: TraceReport,
-  provenance: Provenance,
-  data: PlotData,
-  json: object,
-  { note }: LabWorld
-): Promise<void> {
+async function draw(options: LabRun, page: Page, data: PlotData, { note }: LabWorld): Promise<void> {
   // Loaded only when asked for: it is larger than everything else here.
   const { drawCharts } = await import('./charts.ts')
   const charts = drawCharts(data)
   if (options.html !== undefined) {
-    writeOutput('html', options.html, htmlReport(report, provenance, charts, json))
+    writeOutput('html', options.html, htmlReport(page, charts))
     note(`wrote ${options.html}`)
   }
   if (options.svg === undefined) return

@@ -3,6 +3,7 @@
  * runs end, so that no run is kept for them. A disk that is full by then costs the file, not the figures: that is told at the end.
  */
 import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { AppError } from '../../../base/errors.ts'
 import type { Run } from '../../../optimizer/lab/protocol.ts'
 import { attemptOutput } from './outputs.ts'
 
@@ -36,7 +37,7 @@ export class TaskFile {
   readonly #path: string
   readonly #file: number
   #runs = 0
-  #failure: unknown
+  #failure: AppError | undefined
 
   /** Opens and empties the file. Throws INVALID_REQUEST, as `check` does. */
   constructor(path: string) {
@@ -73,6 +74,7 @@ export class TaskFile {
         writeFileSync(this.#file, text)
       })
     } catch (error) {
+      if (!(error instanceof AppError)) throw error
       this.#failure = error
     }
   }

@@ -79,12 +79,18 @@ test('what was asked for, on what, and each run', async () => {
 
 test('a load that cannot be had is told of, in the text and in JSON', async () => {
   const { path } = log()
-  expect(await run(['--trace', path, '--load', '1.9', '--policies', 'fifo-fit', '--json'])).toBe(0)
+  const html = join(folder, 'report.html')
+  expect(
+    await run(['--trace', path, '--load', '1.9', '--policies', 'fifo-fit', '--html', html, '--json'])
+  ).toBe(0)
   const [first, second] = report().notes
   expect(report().load).toBeLessThan(1.5)
   expect(first).toBe(`the load is ${report().load.toFixed(3)}, not the 1.9 that was aimed at`)
   expect(second).toMatch(/^load 1\.9 would take 3 processors, but the widest job asks for 4/)
-  for (const note of [first, second]) expect(out).toContain(`note: ${note}`)
+  for (const note of [first, second]) {
+    expect(out).toContain(`note: ${note}`)
+    expect(readFileSync(html, 'utf8')).toContain(`<p>note: ${note}</p>`)
+  }
 })
 
 test('--tasks has a line for each unit of each run, from which the figures follow', async () => {
