@@ -13,6 +13,7 @@ import { createStatistics } from '../optimizer/estimator/statistics.ts'
 import { calibrate } from '../optimizer/lab/calibration.ts'
 import type { Calibration } from '../optimizer/lab/calibration.ts'
 import { plainStatistics } from '../optimizer/lab/plain-statistics.ts'
+import { noteLines } from '../optimizer/lab/text-report.ts'
 import type { Instance } from '../optimizer/lab/trace.ts'
 import { lastTwo, userLimit } from '../optimizer/policies/predictors.ts'
 import { simulate } from '../optimizer/sim/engine.ts'
@@ -53,7 +54,7 @@ async function measure(options: Options): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const trace = loadTrace(options.trace, { limit: options.limit, from: options.from })
+  const { trace } = loadTrace(options.trace, { limit: options.limit, from: options.from })
   if (options.load !== undefined && !trace.loadIsUsed) {
     throw wrongOption('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
   }
@@ -80,6 +81,9 @@ async function measure(options: Options): Promise<number> {
   console.log(
     `${trace.name}: ${instance.workload.tasks.length} tasks, fifo-fit, load ${instance.load.toFixed(3)}`
   )
+  for (const line of noteLines(trace.leftOut, [...(trace.notes ?? []), ...(instance.notes ?? [])])) {
+    console.log(line)
+  }
   console.log(HEADER)
   for (const row of rows) console.log(lineOf(row))
   console.log(

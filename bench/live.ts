@@ -76,7 +76,11 @@ async function measure(options: Options): Promise<number> {
     throw wrongOption('policies', name, `names of ${KNOWN_POLICIES.join(', ')}`)
   }
   const from = wholeOption('from', options.from, 0) ?? 0
-  const slice = sliceOf(loadTrace(options.trace, { limit: from + READ_AHEAD }), {
+  const { trace } = loadTrace(options.trace, { limit: from + READ_AHEAD })
+  if (trace.family !== 'independent') {
+    throw wrongOption('trace', options.trace, 'a trace of independent jobs: an SWF log, or "synthetic"')
+  }
+  const slice = sliceOf(trace, {
     from,
     speedup: wholeOption('speedup', options.speedup, 1) ?? 1,
     seconds: wholeOption('seconds', options.seconds, 1) ?? 1,

@@ -1,7 +1,9 @@
 /**
  * `npm run bench -- <name> [options]`: benchmarks and demonstrations. Each prints one JSON object as the last line of
- * standard output when asked with `--json`, and answers with its exit code.
+ * standard output when asked with `--json`, and answers with its exit code: 1 when what it prints is lost.
  */
+import { endOnLostOutput } from '../node/cli/lost-output.ts'
+
 interface Bench {
   run(argv: string[]): Promise<number>
 }
@@ -37,6 +39,7 @@ const BENCHES: Readonly<Record<string, { readonly summary: string; readonly load
   }
 }
 
+endOnLostOutput('bench')
 const [name = '', ...argv] = process.argv.slice(2)
 const bench = BENCHES[name]
 if (bench === undefined) {

@@ -20,6 +20,13 @@ export async function run(argv: string[]): Promise<number> {
   }
 }
 
+/** What a report says was asked for. */
+function askedOf(options: LabOptions): Record<string, unknown> {
+  const { trace, policies, load, seeds, limit, windows, nodes, jobs, gapS, noise } = options
+  const asked = { trace, policies, load, seeds, limit, windows, nodes, jobs, gap: gapS, noise }
+  return Object.fromEntries(Object.entries(asked).map(([option, value]) => [option, value ?? null]))
+}
+
 /** Everything but errors. */
 async function measure(options: LabOptions): Promise<number> {
   if (options.help) {
@@ -32,21 +39,26 @@ async function measure(options: LabOptions): Promise<number> {
     return 0
   }
   checkOutputs(options)
-  await runLab(loadTrace(options.trace, options), options, {
-    among,
-    calibrate: calibratePredictors,
-    print: (text) => {
-      console.log(text)
-    },
-    printJson: options.json
-      ? (report) => {
-          console.log(JSON.stringify(report))
-        }
-      : undefined,
-    note: (line) => {
-      console.error(line)
-    },
-    isTerminal: process.stderr.isTTY
-  })
+  const { trace, sha256 } = loadTrace(options.trace, options)
+  await runLab(
+    trace,
+    { ...options, asked: askedOf(options), traceSha256: sha256 },
+    {
+      among,
+      calibrate: calibratePredictors,
+      print: (text) => {
+        console.log(text)
+      },
+      printJson: options.json
+        ? (report) => {
+            console.log(JSON.stringify(report))
+          }
+        : undefined,
+      note: (line) => {
+        console.error(line)
+      },
+      isTerminal: process.stderr.isTTY
+    }
+  )
   return 0
 }

@@ -4,6 +4,8 @@ import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { AppError } from '../../base/errors.ts'
 import { parseHistoryFile } from '../../node/cli/lab/history-file.ts'
+import { wrongOption } from '../../node/cli/lab/option-values.ts'
+import { sha256 } from '../../node/cli/lab/provenance.ts'
 import { historyTrace } from '../../optimizer/lab/history-trace.ts'
 import { openbTrace, parseOpenbNodes, parseOpenbPods } from '../../optimizer/lab/openb.ts'
 import { parseSwf } from '../../optimizer/lab/swf.ts'
@@ -30,22 +32,59 @@ export interface LoadOptions {
   readonly gapS?: number | undefined
   /** A file of machine noise, for the synthetic trace. */
   readonly noise?: string | undefined
+  /** The load that runs will be given. */
+  readonly load?: number | undefined
 }
 
-/** The trace at `path`, or the synthetic one. Throws `INVALID_REQUEST` when it cannot be read. */
-export function loadTrace(path: string, options: LoadOptions): Trace {
-  if (path === 'synthetic') return synthetic(options)
+/** A trace, and what it was read from. */
+export interface LoadedTrace {
+  readonly trace: Trace
+  /** SHA-256 of the file, as it is on disk (openb: of pods and nodes, one after the other); undefined for what is made up. */
+  readonly sha256: string | undefined
+}
+
+type Format = 'synthetic' | 'swf' | 'workflows' | 'tpch' | 'history' | 'openb'
+
+const FORMATS: Readonly<Record<Format, { readonly called: string; readonly uses: readonly Narrowing[] }>> = {
+  synthetic: { called: 'the synthetic trace', uses: ['limit', 'nodes', 'noise'] },
+  swf: { called: 'an SWF log (.swf)', uses: ['limit', 'from', 'windows'] },
+  workflows: { called: 'workflows (.jsonl with "tasks")', uses: ['limit', 'nodes'] },
+  tpch: { called: 'TPC-H (.jsonl with "stages")', uses: ['limit', 'nodes', 'jobs', 'gapS'] },
+  history: { called: 'a history (.ndjson)', uses: ['limit'] },
+  openb: { called: 'openb (.csv)', uses: ['limit'] }
+}
+
+/** What not all formats use, with the option that gives it. */
+const OPTIONS = {
+  limit: 'limit',
+  from: 'from',
+  windows: 'windows',
+  nodes: 'nodes',
+  jobs: 'jobs',
+  gapS: 'gap',
+  noise: 'noise'
+} as const
+type Narrowing = keyof typeof OPTIONS
+
+/** The trace at `path`, or the synthetic one. Throws `INVALID_REQUEST` when it cannot be read, or does not use an option. */
+export function loadTrace(path: string, options: LoadOptions): LoadedTrace {
+  if (path === 'synthetic') return { trace: synthetic(options), sha256: undefined }
   if (!existsSync(path)) throw unreadable(path, 'no such file', 'a trace file or "synthetic"')
-  if (statSync(path).isDirectory()) return openb(join(path, 'openb_pods.csv'), options)
+  const file = statSync(path).isDirectory() ? join(path, 'openb_pods.csv') : path
+  const bytes = read(file)
+  const trace = parse(file, unpacked(file, bytes), options)
+  const beside = trace.family === 'packing' ? [read(nodesFile(file))] : []
+  return { trace, sha256: sha256(Buffer.concat([bytes, ...beside])) }
+}
+
+/** By what the name ends in. */
+function parse(path: string, text: string, options: LoadOptions): Trace {
   const name = basename(path).replace(/\.gz$/, '')
-  if (name.endsWith('.swf')) {
-    return swf(path, name.replace(/\.swf$/, ''), options)
-  }
-  if (options.windows !== undefined) throw unreadable(path, '--windows', 'an SWF log (.swf) for it')
-  if (options.from !== undefined) throw unreadable(path, '--from', 'an SWF log (.swf) for it')
-  if (name.endsWith('.csv')) return openb(path, options)
-  if (name.endsWith('.ndjson')) return recorded(path, name.replace(/\.ndjson$/, ''), options)
-  if (name.endsWith('.jsonl')) return jsonl(path, name.replace(/\.jsonl$/, ''), options)
+  const bare = name.replace(/\.[a-z]+$/, '')
+  if (name.endsWith('.swf')) return swf(path, bare, text, options)
+  if (name.endsWith('.csv')) return openb(path, text, options)
+  if (name.endsWith('.ndjson')) return recorded(path, bare, text, options)
+  if (name.endsWith('.jsonl')) return jsonl(path, bare, text, options)
   throw unreadable(
     path,
     basename(path),
@@ -53,43 +92,79 @@ export function loadTrace(path: string, options: LoadOptions): Trace {
   )
 }
 
-function swf(path: string, name: string, { limit, from = 0, windows }: LoadOptions): Trace {
-  if (windows === undefined) {
-    const log = parseSwf(lines(path), path, limit === undefined ? undefined : from + limit)
-    return swfTrace(name, { ...log, jobs: log.jobs.slice(from) })
+/** Refuses what would be asked for in vain. */
+function checkUsed(format: Format, options: LoadOptions): void {
+  const { called, uses } = FORMATS[format]
+  for (const [narrowing, option] of Object.entries(OPTIONS) as [Narrowing, string][]) {
+    const got = options[narrowing]
+    if (got === undefined || uses.includes(narrowing)) continue
+    throw wrongOption(option, String(got), `none: ${called} does not use it`)
   }
-  return swfTrace(name, parseSwf(lines(path), path), { count: windows, jobs: limit })
 }
 
-function jsonl(path: string, name: string, options: LoadOptions): Trace {
-  const all = lines(path)
-  // Jobs of Spark have stages, workflows have tasks: the first line tells which.
-  if (/"stages"\s*:/.test(all.find((line) => line.trim() !== '') ?? '')) {
-    return tpchTrace(name, parseTpch(all, path), {
-      ...TPCH_DEFAULTS,
-      executors: options.nodes ?? TPCH_DEFAULTS.executors,
-      jobs: options.jobs ?? options.limit ?? TPCH_DEFAULTS.jobs,
-      gapMs: options.gapS === undefined ? TPCH_DEFAULTS.gapMs : options.gapS * 1000
-    })
+function swf(path: string, name: string, text: string, options: LoadOptions): Trace {
+  checkUsed('swf', options)
+  const { limit, from = 0, windows } = options
+  const lines = text.split('\n')
+  if (windows === undefined) {
+    const log = parseSwf(lines, path, limit === undefined ? undefined : from + limit)
+    return swfTrace(name, { ...log, jobs: log.jobs.slice(from) })
   }
-  return workflowTrace(name, parseWorkflows(all, path).slice(0, options.limit), options.nodes)
+  const log = parseSwf(lines, path)
+  return swfTrace(name, { ...log, jobs: log.jobs.slice(from) }, { count: windows, jobs: limit })
+}
+
+function jsonl(path: string, name: string, text: string, options: LoadOptions): Trace {
+  const lines = text.split('\n')
+  // Jobs of Spark have stages, workflows have tasks: the first line tells which.
+  if (/"stages"\s*:/.test(lines.find((line) => line.trim() !== '') ?? '')) {
+    return tpch(path, name, lines, options)
+  }
+  checkUsed('workflows', options)
+  return workflowTrace(name, parseWorkflows(lines, path).slice(0, options.limit), options.nodes)
+}
+
+function tpch(path: string, name: string, lines: readonly string[], options: LoadOptions): Trace {
+  checkUsed('tpch', options)
+  const { nodes, jobs, limit, gapS, load } = options
+  if (limit !== undefined && jobs !== undefined) {
+    throw wrongOption('limit', String(limit), 'none beside --jobs, which says the same')
+  }
+  if (gapS !== undefined && load !== undefined) {
+    throw wrongOption('gap', String(gapS), 'none beside --load, which sets the gaps')
+  }
+  return tpchTrace(name, parseTpch(lines, path), {
+    ...TPCH_DEFAULTS,
+    executors: nodes ?? TPCH_DEFAULTS.executors,
+    jobs: jobs ?? limit ?? TPCH_DEFAULTS.jobs,
+    gapMs: gapS === undefined ? TPCH_DEFAULTS.gapMs : gapS * 1000
+  })
 }
 
 /** What `dtss lab --save` wrote. */
-function recorded(path: string, name: string, options: LoadOptions): Trace {
-  const { nodes, tasks } = parseHistoryFile(text(path), path)
+function recorded(path: string, name: string, text: string, options: LoadOptions): Trace {
+  checkUsed('history', options)
+  const { nodes, tasks } = parseHistoryFile(text, path)
   return historyTrace(name, tasks.slice(0, options.limit), nodes)
 }
 
-function openb(path: string, options: LoadOptions): Trace {
-  const nodesPath = join(dirname(path), basename(path).replace('pods', 'nodes'))
+function openb(path: string, text: string, options: LoadOptions): Trace {
+  checkUsed('openb', options)
+  const nodesPath = nodesFile(path)
   if (nodesPath === path) throw unreadable(path, basename(path), 'a name that contains "pods"')
-  const pods = parseOpenbPods(text(path), path).slice(0, options.limit)
-  return openbTrace('openb', pods, parseOpenbNodes(text(nodesPath), nodesPath))
+  const source = parseOpenbPods(text, path)
+  const pods = source.pods.slice(0, options.limit)
+  return openbTrace('openb', { ...source, pods }, parseOpenbNodes(textOf(nodesPath), nodesPath))
+}
+
+/** The table of nodes beside that of pods. */
+function nodesFile(path: string): string {
+  return join(dirname(path), basename(path).replace('pods', 'nodes'))
 }
 
 function synthetic(options: LoadOptions): Trace {
-  const noise = options.noise === undefined ? undefined : parseVmNoise(text(options.noise), options.noise)
+  checkUsed('synthetic', options)
+  const noise = options.noise === undefined ? undefined : parseVmNoise(textOf(options.noise), options.noise)
   return syntheticTrace({
     ...SYNTHETIC_DEFAULTS,
     tasks: options.limit ?? SYNTHETIC_DEFAULTS.tasks,
@@ -98,14 +173,21 @@ function synthetic(options: LoadOptions): Trace {
   })
 }
 
-function lines(path: string): string[] {
-  return text(path).split('\n')
+function textOf(path: string): string {
+  return unpacked(path, read(path))
 }
 
-function text(path: string): string {
+function read(path: string): Buffer {
+  return readable(path, () => readFileSync(path))
+}
+
+function unpacked(path: string, bytes: Buffer): string {
+  return readable(path, () => (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8'))
+}
+
+function readable<T>(path: string, work: () => T): T {
   try {
-    const bytes = readFileSync(path)
-    return (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8')
+    return work()
   } catch (error) {
     throw unreadable(path, error instanceof Error ? error.message : String(error), 'a readable file', error)
   }

@@ -23,6 +23,7 @@ export interface LabOptions {
   readonly json: boolean
   readonly html: string | undefined
   readonly svg: string | undefined
+  readonly tasks: string | undefined
   readonly list: boolean
   readonly help: boolean
 }
@@ -37,7 +38,7 @@ npm run bench -- policies --trace PATH [options]
   --policies A,B   names from --list (default: those that suit the trace)
   --seeds K        repetitions with other luck (default: by trace)
   --limit N        only the first N jobs, workflows or tasks
-  --windows N      SWF: N overlapping parts of the log (of --limit jobs each), each a run
+  --windows N      SWF: N parts of the log (of --limit jobs each; default: half of each is in the next), each a run
   --nodes K        nodes of the cluster: workflows (default 8), TPC-H executors (50), synthetic (16)
   --jobs N         TPC-H: jobs that arrive (default 200)
   --gap S          TPC-H: mean seconds between arrivals (default 25)
@@ -45,6 +46,7 @@ npm run bench -- policies --trace PATH [options]
   --json           print one JSON object last
   --html FILE      write a report with plots as one self-contained file
   --svg DIR        write the plots as SVG files
+  --tasks FILE     write one line of JSON for each task or job that finished in each run
   --list           list the policies
   --help           this text
 `
@@ -63,6 +65,7 @@ const OPTIONS = {
   json: { type: 'boolean' },
   html: { type: 'string' },
   svg: { type: 'string' },
+  tasks: { type: 'string' },
   list: { type: 'boolean' },
   help: { type: 'boolean' }
 } as const
@@ -88,6 +91,7 @@ export function parseLabOptions(argv: readonly string[]): LabOptions {
     json: values.json ?? false,
     html: values.html,
     svg: values.svg,
+    tasks: values.tasks,
     list: values.list ?? false,
     help: values.help ?? false
   }

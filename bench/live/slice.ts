@@ -3,7 +3,8 @@
  * simulated alike.
  *
  * Times are divided by `speedup`. Jobs that would run longer than `longestMs` then, or are wider than a node, are left
- * out and counted. Nodes get as many slots as the load asks for.
+ * out and counted. Nodes get as many slots as the load asks for. Each job is submitted by itself, so it waits for no other: what the
+ * trace says of needs is dropped.
  */
 import { AppError } from '../../base/errors.ts'
 import { nodeId, taskId } from '../../base/ids.ts'
@@ -70,6 +71,8 @@ function compress(task: SimTask, index: number, start: number, speedup: number):
     ...task,
     id,
     group: id,
+    needs: [],
+    transferBytes: [],
     submittedAt: Math.round((task.submittedAt - start) / speedup),
     limitMs: task.limitMs > 0 ? Math.max(Math.round(task.limitMs / speedup), workMs + SLACK_MS) : 0,
     workMs

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { EXIT } from './context.ts'
+import { endOnLostOutput } from './lost-output.ts'
 import { runCli } from './run-cli.ts'
 import { packageVersion } from './version.ts'
 
@@ -9,10 +10,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interrupted.abort(new Error(`stopped by ${signal}`))
   })
 }
-// A reader that has seen enough (`dtss list | head`) closes the pipe: no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed)
-})
+endOnLostOutput('dtss')
 
 process.exitCode = await runCli(
   process.argv.slice(2),

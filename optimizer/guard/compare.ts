@@ -13,7 +13,7 @@ import { mean, outcomes, quantileSorted } from '../lab/metrics.ts'
 import type { Outcomes } from '../lab/metrics.ts'
 import { blockLength, pairedDifference } from '../lab/statistics.ts'
 import type { PairedDifference } from '../lab/statistics.ts'
-import { criticalPaths } from '../sim/critical-path.ts'
+import { fastestRuns, idealTimes } from '../lab/ideal.ts'
 import { simulate } from '../sim/engine.ts'
 import type { Pace } from './paced.ts'
 import type { Replay } from './replay.ts'
@@ -84,7 +84,12 @@ export function compare(
 function run(replay: Replay, contender: Contender): Outcomes {
   const { workload, cluster, model } = replay
   const result = simulate(workload, cluster, contender.make(createRng(SEED)), { model: model() })
-  return outcomes(result, 'dag', SLOWDOWN_BOUND_MS, criticalPaths(workload))
+  return outcomes(
+    result,
+    'dag',
+    SLOWDOWN_BOUND_MS,
+    idealTimes(workload, 'dag', fastestRuns(workload, cluster))
+  )
 }
 
 function against(base: Outcomes, name: string, own: Outcomes, pace: Pace): ContenderResult {

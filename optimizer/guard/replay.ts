@@ -40,6 +40,8 @@ export interface Replay {
   /** Slot time asked for ÷ slot time there was between the two. */
   readonly load: number
   readonly leftOut: number
+  /** Recorded run time of those. */
+  readonly leftOutMs: number
 }
 
 /** The only kind of speed that recorded run times tell of. */
@@ -97,8 +99,13 @@ export function createReplay(
     fromAt,
     toAt,
     load: loadOf(kept, nodes, toAt - fromAt),
-    leftOut: tasks.length - kept.length
+    leftOut: tasks.length - kept.length,
+    leftOutMs: runTimeOf(tasks) - runTimeOf(kept)
   }
+}
+
+function runTimeOf(tasks: readonly FinishedTask[]): number {
+  return tasks.reduce((sum, { runMs }) => sum + runMs, 0)
 }
 
 function publicFacts(

@@ -72,7 +72,7 @@ export function calibrate(
       const runMs = Math.max(1, at - (result.startedAt[index] ?? 0))
       ready.ended(index, runMs)
       started.ended(index, runMs)
-      const { peakMemoryBytes } = task.spec
+      const peakMemoryBytes = result.workload.tasks[index]?.peakMemoryBytes ?? 0
       estimator.observe({ task, node: node.id, end: 'succeeded', runMs, peakMemoryBytes })
     }
   }

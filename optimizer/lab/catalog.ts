@@ -101,7 +101,7 @@ const UNINFORMED: readonly PolicyEntry[] = [
   },
   {
     name: 'late',
-    about: 'fifo-fit with speculative copies of slow tasks (LATE)',
+    about: 'fifo-fit with speculative copies of slow tasks (LATE); reports of progress are exact',
     families: [],
     make: (_, rng) => late(policyFactory('fifo')(rng), simProgress)
   },

@@ -1,15 +1,22 @@
 /** Comma-separated tables with a header line and no quoting, as the traces use them. */
 import { checkTime, malformed } from './malformed.ts'
+import type { Fail } from './malformed.ts'
 
 /** One row, read by column name. */
 export interface CsvRow {
   text(column: string): string
   /** Throws an `AppError` naming file, line and column unless it is a finite number. */
   number(column: string): number
+  /** The same, from 0. */
+  amount(column: string): number
   /** A time from 0 to a hundred years, in seconds. */
   seconds(column: string): number
   /** Such a time, or undefined for an empty cell. */
   optionalSeconds(column: string): number | undefined
+  /** From 1, the header's line counted. */
+  readonly line: number
+  /** The error for what is wrong with this row. */
+  readonly fail: Fail
 }
 
 /** All rows of a table. Throws for a row whose cells are not as many as the header's. */
@@ -44,13 +51,19 @@ function row(header: readonly string[], cells: readonly string[], file: string, 
     }
     return value
   }
-  const seconds = (column: string): number =>
-    checkTime(number(column), column, 1, (field, got, expected) =>
-      malformed({ file, line, field, got, expected })
-    )
+  const fail: Fail = (field, got, expected) => malformed({ file, line, field, got, expected })
+  const seconds = (column: string): number => checkTime(number(column), column, 1, fail)
+  const amount = (column: string): number => {
+    const value = number(column)
+    if (value < 0) throw fail(column, value, 'a number ≥ 0')
+    return value
+  }
   return {
     text,
     number,
+    amount,
+    line,
+    fail,
     seconds,
     optionalSeconds: (column) => (text(column) === '' ? undefined : seconds(column))
   }

@@ -3,7 +3,8 @@
  * has.
  *
  * Arrivals, needs, demands and run times are as recorded; what a task would have taken on another node follows from node
- * speeds that are fitted on the same history (`optimizer/guard/replay.ts` says how). Tasks that never ran are left out. As in a cluster's own
+ * speeds that are fitted on the same history (`optimizer/guard/replay.ts` says how). Tasks that did not run to
+ * their end are left out, and so are those that no node could run; how many, and how much of the work, is in `Trace.leftOut`. As in a cluster's own
  * comparisons (`optimizer/guard/compare.ts`), a DAG counts once and every other task by itself.
  *
  * Seed 0 is the history itself; further seeds multiply each gap between arrivals by a uniform factor in [0.8, 1.2]. A load
@@ -20,16 +21,17 @@ import type { FinishedTask } from '../guard/history.ts'
 import { fitNodeSpeeds } from '../guard/node-speeds.ts'
 import { createReplay } from '../guard/replay.ts'
 import type { NodeFacts, Replay } from '../guard/replay.ts'
-import { criticalPaths } from '../sim/critical-path.ts'
 import type { SimTask } from '../sim/types.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import { classMeans } from './class-means.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
 import type { Instance, Trace } from './trace.ts'
 
 const SLOWDOWN_BOUND_MS = 1_000
 const SHAKE = 0.2
 /** The one kind of speed that replays know. */
 const KIND = 'recorded'
+const UNIT = 'dag'
 
 /** Throws `INVALID_REQUEST` when no task of the history could run on these nodes. */
 export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes: readonly NodeInfo[]): Trace {
@@ -44,12 +46,39 @@ export function historyTrace(name: string, tasks: readonly HistoryTask[], nodes:
   return {
     name,
     family: replay.workload.barriers.length > 0 ? 'dags' : 'independent',
-    unit: 'dag',
+    unit: UNIT,
     slowdownBoundMs: SLOWDOWN_BOUND_MS,
     defaultLoad: undefined,
     loadIsUsed: true,
     defaultSeeds: 1,
+    ...leftOutOf(tasks, finished, replay),
     instances: (seed, load) => [instanceOf(name, replay, seed, load)]
+  }
+}
+
+function leftOutOf(
+  tasks: readonly HistoryTask[],
+  finished: readonly FinishedTask[],
+  replay: Replay
+): Pick<Trace, 'leftOut'> {
+  const neverRan = tasks.length - finished.length
+  const left = replay.leftOut + neverRan
+  if (left === 0) return {}
+  const runTime = (some: readonly { readonly runMs: number }[]): number =>
+    some.reduce((sum, { runMs }) => sum + runMs, 0)
+  const totalMs = runTime(tasks)
+  const keptMs = runTime(finished) - replay.leftOutMs
+  const why = [
+    ...(replay.leftOut > 0 ? [`${replay.leftOut} that no node of the history could run`] : []),
+    ...(neverRan > 0 ? [`${neverRan} that did not run to their end`] : [])
+  ]
+  return {
+    leftOut: {
+      tasks: left,
+      of: tasks.length,
+      workShare: totalMs === 0 ? 0 : 1 - keptMs / totalMs,
+      why: why.join(', ')
+    }
   }
 }
 
@@ -114,7 +143,7 @@ function instanceOf(name: string, replay: Replay, seed: number, load: number | u
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: classMeans(tasks),
     speedOf: (node) => speeds.get(node) ?? 1,
-    idealMs: criticalPaths(workload),
+    idealMs: idealTimes(workload, UNIT, fastestRuns(workload, cluster)),
     makespanBoundMs: Math.max(1, workMs / capacity, lastMs),
     load: workMs / (capacity * Math.max(1, lastMs))
   }

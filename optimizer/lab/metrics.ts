@@ -1,15 +1,20 @@
 /** Figures of one simulated run. Times in seconds unless a name says otherwise. */
-import type { SimResult, SimTask, Workload } from '../sim/types.ts'
+import type { SimResult } from '../sim/types.ts'
+import { groupedBy } from './ideal.ts'
 import type { Instance, Unit } from './trace.ts'
 
 /** What happened to each unit, in order of submission. */
 export interface Outcomes {
   /** Finish − submit. */
   readonly jctMs: Float64Array
-  /** max(1, JCT ÷ max(ideal, bound)); ideal is the run time (task) or the critical path (group). */
+  /** max(1, JCT ÷ max(ideal, bound)); see `Instance.idealMs`. */
   readonly slowdown: Float64Array
   readonly submittedAt: Float64Array
   readonly tenant: readonly string[]
+  /** The index of each unit's (first) task. */
+  readonly index: Int32Array
+  /** Whether each unit is a group (1) or a task (0). */
+  readonly isGroup: Uint8Array
   /** How many of the units are groups. */
   readonly groups: number
 }
@@ -32,50 +37,48 @@ export interface RunMetrics {
   readonly wasted: number
 }
 
-/** Outcomes of all units that finished. `bound` as in `Trace.slowdownBoundMs`. */
-export function outcomes(result: SimResult, unit: Unit, boundMs: number, idealMs?: Float64Array): Outcomes {
-  const { workload, finishedAt, startedAt } = result
+/** Outcomes of all units that finished. `boundMs` as in `Trace.slowdownBoundMs`, `idealMs` as in `Instance`. */
+export function outcomes(
+  result: SimResult,
+  unit: Unit,
+  boundMs: number,
+  idealMs: ArrayLike<number>
+): Outcomes {
+  const { workload, finishedAt } = result
   const jct: number[] = []
   const slowdown: number[] = []
   const submitted: number[] = []
   const tenant: string[] = []
-  const push = (submittedAt: number, finished: number, ideal: number, who: string): void => {
-    const time = finished - submittedAt
-    jct.push(time)
-    slowdown.push(Math.max(1, time / Math.max(ideal, boundMs)))
-    submitted.push(submittedAt)
-    tenant.push(who)
-  }
+  const indexes: number[] = []
+  const isGroup: number[] = []
   const grouped = groupedBy(workload, unit)
   const ends = new Float64Array(workload.tasks.length).fill(-1)
   workload.tasks.forEach((task, index) => {
     const group = task.group - 1
     ends[group] = Math.max(ends[group] ?? -1, finishedAt[index] ?? -1)
   })
-  let groups = 0
   workload.tasks.forEach((task, index) => {
-    const isGroup = grouped(task)
-    if (isGroup && task.group - 1 !== index) return
-    const end = (isGroup ? ends : finishedAt)[index] ?? -1
+    const inGroup = grouped(task)
+    if (inGroup && task.group - 1 !== index) return
+    const end = (inGroup ? ends : finishedAt)[index] ?? -1
     if (end < 0) return
-    const ideal = isGroup ? (idealMs?.[index] ?? 0) : end - (startedAt[index] ?? end)
-    push(task.submittedAt, end, ideal, task.tenant)
-    if (isGroup) groups++
+    const time = end - task.submittedAt
+    jct.push(time)
+    slowdown.push(Math.max(1, time / Math.max(idealMs[index] ?? 0, boundMs)))
+    submitted.push(task.submittedAt)
+    tenant.push(task.tenant)
+    indexes.push(index)
+    isGroup.push(inGroup ? 1 : 0)
   })
   return {
     jctMs: Float64Array.from(jct),
     slowdown: Float64Array.from(slowdown),
     submittedAt: Float64Array.from(submitted),
     tenant,
-    groups
+    index: Int32Array.from(indexes),
+    isGroup: Uint8Array.from(isGroup),
+    groups: isGroup.reduce((sum, one) => sum + one, 0)
   }
-}
-
-/** Whether a task is judged within its group. */
-function groupedBy({ tasks }: Workload, unit: Unit): (task: SimTask) => boolean {
-  if (unit !== 'dag') return () => unit === 'group'
-  const dags = new Set(tasks.filter(({ needs }) => needs.length > 0).map(({ group }) => group))
-  return ({ group }) => dags.has(group)
 }
 
 /** The figures of a run over the units in [from, to) of `judged`. */

@@ -4,11 +4,10 @@
  *
  * GPUs of a node are one pool of thousandths: that a share of one GPU cannot come from two is not modelled. A `gpu_spec`
  * that names several models becomes a label that all nodes with one of them carry. A pod's run time is the time from
- * being scheduled to being deleted; pods that were never scheduled are left out.
+ * being scheduled to being deleted; pods that were never scheduled are left out. Times count from the first submission.
  *
  * With a load the cluster is a random part of the nodes, of such size that the scarcest resource has that load.
  */
-import { AppError } from '../../base/errors.ts'
 import { nodeId, taskId } from '../../base/ids.ts'
 import { MiB } from '../../base/units.ts'
 import { createRng } from '../../base/prng.ts'
@@ -17,10 +16,11 @@ import { compileWorkload } from '../sim/workload.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
 import { parseCsv } from './csv.ts'
-import { empty } from './malformed.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
+import { empty, malformed } from './malformed.ts'
 import type { Instance, Trace } from './trace.ts'
 
-export interface OpenbPod {
+interface OpenbPod {
   readonly name: string
   readonly cpuMilli: number
   readonly memoryBytes: number
@@ -30,6 +30,15 @@ export interface OpenbPod {
   readonly qos: string
   readonly createdS: number
   readonly runS: number
+  readonly line: number
+}
+
+export interface OpenbPods {
+  readonly file: string
+  /** In order of creation. */
+  readonly pods: readonly OpenbPod[]
+  /** Pods that were never scheduled, or for no time. */
+  readonly skipped: number
 }
 
 export interface OpenbNode {
@@ -46,46 +55,58 @@ const NODE_SLOTS = 256
 const SLOWDOWN_BOUND_MS = 10_000
 
 /** Parses the pods' table. */
-export function parseOpenbPods(text: string, file: string): OpenbPod[] {
+export function parseOpenbPods(text: string, file: string): OpenbPods {
   const pods: OpenbPod[] = []
+  let skipped = 0
   for (const row of parseCsv(text, file)) {
-    const gpus = row.number('num_gpu')
+    const gpus = row.amount('num_gpu')
     const scheduled = row.optionalSeconds('scheduled_time')
     const created = row.seconds('creation_time')
-    const runS = row.seconds('deletion_time') - (scheduled ?? 0)
-    if (scheduled === undefined || runS <= 0) continue
+    const deleted = row.seconds('deletion_time')
+    if (scheduled !== undefined && scheduled < created) {
+      throw row.fail('scheduled_time', scheduled, `≥ creation_time, ${created}`)
+    }
+    if (scheduled !== undefined && deleted < scheduled) {
+      throw row.fail('deletion_time', deleted, `≥ scheduled_time, ${scheduled}`)
+    }
+    const runS = deleted - (scheduled ?? deleted)
+    if (runS === 0) {
+      skipped++
+      continue
+    }
     pods.push({
       name: row.text('name'),
-      cpuMilli: row.number('cpu_milli'),
-      memoryBytes: row.number('memory_mib') * MiB,
-      gpuMilli: gpus > 1 ? gpus * GPU : gpus * row.number('gpu_milli'),
+      cpuMilli: row.amount('cpu_milli'),
+      memoryBytes: row.amount('memory_mib') * MiB,
+      gpuMilli: gpus > 1 ? gpus * GPU : gpus * row.amount('gpu_milli'),
       gpuSpec: row.text('gpu_spec'),
       qos: row.text('qos'),
       createdS: created,
-      runS
+      runS,
+      line: row.line
     })
   }
   if (pods.length === 0) throw empty(file, 'pod that was scheduled')
-  return pods.sort((a, b) => a.createdS - b.createdS)
+  pods.sort((a, b) => a.createdS - b.createdS)
+  return { file, pods, skipped }
 }
 
 /** Parses the nodes' table. */
 export function parseOpenbNodes(text: string, file: string): OpenbNode[] {
   const nodes = parseCsv(text, file).map((row) => ({
-    cpuMilli: row.number('cpu_milli'),
-    memoryBytes: row.number('memory_mib') * MiB,
-    gpuMilli: row.number('gpu') * GPU,
+    cpuMilli: row.amount('cpu_milli'),
+    memoryBytes: row.amount('memory_mib') * MiB,
+    gpuMilli: row.amount('gpu') * GPU,
     model: row.text('model')
   }))
   if (nodes.length === 0) throw empty(file, 'node')
   return nodes
 }
 
-/** The trace of these pods on (a part of) these nodes. */
-export function openbTrace(name: string, pods: readonly OpenbPod[], nodes: readonly OpenbNode[]): Trace {
-  if (pods.length === 0) {
-    throw new AppError('INVALID_REQUEST', `${name}: got no pod that was scheduled, expected at least one`)
-  }
+/** The trace of these pods on (a part of) these nodes. Throws INVALID_REQUEST for a pod that no node holds. */
+export function openbTrace(name: string, source: OpenbPods, nodes: readonly OpenbNode[]): Trace {
+  const { pods, skipped } = source
+  for (const pod of pods) checkHeld(source.file, pod, nodes)
   return {
     name,
     family: 'packing',
@@ -93,6 +114,9 @@ export function openbTrace(name: string, pods: readonly OpenbPod[], nodes: reado
     defaultLoad: 0.9,
     loadIsUsed: true,
     defaultSeeds: 3,
+    ...(skipped > 0 && {
+      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why: 'that were never scheduled' }
+    }),
     instances: (seed, load) => [instanceOf(name, pods, nodes, seed, load)]
   }
 }
@@ -106,18 +130,22 @@ function instanceOf(
 ): Instance {
   const tasks = pods.map(taskOf)
   const specs = [...new Set(pods.map((pod) => pod.gpuSpec).filter((spec) => spec !== ''))]
-  const spanS = Math.max(1, (pods.at(-1)?.createdS ?? 0) - (pods[0]?.createdS ?? 0))
+  const firstS = pods[0]?.createdS ?? 0
+  const spanS = Math.max(1, (pods.at(-1)?.createdS ?? 0) - firstS)
   const chosen = load === undefined ? nodes : subset(pods, nodes, seed, load, spanS)
+  const workload = compileWorkload(name, tasks)
+  const cluster = chosen.map((node, index) => nodeOf(node, index + 1, specs))
   return {
-    workload: compileWorkload(name, tasks),
-    cluster: chosen.map((node, index) => nodeOf(node, index + 1, specs)),
+    workload,
+    cluster,
     outages: [],
     model: fixedRunTimes,
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: classMeans(tasks),
     speedOf: () => 1,
-    idealMs: Float64Array.from(tasks, (task) => task.workMs),
-    makespanBoundMs: tasks.reduce((latest, task) => Math.max(latest, task.submittedAt + task.workMs), 0),
+    idealMs: idealTimes(workload, 'task', fastestRuns(workload, cluster)),
+    makespanBoundMs:
+      pods.reduce((latest, pod) => Math.max(latest, pod.createdS - firstS + pod.runS), 0) * 1000,
     load: loadOn(pods, chosen, spanS)
   }
 }
@@ -166,11 +194,45 @@ function subset(
 
 function holds(node: OpenbNode, pod: OpenbPod): boolean {
   return (
+    hasModel(node, pod) &&
     node.cpuMilli >= pod.cpuMilli &&
     node.memoryBytes >= pod.memoryBytes &&
-    node.gpuMilli >= pod.gpuMilli &&
-    (pod.gpuSpec === '' || pod.gpuSpec.split('|').includes(node.model))
+    node.gpuMilli >= pod.gpuMilli
   )
+}
+
+function hasModel(node: OpenbNode, { gpuSpec }: OpenbPod): boolean {
+  return gpuSpec === '' || gpuSpec.split('|').includes(node.model)
+}
+
+/** Columns by the resource that they ask for, in the order in which nodes are narrowed down. */
+const ASKED = [
+  ['gpu_milli', 'gpuMilli', 1],
+  ['memory_mib', 'memoryBytes', MiB],
+  ['cpu_milli', 'cpuMilli', 1]
+] as const
+
+/** Blames the first column with which no node is left. */
+function checkHeld(file: string, pod: OpenbPod, nodes: readonly OpenbNode[]): void {
+  if (nodes.some((node) => holds(node, pod))) return
+  const { line } = pod
+  let left = nodes.filter((node) => hasModel(node, pod))
+  if (left.length === 0) {
+    throw malformed({
+      file,
+      line,
+      field: 'gpu_spec',
+      got: pod.gpuSpec,
+      expected: 'a model that some node has'
+    })
+  }
+  for (const [field, resource, unit] of ASKED) {
+    const most = Math.max(...left.map((node) => node[resource])) / unit
+    left = left.filter((node) => node[resource] >= pod[resource])
+    if (left.length > 0) continue
+    const expected = `at most ${most}, so that a node holds the pod`
+    throw malformed({ file, line, field, got: pod[resource] / unit, expected })
+  }
 }
 
 function nodeOf(node: OpenbNode, number: number, specs: readonly string[]): SimNode {

@@ -39,8 +39,13 @@ export interface PolicyReport extends RunMetrics {
   readonly coldStart: Phase
   /** The figures without the cold start. */
   readonly warm: Phase
+  /** A decision is a call of `next`, whether it places something or not. */
   readonly decisionP50Us: number
   readonly decisionP99Us: number
+  /** All of the policy's time, decisions and hooks, ÷ finished tasks. */
+  readonly policyUsPerTask: number
+  /** Placements ÷ all of the policy's time; undefined without a clock. */
+  readonly decisionsPerS: number | undefined
   readonly tasksFinished: number
   /** Speed of the simulation: finished tasks of all runs ÷ the time that the runs took; undefined without a clock. */
   readonly completionsPerS: number | undefined
@@ -62,6 +67,8 @@ export interface Series {
   /** Whether `cold` and `warm` are of whole runs. */
   readonly phasesAreRuns: boolean
   readonly decisionUs: number[]
+  policyUs: number
+  placements: number
   /** The units of the only run; empty when there are several. */
   jctS: Float64Array
   slowdown: Float64Array
@@ -92,6 +99,8 @@ export function emptySeries(phasesAreRuns: boolean): Series {
     warm: [],
     phasesAreRuns,
     decisionUs: [],
+    policyUs: 0,
+    placements: 0,
     jctS: none,
     slowdown: none,
     tasksFinished: 0,
@@ -174,6 +183,8 @@ function reportOf(
     warm: phase(own.warm, own.phasesAreRuns),
     decisionP50Us: quantileSorted(decisions, 0.5),
     decisionP99Us: quantileSorted(decisions, 0.99),
+    policyUsPerTask: own.policyUs / Math.max(1, own.tasksFinished),
+    decisionsPerS: own.policyUs > 0 ? own.placements / (own.policyUs / 1e6) : undefined,
     tasksFinished: own.tasksFinished,
     completionsPerS: own.tookUs > 0 ? own.tasksFinished / (own.tookUs / 1e6) : undefined
   }

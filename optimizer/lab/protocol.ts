@@ -16,7 +16,7 @@ import type { SimResult } from '../sim/types.ts'
 import type { PolicyEntry } from './catalog.ts'
 import { Memory } from './memory.ts'
 import { mean, metricsOf, outcomes } from './metrics.ts'
-import type { Outcomes } from './metrics.ts'
+import type { Outcomes, RunMetrics } from './metrics.ts'
 import { BASE_POLICY, emptySeries, reportsOf } from './policy-report.ts'
 import type { PolicyReport, Series } from './policy-report.ts'
 import type { Instance, Trace } from './trace.ts'
@@ -47,9 +47,12 @@ export interface Progress {
 export interface Run {
   readonly policy: string
   readonly seed: number
+  /** The place of its instance among those of the seed, from 0. */
+  readonly index: number
   readonly instance: Instance
   readonly result: SimResult
   readonly judged: Outcomes
+  readonly metrics: RunMetrics
   /** How long the simulation took, in microseconds; 0 without a clock. */
   readonly tookUs: number
 }
@@ -82,7 +85,7 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
       loads.push(instance.load)
       for (const entry of options.policies) {
         const memory = memories?.get(entry)
-        const made = runOnce({ trace, instance, entry, seed, run: run++, memory }, options)
+        const made = runOnce({ trace, instance, entry, seed, index, run: run++, memory }, options)
         memory?.runEnded(made.result.endedAt)
         options.onResult?.(made)
         keep(series, made, cold === undefined ? undefined : index < cold)
@@ -115,11 +118,15 @@ interface RunInput {
   readonly instance: Instance
   readonly entry: PolicyEntry
   readonly seed: number
+  readonly index: number
   readonly run: number
   readonly memory: Memory | undefined
 }
 
-function runOnce({ trace, instance, entry, seed, run, memory }: RunInput, options: ProtocolOptions): Run {
+function runOnce(
+  { trace, instance, entry, seed, index, run, memory }: RunInput,
+  options: ProtocolOptions
+): Run {
   const total = instance.workload.tasks.length
   const tell = (finishedTasks: number): void => {
     options.onProgress?.({ policy: entry.name, run, finishedTasks, totalTasks: total })
@@ -143,7 +150,8 @@ function runOnce({ trace, instance, entry, seed, run, memory }: RunInput, option
   const isOfDags = trace.family === 'dags' || trace.family === 'one-dag'
   const unit = trace.unit ?? (isOfDags ? 'group' : 'task')
   const judged = outcomes(result, unit, trace.slowdownBoundMs, instance.idealMs)
-  return { policy: entry.name, seed, instance, result, judged, tookUs }
+  const metrics = metricsOf(result, instance, judged)
+  return { policy: entry.name, seed, index, instance, result, judged, metrics, tookUs }
 }
 
 /** Apart from the instance's own seeds, so that a policy's draws and its luck are unrelated. */
@@ -156,9 +164,8 @@ function keep(series: Map<string, Series>, run: Run, isCold: boolean | undefined
   const { result, instance, judged } = run
   const cold = Math.floor(judged.jctMs.length * COLD_START)
   const own = series.get(run.policy) ?? emptySeries(isCold !== undefined)
-  const whole = metricsOf(result, instance, judged)
-  own.runs.push({ seed: run.seed, sample: instance.sample, metrics: whole })
-  if (isCold !== undefined) (isCold ? own.cold : own.warm).push(whole)
+  own.runs.push({ seed: run.seed, sample: instance.sample, metrics: run.metrics })
+  if (isCold !== undefined) (isCold ? own.cold : own.warm).push(run.metrics)
   else {
     own.cold.push(metricsOf(result, instance, judged, 0, cold))
     own.warm.push(metricsOf(result, instance, judged, cold))
@@ -167,6 +174,8 @@ function keep(series: Map<string, Series>, run: Run, isCold: boolean | undefined
   const isOnly = own.runs.length === 1
   own.jctS = isOnly ? judged.jctMs.map((ms) => ms / 1000) : NONE
   own.slowdown = isOnly ? judged.slowdown : NONE
+  own.policyUs += result.policyUs
+  own.placements += result.attemptCount
   own.tookUs += run.tookUs
   own.tasksFinished += result.succeeded.reduce((sum, done) => sum + done, 0)
   series.set(run.policy, own)

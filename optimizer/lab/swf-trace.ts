@@ -1,13 +1,14 @@
 /**
  * An SWF log as a trace: jobs become tasks on one pool node.
  *
- * Without a load the pool has the log's own processors (header, or the widest job). With one it has
+ * Without a load the pool has the log's own processors (header, or the widest job, whichever is more). With one it has
  * work ÷ (span × load) processors, rounded, but never fewer than the widest job needs: load is set by capacity, so that the
  * pattern of arrivals stays what it was. Seed 0 is the log itself; further seeds shake it (§D of the method): each
  * gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
  *
  * With windows each seed has several instances: overlapping parts of the log at equal distances, each of which learners start
- * afresh. One log is one draw of luck; windows × shakes are the nearest to several.
+ * afresh. One log is one draw of luck; windows × shakes are the nearest to several. Each window is a part of its own: windows so long that
+ * some would be the same are refused, and that neighbours overlap is noted.
  */
 import { AppError } from '../../base/errors.ts'
 import { nodeId, taskId } from '../../base/ids.ts'
@@ -16,6 +17,7 @@ import { compileWorkload } from '../sim/workload.ts'
 import { fixedRunTimes } from '../sim/run-models.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
 import type { SwfJob, SwfLog } from './swf.ts'
 import type { Instance, Trace } from './trace.ts'
 
@@ -34,6 +36,17 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
   if (log.jobs.length === 0) {
     throw new AppError('INVALID_REQUEST', `${name}: got no job that ran, expected at least one`)
   }
+  const { count } = windows
+  const total = log.jobs.length
+  const length = lengthOf(windows, total)
+  if (count > 1 && length > total - count + 1) {
+    throw new AppError(
+      'INVALID_REQUEST',
+      `${name}: got ${count} windows of ${length} jobs, expected windows of at most ${Math.max(1, total - count + 1)} jobs ` +
+        `(${Math.max(1, Math.floor(total / count))} without overlap): the log has ${total}`,
+      { details: { field: 'windows', got: count, expected: `at most ${total - count + 1} jobs in each` } }
+    )
+  }
   return {
     name,
     family: 'independent',
@@ -41,7 +54,16 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
     defaultLoad: log.maxProcs > 0 ? undefined : 0.9,
     loadIsUsed: true,
     defaultSeeds: 1,
-    overlap: overlapOf(log.jobs.length, windows),
+    overlap: overlapOf(total, windows),
+    notes: overlapNotes(windows, total, length),
+    ...(log.skipped > 0 && {
+      leftOut: {
+        tasks: log.skipped,
+        of: total + log.skipped,
+        workShare: 0,
+        why: 'that never ran, or came nobody knows when'
+      }
+    }),
     instances: (seed, load) => instancesOf(name, log, windows, seed, load)
   }
 }
@@ -49,14 +71,23 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
 /** How many neighbouring windows a job may be in. */
 function overlapOf(total: number, windows: Windows): number {
   const { count } = windows
-  const length = lengthOf(total, windows)
+  const length = lengthOf(windows, total)
   const stride = count === 1 ? length : (total - length) / (count - 1)
   return stride <= 0 ? count : Math.max(1, Math.min(count, Math.ceil(length / stride - 1e-9)))
 }
 
-/** Jobs in a window. */
-function lengthOf(total: number, { count, jobs }: Windows): number {
+/** Jobs in each window. */
+function lengthOf({ count, jobs }: Windows, total: number): number {
   return Math.min(total, jobs ?? Math.ceil((2 * total) / (count + 1)))
+}
+
+function overlapNotes({ count }: Windows, total: number, length: number): string[] {
+  if (count === 1) return []
+  const overlap = 1 - (total - length) / (count - 1) / length
+  if (overlap <= 0) return []
+  return [
+    `each window shares ${(100 * overlap).toFixed(0)} % of its ${length} jobs with the next: windows are not independent`
+  ]
 }
 
 function* instancesOf(
@@ -66,9 +97,9 @@ function* instancesOf(
   seed: number,
   load: number | undefined
 ): Generator<Instance> {
-  const total = log.jobs.length
   const { count } = windows
-  const length = lengthOf(total, windows)
+  const total = log.jobs.length
+  const length = lengthOf(windows, total)
   for (let index = 0; index < count; index++) {
     const from = count === 1 ? 0 : Math.round((index * (total - length)) / (count - 1))
     const window = { ...log, jobs: log.jobs.slice(from, from + length) }
@@ -84,22 +115,38 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
   const spanS = Math.max(1, (jobs.at(-1)?.submitS ?? 0) - (jobs[0]?.submitS ?? 0))
   const widest = jobs.reduce((most, job) => Math.max(most, job.processors), 1)
   const own = Math.max(log.maxProcs, widest)
-  const processors = load === undefined ? own : Math.max(widest, Math.round(workS / (spanS * load)))
+  const wanted = load === undefined ? log.maxProcs : Math.round(workS / (spanS * load))
+  const processors = load === undefined ? own : Math.max(widest, wanted)
   const longestS = jobs.reduce((most, job) => Math.max(most, job.runS), 0)
   // Users are tenants, so that a name is what several of them may have in common; a class is one user's.
   const means = classMeans(tasks.map((task) => ({ ...task, name: `${task.tenant}/${task.name}` })))
+  const workload = compileWorkload(name, tasks)
+  const cluster = [pool(processors)]
   return {
-    workload: compileWorkload(name, tasks),
-    cluster: [pool(processors)],
+    workload,
+    cluster,
     outages: [],
     model: fixedRunTimes,
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: means,
     speedOf: () => 1,
-    idealMs: Float64Array.from(tasks, (task) => task.workMs),
+    idealMs: idealTimes(workload, 'task', fastestRuns(workload, cluster)),
     makespanBoundMs: Math.max(workS / processors, longestS) * 1000,
-    load: workS / (processors * spanS)
+    load: workS / (processors * spanS),
+    notes: widestNotes(log.maxProcs, widest, wanted, load)
   }
+}
+
+/** Whether the widest job made the pool larger than it was to be. */
+function widestNotes(maxProcs: number, widest: number, wanted: number, load: number | undefined): string[] {
+  if (load !== undefined) {
+    if (wanted >= widest) return []
+    return [
+      `load ${load} would take ${wanted} processors, but the widest job asks for ${widest}: the load is lower`
+    ]
+  }
+  if (maxProcs === 0 || widest <= maxProcs) return []
+  return [`a job asks for ${widest} processors, but MaxProcs is ${maxProcs}: the machine has ${widest}`]
 }
 
 /** The one node that stands for a machine of so many processors. */

@@ -4,7 +4,8 @@
  *
  * Lines of 18 numbers; `;` begins a comment, of which `; MaxProcs: n` is read. −1 means unknown. Jobs without a run
  * time or without processors are left out (they were never started), as in every study of these logs; so are the few
- * whose time of submission is unknown. What no machine was and no job took is refused.
+ * whose time of submission is unknown. What no machine was and no job took is refused. Fields are whole numbers, but times and memory may
+ * have decimals, as averages in some logs do.
  */
 import { LONGEST_S, empty, malformed } from './malformed.ts'
 
@@ -60,6 +61,9 @@ const MOST_PROCESSORS = 100_000_000
 /** Columns that hold times and processors, from 0. */
 const TIMES: ReadonlySet<number> = new Set([1, 3, 8])
 const PROCESSORS: ReadonlySet<number> = new Set([4, 7])
+/** Columns that may have decimals: times, and memory. */
+const REAL: ReadonlySet<number> = new Set([1, 2, 3, 5, 6, 8, 9, 17])
+const DECIMAL = /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i
 
 /** Parses a log, in order of submission. Throws an `AppError` that names file, line and field for a malformed line. */
 export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity): SwfLog {
@@ -103,14 +107,16 @@ function parseJob(text: string, file: string, line: number): SwfJob {
     })
   }
   const numbers = parts.slice(0, FIELDS.length).map((part, index) => {
-    const value = Number(part)
-    if (!Number.isFinite(value)) {
-      throw malformed({ file, line, field: FIELDS[index] ?? `${index + 1}`, got: part, expected: 'a number' })
+    const field = FIELDS[index] ?? `${index + 1}`
+    const value = DECIMAL.test(part) ? Number(part) : NaN
+    if (Number.isNaN(value)) throw malformed({ file, line, field, got: part, expected: 'a number' })
+    if (!REAL.has(index) && !Number.isInteger(value)) {
+      throw malformed({ file, line, field, got: part, expected: 'a whole number' })
     }
     const most = TIMES.has(index) ? LONGEST_S : PROCESSORS.has(index) ? MOST_PROCESSORS : Infinity
     if (value > most) {
       const expected = TIMES.has(index) ? 'seconds, up to 100 years' : `≤ ${most}`
-      throw malformed({ file, line, field: FIELDS[index] ?? `${index + 1}`, got: value, expected })
+      throw malformed({ file, line, field, got: value, expected })
     }
     return value
   })

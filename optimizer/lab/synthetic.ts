@@ -5,12 +5,12 @@
 import { nodeId, taskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
 import type { Rng } from '../../base/prng.ts'
-import { criticalPaths } from '../sim/critical-path.ts'
 import { disturbedRunTimes } from '../sim/run-models.ts'
 import type { Disturbances } from '../sim/run-models.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
 import type { Instance, Trace } from './trace.ts'
 
 export interface SyntheticOptions {
@@ -75,7 +75,6 @@ function instanceOf(options: SyntheticOptions, seed: number, load: number): Inst
   const spanMs = totalMs / (capacity * load)
   const tasks = drafts.map((task) => ({ ...task, submittedAt: Math.floor(task.submittedAt * spanMs) }))
   const workload = compileWorkload('synthetic', tasks)
-  const ideal = criticalPaths(workload)
   const lastMs = tasks.reduce((latest, task) => Math.max(latest, task.submittedAt), 0)
   return {
     workload,
@@ -92,8 +91,8 @@ function instanceOf(options: SyntheticOptions, seed: number, load: number): Inst
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: classMeans(tasks),
     speedOf: (node) => cluster[node - 1]?.speeds['cpu'] ?? 1,
-    idealMs: ideal,
-    makespanBoundMs: Math.max(totalMs / capacity, lastMs),
+    idealMs: idealTimes(workload, 'task', fastestRuns(workload, cluster)),
+    makespanBoundMs: Math.max(totalMs / capacity, lastMs - (tasks[0]?.submittedAt ?? 0)),
     load: totalMs / (capacity * Math.max(1, lastMs))
   }
 }

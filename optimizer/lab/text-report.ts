@@ -3,11 +3,27 @@ import type { Calibration } from './calibration.ts'
 import type { Phase, PolicyReport } from './policy-report.ts'
 import type { TraceReport } from './protocol.ts'
 import type { Interval } from './statistics.ts'
+import type { LeftOut } from './trace.ts'
 
 /** Where and on what a result was measured. */
 export interface Provenance {
+  /** 'unknown' where the code is in no repository of its own. */
   readonly commit: string
+  /** Whether tracked files differ from the commit; null when that is unknown. */
+  readonly dirty: boolean | null
   readonly machine: string
+}
+
+/** What else the JSON object holds. */
+export interface ReportDetails {
+  readonly calibration: Calibration | undefined
+  /** What was asked for, by option; null for what was not. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly traceSha256: string | null
+  readonly cluster: object
+  readonly leftOut: LeftOut | undefined
+  readonly notes: readonly string[]
+  readonly runs: readonly object[]
 }
 
 const HEADERS = [
@@ -24,7 +40,9 @@ const HEADERS = [
   'cold',
   'warm',
   'util',
-  'p50/p99 µs'
+  'p50/p99 µs',
+  'µs/task',
+  'dec./s'
 ]
 
 /** The table that people read. */
@@ -40,14 +58,27 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
       )
       .join('  ')
   return [
-    `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${provenance.commit}, ${provenance.machine}`,
+    `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${commitOf(provenance)}, ${provenance.machine}`,
     'Means over runs; 95 % intervals, [?] where nothing can be said; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
       report.base +
-      ', sign-flip p adjusted for the number of policies',
+      ', sign-flip p adjusted for the number of policies; µs/task and dec./s = all of the policy’s time by finished task, placements by that time',
     '',
     line(HEADERS),
     ...rows.map(line)
   ].join('\n')
+}
+
+/** The commit, and whether the code is another than that. */
+export function commitOf({ commit, dirty }: Provenance): string {
+  return dirty === true ? `${commit} (changed)` : commit
+}
+
+/** What the figures do not contain, and what else must be known to read them. */
+export function noteLines(leftOut: LeftOut | undefined, notes: readonly string[]): string[] {
+  const lines = notes.map((note) => `note: ${note}`)
+  if (leftOut === undefined) return lines
+  const { tasks, of, workShare, why } = leftOut
+  return [`left out: ${tasks} of ${of} tasks with ${percent(workShare)} of the work: ${why}`, ...lines]
 }
 
 function rowOf(policy: PolicyReport): string[] {
@@ -68,7 +99,9 @@ function rowOf(policy: PolicyReport): string[] {
     phase(policy.coldStart),
     phase(policy.warm),
     policy.utilisation.toFixed(2),
-    `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`
+    `${policy.decisionP50Us.toFixed(1)}/${policy.decisionP99Us.toFixed(1)}`,
+    policy.policyUsPerTask.toFixed(1),
+    policy.decisionsPerS?.toFixed(0) ?? '–'
   ]
 }
 
@@ -86,13 +119,16 @@ export function calibrationLines(calibrations: readonly Calibration[]): string[]
   )
 }
 
-/** The object that `--json` prints: the report with where it was measured. */
-export function jsonReport(report: TraceReport, provenance: Provenance, calibration?: Calibration): object {
+/** The object that `--json` prints: the report with where it was measured, and all that it takes to measure it again. */
+export function jsonReport(report: TraceReport, provenance: Provenance, details: ReportDetails): object {
+  const { calibration, leftOut, runs, ...others } = details
   return {
     trace: report.trace,
     load: report.load,
     seeds: report.seeds,
     ...provenance,
+    ...others,
+    leftOut: leftOut ?? null,
     base: report.base,
     // JSON has no infinities: ends of intervals that are not known become null.
     policies: report.policies.map(({ gapClosed, holmP, ...policy }) => ({
@@ -100,7 +136,8 @@ export function jsonReport(report: TraceReport, provenance: Provenance, calibrat
       gapClosed: gapClosed ?? null,
       holmP: holmP ?? null
     })),
-    estimator: calibration ?? null
+    estimator: calibration ?? null,
+    runs
   }
 }
 

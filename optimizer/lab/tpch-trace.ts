@@ -11,10 +11,10 @@
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import { nodeId, taskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
-import { criticalPaths } from '../sim/critical-path.ts'
 import { uniform } from '../sim/draw.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import type { RunModel, SimNode, SimTask, StartContext } from '../sim/types.ts'
+import { idealTimes } from './ideal.ts'
 import type { DurationLevels, TpchJob, TpchStage } from './tpch.ts'
 import type { Instance, Trace } from './trace.ts'
 
@@ -81,7 +81,7 @@ function instanceOf(name: string, jobs: readonly TpchJob[], seed: number, option
   const workload = compileWorkload(name, tasks)
   // Durations are yet to be drawn: only the shortest ones bound a schedule from below.
   const leastOf = (index: number): number => stages[index]?.leastMs ?? 0
-  const ideal = criticalPaths(workload, leastOf)
+  const ideal = idealTimes(workload, 'group', leastOf)
   const total = tasks.reduce((sum, task) => sum + task.workMs, 0)
   const least = tasks.reduce((sum, _, index) => sum + leastOf(index), 0)
   const lastMs = tasks.reduce(

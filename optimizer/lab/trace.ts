@@ -27,14 +27,29 @@ export interface Instance {
   readonly classMeanMs: (task: TaskId) => number
   /** How fast a node runs a task, relative to a typical one; known to all who ask for a prediction on a node. */
   readonly speedOf: NodeSpeed
-  /** What each group takes with unlimited nodes of speed 1, at the index of its first task; see `criticalPaths`. */
+  /**
+   * What each unit would take from its submission with nothing in its way, at the index of its (first) task, in milliseconds; see
+   * `ideal.ts`. Of an SWF job that is its run time.
+   */
   readonly idealMs: Float64Array
   /** No schedule ends earlier: max(critical path, work ÷ speed), in milliseconds after the first submission. */
   readonly makespanBoundMs: number
   /** Work ÷ (capacity × span of submissions). */
   readonly load: number
-  /** What the instance is a sample of, the same for all seeds: a window, a workflow. Absent when the seed alone makes the instance. */
+  /** What this is a sample of, the same for all seeds: a window of a log, a workflow. Absent where the seed alone makes the instance. */
   readonly sample?: string
+  /** What whoever reads its figures must know. */
+  readonly notes?: readonly string[]
+}
+
+/** What a trace does not contain of its source. */
+export interface LeftOut {
+  readonly tasks: number
+  /** How many there were. */
+  readonly of: number
+  /** Share of the recorded run time, in [0, 1]. */
+  readonly workShare: number
+  readonly why: string
 }
 
 /** A trace, ready to be made into instances. */
@@ -57,6 +72,10 @@ export interface Trace {
   readonly sequential?: boolean
   /** How many neighbouring samples have tasks in common, a sample itself included. Default 1: none have. */
   readonly overlap?: number
+  /** What of the source is not in any instance; absent when all of it is. */
+  readonly leftOut?: LeftOut
+  /** What whoever reads the figures must know. */
+  readonly notes?: readonly string[]
   /** The instances of this seed (0, 1, …), mostly one; `load` sets the capacity (or the arrival rate) if given. */
   instances(seed: number, load: number | undefined): Iterable<Instance>
 }

@@ -9,11 +9,11 @@
 import { nodeId, taskId } from '../../base/ids.ts'
 import { createRng } from '../../base/prng.ts'
 import type { Rng } from '../../base/prng.ts'
-import { criticalPaths } from '../sim/critical-path.ts'
 import { fixedRunTimes } from '../sim/run-models.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
+import { fastestRuns, idealTimes } from './ideal.ts'
 import type { Instance, Trace } from './trace.ts'
 import type { Workflow } from './wfinstances.ts'
 
@@ -65,20 +65,20 @@ function drawSpeeds(seed: number, nodes: number): number[] {
 function instanceOf(workflow: Workflow, speeds: readonly number[]): Instance {
   const tasks = workflow.tasks.map((_, index) => taskOf(workflow, index))
   const workload = compileWorkload(workflow.id, tasks)
-  const fastest = Math.max(...speeds)
   const total = tasks.reduce((sum, task) => sum + task.workMs, 0)
   const capacity = speeds.reduce((sum, speed) => sum + speed, 0)
-  const ideal = criticalPaths(workload)
+  const cluster = speeds.map((speed, index) => nodeOf(index + 1, speed))
+  const ideal = idealTimes(workload, 'group', fastestRuns(workload, cluster))
   return {
     workload,
-    cluster: speeds.map((speed, index) => nodeOf(index + 1, speed)),
+    cluster,
     outages: [],
     model: fixedRunTimes,
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: classMeans(tasks),
     speedOf: (node) => speeds[node - 1] ?? 1,
     idealMs: ideal,
-    makespanBoundMs: Math.max((ideal[0] ?? 0) / fastest, total / capacity),
+    makespanBoundMs: Math.max(ideal[0] ?? 0, total / capacity),
     load: 1,
     sample: workflow.id
   }

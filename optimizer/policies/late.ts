@@ -3,7 +3,8 @@
  * OSDI 2008, §4): when nothing else is to be placed, the running task with the longest predicted time to its end gets a
  * copy, provided that its progress rate is in the slowest quarter and no more than a tenth of the slots run copies.
  *
- * Progress is what nodes report; here a source of it is passed in. Nodes report none today, so this policy is for the lab.
+ * Progress is what nodes report; here a source of it is passed in. Nodes report none today, so this policy is for the lab, where reports
+ * are exact (`simProgress`): with steady speeds LATE knows from its second on when an attempt will end. Real reports are coarser.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type {

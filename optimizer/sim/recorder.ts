@@ -16,6 +16,8 @@ export class Recorder {
   readonly #succeeded: Uint8Array
   readonly #attempts: AttemptRecord[] = []
   readonly #decisionUs: number[] = []
+  readonly #attemptsOf: Int32Array
+  #policyUs = 0
   #attemptCount = 0
   #busyMs = 0
   #busyCoreMs = 0
@@ -30,6 +32,7 @@ export class Recorder {
     this.#startedAt = new Float64Array(count).fill(-1)
     this.#finishedAt = new Float64Array(count).fill(-1)
     this.#node = new Int32Array(count)
+    this.#attemptsOf = new Int32Array(count)
     this.#succeeded = new Uint8Array(count)
   }
 
@@ -42,12 +45,20 @@ export class Recorder {
     this.#readyAt[task.id - 1] = now
   }
 
+  /** A call of `next` is over. */
   decided(durationUs: number): void {
     this.#decisionUs.push(durationUs)
+    this.#policyUs += durationUs
+  }
+
+  /** The policy spent so long in its hooks. */
+  policyTook(durationUs: number): void {
+    this.#policyUs += durationUs
   }
 
   attemptEnded(attempt: LiveAttempt, end: AttemptEnd, now: number): void {
     this.#attemptCount++
+    this.#attemptsOf[attempt.taskId - 1] = (this.#attemptsOf[attempt.taskId - 1] ?? 0) + 1
     const heldMs = now - attempt.placedAt
     this.#busyMs += heldMs
     this.#busyCoreMs += (heldMs * (attempt.task.resources['cpu'] ?? 1000)) / 1000
@@ -82,10 +93,12 @@ export class Recorder {
       node: this.#node,
       succeeded: this.#succeeded,
       attemptCount: this.#attemptCount,
+      attemptsOf: this.#attemptsOf,
       wastedMs: this.#wastedMs,
       busyMs: this.#busyMs,
       busyCoreMs: this.#busyCoreMs,
       endedAt,
+      policyUs: this.#policyUs,
       decisionUs: Float64Array.from(this.#decisionUs),
       attempts: this.#attempts
     }

@@ -144,6 +144,8 @@ export interface SimResult {
   readonly succeeded: Uint8Array
   /** Attempts of all tasks. */
   readonly attemptCount: number
+  /** Attempts of each task. */
+  readonly attemptsOf: Int32Array
   /** Slot time of attempts that did not succeed. */
   readonly wastedMs: number
   /** Slot time of all attempts. */
@@ -151,7 +153,9 @@ export interface SimResult {
   /** The same, weighted by the cores that each attempt held (1 when its task does not say). */
   readonly busyCoreMs: number
   readonly endedAt: number
-  /** Duration of each decision that placed something, in microseconds; empty without a clock. */
+  /** Duration of each decision, that is each call of `next`, whether it placed something or not, in microseconds; empty without a clock. */
   readonly decisionUs: Float64Array
+  /** All of the policy's time: decisions and hooks, in microseconds; 0 without a clock. */
+  readonly policyUs: number
   readonly attempts: readonly AttemptRecord[]
 }

@@ -14,7 +14,7 @@ import type { SimNode, SimTask } from './types.ts'
 
 export type SimStatus = 'pending' | 'ready' | 'running' | 'succeeded' | 'failed'
 
-/** A task during a run. */
+/** A task during a run. What it takes is not in it: policies are handed these very objects. */
 export class LiveTask implements TaskView {
   readonly id: TaskId
   readonly name: string
@@ -31,7 +31,6 @@ export class LiveTask implements TaskView {
   readonly needs: readonly TaskId[]
   readonly dependents: readonly TaskId[]
   readonly group: TaskId
-  readonly spec: SimTask
   readyAt: TimestampMs
   attempts = 0
   readonly deadlineAt = timestampMs(0)
@@ -58,11 +57,10 @@ export class LiveTask implements TaskView {
     this.needs = spec.needs
     this.dependents = dependents
     this.group = spec.group
-    this.spec = spec
   }
 }
 
-/** A node during a run. */
+/** A node during a run. How fast it is is not in it. */
 export class LiveNode implements NodeView {
   readonly id: NodeId
   readonly labels: Labels
@@ -70,7 +68,6 @@ export class LiveNode implements NodeView {
   readonly profile: string
   readonly slots: number
   readonly resources: Resources
-  readonly spec: SimNode
   freeSlots: number
   up = true
   readonly #left: Record<string, number>
@@ -82,7 +79,6 @@ export class LiveNode implements NodeView {
     this.profile = spec.profile
     this.slots = spec.slots
     this.resources = spec.resources
-    this.spec = spec
     this.freeSlots = spec.slots
     this.#left = { ...spec.resources }
   }
@@ -108,7 +104,7 @@ export class LiveNode implements NodeView {
   }
 }
 
-/** A live attempt. */
+/** A live attempt, with its fate: for the engine alone. */
 export interface LiveAttempt extends RunningView {
   readonly kind: 'attempt'
   readonly task: LiveTask
@@ -121,18 +117,43 @@ export interface LiveAttempt extends RunningView {
   slot: number
 }
 
-/** How far a simulated attempt is, in [0, 1]: what its node would report. Undefined for one that is not simulated. */
-export function simProgress(attempt: RunningView, now: number): number | undefined {
-  const { startedAt, endsAt } = attempt as Partial<LiveAttempt>
-  if (startedAt === undefined || endsAt === undefined) return undefined
-  return endsAt <= startedAt ? 1 : Math.min(1, Math.max(0, (now - startedAt) / (endsAt - startedAt)))
+/** What policies see of a live attempt: when and how it ends is out of their reach. */
+class SeenAttempt implements RunningView {
+  readonly taskId: TaskId
+  readonly node: NodeId
+  readonly placedAt: TimestampMs
+  readonly #fate: LiveAttempt
+
+  constructor(attempt: LiveAttempt) {
+    this.taskId = attempt.taskId
+    this.node = attempt.node
+    this.placedAt = attempt.placedAt
+    this.#fate = attempt
+  }
+
+  static progress(attempt: RunningView, now: number): number | undefined {
+    if (!(#fate in attempt)) return undefined
+    const { startedAt, endsAt } = attempt.#fate
+    return endsAt <= startedAt ? 1 : Math.min(1, Math.max(0, (now - startedAt) / (endsAt - startedAt)))
+  }
 }
+
+/**
+ * How far a simulated attempt is, in [0, 1], as its node would report it, and exactly: (now − start) ÷ (end − start). Undefined for one
+ * that is not simulated.
+ */
+export function simProgress(attempt: RunningView, now: number): number | undefined {
+  return SeenAttempt.progress(attempt, now)
+}
+
 
 export class SimView implements ClusterView {
   now = timestampMs(0)
   readonly tasks: readonly LiveTask[]
   readonly allNodes: readonly LiveNode[]
   readonly attempts: LiveAttempt[] = []
+  /** The same, in the same order, as policies see them. */
+  readonly #seen: SeenAttempt[] = []
   readonly #byId = new Map<NodeId, LiveNode>()
   #up: LiveNode[] = []
 
@@ -159,7 +180,7 @@ export class SimView implements ClusterView {
   }
 
   running(): Iterable<RunningView> {
-    return this.attempts
+    return this.#seen
   }
 
   *ready(): Iterable<TaskView> {
@@ -191,14 +212,17 @@ export class SimView implements ClusterView {
   addAttempt(attempt: LiveAttempt): void {
     attempt.slot = this.attempts.length
     this.attempts.push(attempt)
+    this.#seen.push(new SeenAttempt(attempt))
     attempt.task.live++
     attempt.host.take(attempt.task.resources, 1)
   }
 
   removeAttempt(attempt: LiveAttempt): void {
     const last = this.attempts.pop()
-    if (last !== undefined && last !== attempt) {
+    const lastSeen = this.#seen.pop()
+    if (last !== undefined && lastSeen !== undefined && last !== attempt) {
       this.attempts[attempt.slot] = last
+      this.#seen[attempt.slot] = lastSeen
       last.slot = attempt.slot
     }
     attempt.slot = -1

@@ -14,6 +14,7 @@ import { formatHistoryFile, parseHistoryFile } from '../lab/history-file.ts'
 import type { RecordedHistory } from '../lab/history-file.ts'
 import { loadOption, policiesOption, seedsOption, wholeOption } from '../lab/option-values.ts'
 import { checkOutputs, writeOutput } from '../lab/outputs.ts'
+import { sha256 } from '../lab/provenance.ts'
 
 interface Options extends ConnectionOptions {
   readonly fromCluster?: boolean
@@ -25,6 +26,7 @@ interface Options extends ConnectionOptions {
   readonly html?: string
   readonly svg?: string
   readonly save?: string
+  readonly tasks?: string
   readonly list?: boolean
 }
 
@@ -46,6 +48,7 @@ export function define(command: Command, context: CliContext): void {
     .option('--seeds <count>', 'repetitions; those after the first shake the arrivals', usage(seedsOption))
     .option('--html <file>', 'write a report with plots as one self-contained file')
     .option('--svg <folder>', 'write the plots as SVG files')
+    .option('--tasks <file>', 'write one line of JSON for each task or DAG that finished in each run')
     .option('--save <file>', 'keep the history that was fetched')
     .option('--list', 'list the policies')
     .action((options: Options) => run(options, context))
@@ -67,8 +70,8 @@ async function run(options: Options, context: CliContext): Promise<void> {
   const { historyTrace } = await import('../../../optimizer/lab/history-trace.ts')
   const { runLab } = await import('../lab/run-lab.ts')
   const { calibratePredictors } = await import('../lab/predictors.ts')
-  const history = await historyOf(options, context)
-  if (options.save !== undefined) writeOutput('save', options.save, formatHistoryFile(history))
+  const { history, text } = await historyOf(options, context)
+  if (options.save !== undefined) writeOutput('save', options.save, text)
   const trace = historyTrace('history', history.tasks.slice(0, options.limit), history.nodes)
   await runLab(
     trace,
@@ -77,7 +80,11 @@ async function run(options: Options, context: CliContext): Promise<void> {
       load: options.load,
       seeds: options.seeds,
       html: options.html,
-      svg: options.svg
+      svg: options.svg,
+      tasks: options.tasks,
+      asked: askedOf(options),
+      // Of what --save keeps, so that a report from the file is known to be of the same history.
+      traceSha256: sha256(text)
     },
     {
       among,
@@ -99,14 +106,27 @@ async function run(options: Options, context: CliContext): Promise<void> {
   )
 }
 
-async function historyOf(options: Options, context: CliContext): Promise<RecordedHistory> {
-  if (options.fromFile !== undefined) return parseHistoryFile(readText(options.fromFile), options.fromFile)
+function askedOf(options: Options): Record<string, unknown> {
+  const { fromFile = null, policies = null, limit, load = null, seeds = null } = options
+  return { fromCluster: options.fromCluster === true, fromFile, policies, limit, load, seeds }
+}
+
+/** The history, and the file that holds it. */
+async function historyOf(
+  options: Options,
+  context: CliContext
+): Promise<{ readonly history: RecordedHistory; readonly text: string }> {
+  if (options.fromFile !== undefined) {
+    const text = readText(options.fromFile)
+    return { history: parseHistoryFile(text, options.fromFile), text }
+  }
   const client = connect(context, options)
   const { signal } = context
   const nodes: NodeInfo[] = await client.nodes({ signal })
   const tasks: RecordedHistory['tasks'][number][] = []
   for await (const task of client.history({ limit: options.limit, signal })) tasks.push(task)
-  return { nodes, tasks }
+  const history = { nodes, tasks }
+  return { history, text: formatHistoryFile(history) }
 }
 
 function readText(path: string): string {

@@ -1,5 +1,6 @@
 /** A report as one HTML file that needs nothing else: table, plots, and the JSON it was made from. */
 import type { TraceReport } from '../../../optimizer/lab/protocol.ts'
+import { commitOf } from '../../../optimizer/lab/text-report.ts'
 import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Chart } from './charts.ts'
 
@@ -9,22 +10,28 @@ th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-s
 th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:2rem 0}
 figcaption{font-weight:600}pre{overflow-x:auto;background:#f5f5f5;padding:1rem}`
 
-/** The whole file. `text` is the report as people read it on a terminal, `json` what machines read. */
-export function htmlReport(
-  report: TraceReport,
-  provenance: Provenance,
-  charts: readonly Chart[],
-  json: object
-): string {
+/** What a file says. */
+export interface Page {
+  readonly report: TraceReport
+  readonly provenance: Provenance
+  /** What must be known to read the figures. */
+  readonly notes: readonly string[]
+  /** What machines read. */
+  readonly json: object
+}
+
+/** The whole file. */
+export function htmlReport({ report, provenance, notes, json }: Page, charts: readonly Chart[]): string {
   const seeds = report.seeds.length === 1 ? '1 seed' : `${report.seeds.length} seeds`
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escape(report.trace)} · policy lab</title><style>${STYLE}</style></head><body>
 <h1>${escape(report.trace)}</h1>
-<p>Load ${report.load.toFixed(3)}, ${seeds}; commit ${escape(provenance.commit)}; ${escape(provenance.machine)}.
-Means over runs with 95 % bootstrap intervals. Gap closed: (${escape(report.base)} − policy) ÷ (${escape(report.base)} − the
+<p>Load ${report.load.toFixed(3)}, ${seeds}; commit ${escape(commitOf(provenance))}; ${escape(provenance.machine)}.
+Means over runs with 95 % intervals (Student’s t over bootstrap errors). Gap closed: (${escape(report.base)} − policy) ÷ (${escape(report.base)} − the
 same policy with the truth).</p>
 ${table(report)}
+${notes.map((note) => `<p>${escape(note)}</p>`).join('\n')}
 ${charts.map(figure).join('\n')}
 <h2>Data</h2>
 <script type="application/json" id="report">${JSON.stringify(json).replaceAll('<', '\\u003c')}</script>
@@ -44,7 +51,8 @@ function table(report: TraceReport): string {
     'makespan ÷ bound',
     'gap closed',
     '95 %',
-    'decision p50 / p99 µs'
+    'decision p50 / p99 µs',
+    'policy µs per task'
   ]
   const rows = report.policies.map((policy) => [
     escape(policy.policy),
@@ -58,7 +66,8 @@ function table(report: TraceReport): string {
     policy.ci95.gapClosed === undefined
       ? '–'
       : `${policy.ci95.gapClosed.low.toFixed(2)} – ${policy.ci95.gapClosed.high.toFixed(2)}`,
-    `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`
+    `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`,
+    policy.policyUsPerTask.toFixed(1)
   ])
   const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('\n')
   return `<table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>\n${body}\n</tbody></table>`

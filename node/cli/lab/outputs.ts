@@ -26,16 +26,18 @@ export interface Outputs {
   readonly html?: string | undefined
   readonly svg?: string | undefined
   readonly save?: string | undefined
+  readonly tasks?: string | undefined
 }
 
 const FILE = 'a file that can be written'
 const FOLDER = 'a folder that can be written'
 
 /** Throws unless all of them could be written now. Leaves everything as it was. */
-export function checkOutputs({ html, svg, save }: Outputs): void {
+export function checkOutputs({ html, svg, save, tasks }: Outputs): void {
   for (const [option, path] of [
     ['html', html],
-    ['save', save]
+    ['save', save],
+    ['tasks', tasks]
   ] as const) {
     if (path !== undefined)
       attempt(option, path, FILE, () => {
@@ -46,6 +48,11 @@ export function checkOutputs({ html, svg, save }: Outputs): void {
     attempt('svg', svg, FOLDER, () => {
       tryFolder(svg)
     })
+}
+
+/** Does something to the file that an option names. */
+export function attemptOutput<T>(option: keyof Outputs, path: string, work: () => T): T {
+  return attempt(option, path, FILE, work)
 }
 
 /** Writes the file that an option names. */
@@ -67,9 +74,9 @@ export function writeOutputs(
   })
 }
 
-function attempt(option: keyof Outputs, got: string, expected: string, write: () => void): void {
+function attempt<T>(option: keyof Outputs, got: string, expected: string, work: () => T): T {
   try {
-    write()
+    return work()
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new AppError(

@@ -2,8 +2,6 @@
  * Runs the policy lab on a trace and says what came of it: as a table, as one JSON object, as a file with plots. Shared by
  * `dtss lab` and the lab's own command, which differ in where traces come from.
  */
-import { execFileSync } from 'node:child_process'
-import { cpus } from 'node:os'
 import { AppError } from '../../../base/errors.ts'
 import type { Calibration } from '../../../optimizer/lab/calibration.ts'
 import type { PolicyEntry } from '../../../optimizer/lab/catalog.ts'
@@ -12,16 +10,21 @@ import { plotData } from '../../../optimizer/lab/plot-data.ts'
 import type { PlotData } from '../../../optimizer/lab/plot-data.ts'
 import { runProtocol } from '../../../optimizer/lab/protocol.ts'
 import type { Run, TraceReport } from '../../../optimizer/lab/protocol.ts'
-import { calibrationLines, jsonReport, textReport } from '../../../optimizer/lab/text-report.ts'
-import type { Provenance } from '../../../optimizer/lab/text-report.ts'
+import { calibrationLines, jsonReport, noteLines, textReport } from '../../../optimizer/lab/text-report.ts'
 import type { Trace } from '../../../optimizer/lab/trace.ts'
 import { warmUp } from '../../../optimizer/lab/warm-up.ts'
 import { htmlReport } from './html.ts'
+import type { Page } from './html.ts'
 import { writeOutput, writeOutputs } from './outputs.ts'
 import { progressDisplay } from './progress.ts'
+import { provenanceOf } from './provenance.ts'
+import { RunFacts } from './run-facts.ts'
+import { TaskFile } from './task-file.ts'
 
 /** Tasks that each policy ends before it is timed. */
 const WARM_UP_TASKS = 3000
+/** A load that is further from what was asked for is told of. */
+const LOAD_TOLERANCE = 0.02
 
 export interface LabRun {
   readonly policies: readonly string[] | undefined
@@ -30,6 +33,11 @@ export interface LabRun {
   /** Files to write, if any; `checkOutputs` has seen them. */
   readonly html: string | undefined
   readonly svg: string | undefined
+  readonly tasks: string | undefined
+  /** All that was asked for, by option, for the report. */
+  readonly asked: Readonly<Record<string, unknown>>
+  /** Of the trace's file as it is on disk; undefined when there is none. */
+  readonly traceSha256: string | undefined
 }
 
 export interface LabWorld {
@@ -66,45 +74,65 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
   const draws = options.html !== undefined || options.svg !== undefined
   // Plots and calibration show the first instance; the others are dropped once they are measured.
   const shown: Run[] = []
+  const facts = new RunFacts(trace)
+  const taskFile = options.tasks === undefined ? undefined : new TaskFile(options.tasks)
   warmUp(trace, { policies, load: options.load, tasks: WARM_UP_TASKS, clockUs })
-  const report = runProtocol(trace, {
-    policies,
-    seeds,
-    load: options.load,
-    record: draws,
-    clockUs,
-    onProgress: (progress) => {
-      display.update(progress)
-    },
-    onResult: (run) => {
-      if (shown[0] === undefined || run.instance === shown[0].instance) shown.push(run)
-    }
-  })
-  display.stop()
+  let report: TraceReport
+  try {
+    report = runProtocol(trace, {
+      policies,
+      seeds,
+      load: options.load,
+      record: draws,
+      clockUs,
+      onProgress: (progress) => {
+        display.update(progress)
+      },
+      onResult: (run) => {
+        facts.add(run)
+        taskFile?.add(run)
+        if (shown[0] === undefined || run.instance === shown[0].instance) shown.push(run)
+      }
+    })
+  } finally {
+    display.stop()
+    taskFile?.close()
+  }
   const provenance = provenanceOf()
   const calibrations = shown[0] === undefined ? [] : world.calibrate(shown[0])
   world.print(textReport(report, provenance))
   for (const line of calibrationLines(calibrations)) world.print(line)
-  const json = jsonReport(report, provenance, calibrations[0])
+  const notes = [...loadNotes(options.load ?? trace.defaultLoad, report.load), ...facts.notes()]
+  const lines = noteLines(trace.leftOut, notes)
+  for (const line of lines) world.print(line)
+  const json = jsonReport(report, provenance, {
+    calibration: calibrations[0],
+    options: options.asked,
+    traceSha256: options.traceSha256 ?? null,
+    cluster: facts.cluster(),
+    leftOut: trace.leftOut,
+    notes,
+    runs: facts.runs
+  })
   world.printJson?.(json)
   if (draws) {
-    await draw(options, report, provenance, plotData(shown, report.policies, calibrations), json, world)
+    const page = { report, provenance, notes: lines, json }
+    await draw(options, page, plotData(shown, report.policies, calibrations), world)
   }
+  taskFile?.check()
 }
 
-async function draw(
-  options: LabRun,
-  report: TraceReport,
-  provenance: Provenance,
-  data: PlotData,
-  json: object,
-  { note }: LabWorld
-): Promise<void> {
+function loadNotes(wanted: number | undefined, load: number): string[] {
+  if (wanted === undefined || Math.abs(load - wanted) <= LOAD_TOLERANCE * wanted) return []
+  return [`the load is ${load.toFixed(3)}, not the ${wanted} that was aimed at`]
+}
+
+async function draw(options: LabRun, page: Page, data: PlotData, { note }: LabWorld): Promise<void> {
   // Loaded only when asked for: it is larger than everything else here.
   const { drawCharts } = await import('./charts.ts')
   const charts = drawCharts(data)
   if (options.html !== undefined) {
-    writeOutput('html', options.html, htmlReport(report, provenance, charts, json))
+    writeOutput('html', options.html, htmlReport(page, charts))
     note(`wrote ${options.html}`)
   }
   if (options.svg === undefined) return
@@ -118,24 +146,4 @@ async function draw(
 
 function clockUs(): number {
   return performance.now() * 1000
-}
-
-function provenanceOf(): Provenance {
-  const cores = cpus()
-  return {
-    commit: commit(),
-    machine: `${cores.length} × ${cores[0]?.model.trim() ?? 'unknown'}, Node ${process.versions.node}`
-  }
-}
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore']
-    }).trim()
-  } catch {
-    return 'unknown'
-  }
 }

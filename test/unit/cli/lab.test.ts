@@ -139,7 +139,16 @@ test('a trace without a task is refused, whatever made it', async () => {
     defaultSeeds: 1,
     instances: () => []
   }
-  const options = { policies: ['fifo-fit'], load: undefined, seeds: 1, html: undefined, svg: undefined }
+  const options = {
+    policies: ['fifo-fit'],
+    load: undefined,
+    seeds: 1,
+    html: undefined,
+    svg: undefined,
+    tasks: undefined,
+    asked: {},
+    traceSha256: undefined
+  }
   const world = {
     among: BASELINES,
     calibrate: () => [],

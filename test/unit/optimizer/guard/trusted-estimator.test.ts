@@ -10,10 +10,9 @@ import { poisoned } from '../../../../optimizer/lab/poisoned.ts'
 import { LiveNode } from '../../../../optimizer/sim/view.ts'
 import { finished } from './fixture.ts'
 
-const host = new LiveNode({
-  ...{ id: nodeId(1), labels: {}, zone: '', profile: 'any', slots: 8, resources: {}, speeds: {} }
-})
-const fast = new LiveNode({ ...host.spec, id: nodeId(2) })
+const NODE = { labels: {}, zone: '', profile: 'any', slots: 8, resources: {}, speeds: {} }
+const host = new LiveNode({ ...NODE, id: nodeId(1) })
+const fast = new LiveNode({ ...NODE, id: nodeId(2) })
 const KINDS = 6
 const typicalMs = (kind: number): number => 100 * 4 ** kind
 

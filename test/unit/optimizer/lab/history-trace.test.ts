@@ -87,6 +87,27 @@ test('needs are kept, and make a trace of DAGs', () => {
   expect(trace.family).toBe('dags')
 })
 
+test('what no node could run is told of, with its share of the work', () => {
+  const small = Array.from({ length: 40 }, (_, index) =>
+    ended(index + 1, index * 1000, { runMs: 500, resources: { cpu: 100 } })
+  )
+  const large = Array.from({ length: 40 }, (_, index) =>
+    ended(index + 41, index * 1000, { runMs: 400_000, resources: { cpu: 4000 }, node: 3 })
+  )
+  const nodes = [1, 2].map((id) => node(id, { resources: { cpu: 1000 } }))
+  const { leftOut } = historyTrace('history', [...small, ...large], nodes)
+  expect(leftOut).toMatchObject({ tasks: 40, of: 80, why: '40 that no node of the history could run' })
+  expect(leftOut!.workShare).toBeCloseTo(400 / 400.5)
+  const never = [...small, ended(99, 0, { status: 'cancelled', runMs: 5000 })]
+  expect(historyTrace('history', never, nodes).leftOut).toEqual({
+    tasks: 1,
+    of: 41,
+    workShare: expect.closeTo(0.2) as number,
+    why: '1 that did not run to their end'
+  })
+  expect(historyTrace('history', small, nodes).leftOut).toBeUndefined()
+})
+
 test('among independent tasks a DAG counts once, and they by themselves', () => {
   const tasks = [
     ...Array.from({ length: 30 }, (_, index) => ended(index + 1, index * 50, { group: 't-1' })),

@@ -3,12 +3,12 @@ import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import { policyFactory } from '../../../../scheduler/policies/index.ts'
 import { calibrate } from '../../../../optimizer/lab/calibration.ts'
+import { idealTimes } from '../../../../optimizer/lab/ideal.ts'
 import { metricsOf, outcomes } from '../../../../optimizer/lab/metrics.ts'
 import { plotData } from '../../../../optimizer/lab/plot-data.ts'
 import { lastTwo, oracle } from '../../../../optimizer/policies/predictors.ts'
 import type { Instance } from '../../../../optimizer/lab/trace.ts'
 import type { SimResult } from '../../../../optimizer/sim/types.ts'
-import { criticalPaths } from '../../../../optimizer/sim/critical-path.ts'
 import { fixedRunTimes } from '../../../../optimizer/sim/run-models.ts'
 import { machineOf, runPolicy } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
@@ -22,6 +22,8 @@ const TASKS: readonly TaskSketch[] = [
   { work: 40 * second, cpu: 1, at: 2 * second, tenant: 'b' }
 ]
 
+const IDEAL = Float64Array.from(TASKS, ({ work }) => work)
+
 function run(): { result: SimResult; instance: Instance } {
   const cluster = machineOf(2)
   const result = runPolicy(TASKS, cluster, policyFactory('fifo')(createRng(1)))
@@ -33,7 +35,7 @@ function run(): { result: SimResult; instance: Instance } {
     truthMs: (id) => TASKS[id - 1]!.work,
     classMeanMs: () => 1,
     speedOf: () => 1,
-    idealMs: new Float64Array(TASKS.length),
+    idealMs: IDEAL,
     makespanBoundMs: 50 * second,
     load: 1
   }
@@ -42,7 +44,7 @@ function run(): { result: SimResult; instance: Instance } {
 
 test('JCT, bounded slowdown, wait, makespan and utilisation of a schedule worked out by hand', () => {
   const { result, instance } = run()
-  const judged = outcomes(result, 'task', 10 * second)
+  const judged = outcomes(result, 'task', 10 * second, IDEAL)
   expect(Array.from(judged.jctMs)).toEqual([20_000, 20_000, 22_000, 58_000])
   expect(Array.from(judged.slowdown)).toEqual([1, 1, 2.2, 58 / 40])
   const metrics = metricsOf(result, instance, judged)
@@ -57,7 +59,7 @@ test('JCT, bounded slowdown, wait, makespan and utilisation of a schedule worked
 
 test('a part of the units can be judged alone', () => {
   const { result, instance } = run()
-  const judged = outcomes(result, 'task', 10 * second)
+  const judged = outcomes(result, 'task', 10 * second, IDEAL)
   expect(metricsOf(result, instance, judged, 2).meanJctS).toBe(40)
 })
 
@@ -80,7 +82,7 @@ test('tasks that need one another are judged as one, whatever else is in the tra
     { work: 9 * second, cpu: 1, at: second, group: 3 },
     { work: 2 * second, cpu: 1, at: second, group: 3 }
   ]
-  const ideal = Float64Array.from([10 * second, 0, 9 * second, 0])
+  const ideal = Float64Array.from([10 * second, 0, 9 * second, 2 * second])
   const result = runPolicy(sketches, machineOf(1), policyFactory('fifo')(createRng(1)))
   const { jctMs, slowdown, groups } = outcomes(result, 'dag', second, ideal)
   expect(Array.from(jctMs)).toEqual([21_000, 12_000, 14_000])
@@ -105,8 +107,15 @@ test('a trace of nothing but DAGs, or of nothing but tasks, is judged as it ever
         [chains, 'group']
       ] as const) {
         const result = runPolicy(sketches, machineOf(2), policyFactory('fifo')(createRng(1)))
-        const ideal = criticalPaths(result.workload)
-        expect(outcomes(result, 'dag', 1, ideal)).toEqual(outcomes(result, unit, 1, ideal))
+        const [dag, own] = (['dag', unit] as const).map((judged) =>
+          outcomes(
+            result,
+            judged,
+            1,
+            idealTimes(result.workload, judged, (index) => sketches[index]!.work)
+          )
+        )
+        expect(dag).toEqual(own)
       }
     })
   )
@@ -114,8 +123,13 @@ test('a trace of nothing but DAGs, or of nothing but tasks, is judged as it ever
 
 test('utilisation over time and the Gantt chart follow the attempts', () => {
   const { result, instance } = run()
-  const judged = outcomes(result, 'task', 10 * second)
-  const data = plotData([{ policy: 'fifo', seed: 0, instance, result, judged, tookUs: 0 }], [], [])
+  const judged = outcomes(result, 'task', 10 * second, IDEAL)
+  const metrics = metricsOf(result, instance, judged)
+  const data = plotData(
+    [{ policy: 'fifo', seed: 0, index: 0, instance, result, judged, metrics, tookUs: 0 }],
+    [],
+    []
+  )
   const points = data.utilisation[0]!.points.map(([, share]) => share)
   expect(points[0]).toBeCloseTo(1)
   expect(points.at(-1)).toBeCloseTo(0.5)

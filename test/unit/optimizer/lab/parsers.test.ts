@@ -64,12 +64,13 @@ test('seed 0 is the log itself; other seeds shake its arrivals and nothing else'
   )
 })
 
+const TEN = Array.from(
+  { length: 10 },
+  (_, index) => `${index + 1} ${index * 60} 0 ${index + 1} 1 0 0 1 9 0 1 1 1 1 1 1`
+)
+
 test('windows of a log overlap, the first begins with it and the last ends with it', () => {
-  const jobs = Array.from(
-    { length: 10 },
-    (_, index) => `${index + 1} ${index * 60} 0 ${index + 1} 1 0 0 1 9 0 1 1 1 1 1 1`
-  )
-  const log = parseSwf(jobs, 'log.swf')
+  const log = parseSwf(TEN, 'log.swf')
   const runTimes = (count: number, length?: number): number[][] =>
     [...swfTrace('log', log, { count, jobs: length }).instances(0, 1)].map(({ workload }) =>
       workload.tasks.map(({ workMs }) => workMs / 1000)
@@ -81,7 +82,45 @@ test('windows of a log overlap, the first begins with it and the last ends with 
   ])
   expect(runTimes(3).map((window) => window.length)).toEqual([5, 5, 5])
   expect(runTimes(1)).toHaveLength(1)
-  expect(runTimes(2, 99)).toHaveLength(2)
+  expect(runTimes(2, 9).map(([first]) => first)).toEqual([1, 2])
+})
+
+test('windows so long that some would be the same are refused, and what fits is told', () => {
+  const log = parseSwf(TEN, 'log.swf')
+  expect(() => swfTrace('log', log, { count: 2, jobs: 99 })).toThrow(
+    'log: got 2 windows of 10 jobs, expected windows of at most 9 jobs (5 without overlap): the log has 10'
+  )
+  expect(() => swfTrace('log', log, { count: 11 })).toThrow(/got 11 windows of 2 jobs/)
+  expect(swfTrace('log', log, { count: 1, jobs: 99 }).notes).toEqual([])
+})
+
+test('windows say which they are, for all seeds alike, and how far they overlap', () => {
+  const trace = swfTrace('log', parseSwf(TEN, 'log.swf'), { count: 3 })
+  const samples = (seed: number): unknown[] => [...trace.instances(seed, 1)].map(({ sample }) => sample)
+  expect(samples(0)).toEqual(['window 1', 'window 2', 'window 3'])
+  expect(samples(4)).toEqual(samples(0))
+  expect(trace.notes).toEqual([
+    'each window shares 50 % of its 5 jobs with the next: windows are not independent'
+  ])
+  expect(swfTrace('log', parseSwf(TEN, 'log.swf'), { count: 2, jobs: 5 }).notes).toEqual([])
+  expect(only(swfTrace('log', parseSwf(TEN, 'log.swf'))).sample).toBeUndefined()
+})
+
+test('a load that the widest job rules out, a header that it does, and jobs that are left out are told of', () => {
+  const log = parseSwf(SWF, 'log.swf')
+  expect(only(swfTrace('log', log), 2).notes).toEqual([
+    'load 2 would take 1 processors, but the widest job asks for 4: the load is lower'
+  ])
+  expect(only(swfTrace('log', log)).notes).toEqual([])
+  expect(only(swfTrace('log', { ...log, maxProcs: 3 })).notes).toEqual([
+    'a job asks for 4 processors, but MaxProcs is 3: the machine has 4'
+  ])
+  expect(swfTrace('log', log).leftOut).toMatchObject({ tasks: 1, of: 3 })
+})
+
+test('times may have decimals', () => {
+  const [job] = parseSwf(['1 0.5 -1 50.25 4 49.75 -1 4 60 -1 1 7 3 -1 -1 -1'], 'log.swf').jobs
+  expect(job).toMatchObject({ submitS: 0.5, runS: 50.25 })
 })
 
 test('an SWF log is read up to a limit of jobs', () => {
@@ -110,6 +149,12 @@ test.each([
     '1 0 -1 50 1e9 -1 -1 4 60 -1 1 7 3 -1 -1 -1',
     /field allocated processors: got 1000000000, expected ≤ 100000000/
   ],
+  [
+    '1 0 -1 50 2.5 -1 -1 4 60 -1 1 7 3 -1 -1 -1',
+    /log\.swf:1: field allocated processors: got "2\.5", expected a whole number/
+  ],
+  ['1 0 -1 50 0x10 -1 -1 4 60 -1 1 7 3 -1 -1 -1', /allocated processors: got "0x10", expected a number/],
+  ['1 0 -1 50 4 -1 -1 4 60 -1 1 7.5 3 -1 -1 -1', /field user: got "7\.5", expected a whole number/],
   ['; MaxProcs: 999999999', /log\.swf:1: field MaxProcs: got 999999999, expected ≤ 100000000/],
   ['; MaxProcs: 8', /log\.swf:1: field line: got nothing, expected at least one job that ran/]
 ])('the malformed SWF line %j names line, field, got and expected', (line, message) => {
@@ -274,6 +319,39 @@ test('a malformed cell names file, line and column', () => {
     /nodes\.csv:2: field count: got 1, expected 2 cells/
   )
   expect(() => parseOpenbNodes('sn\nn1', 'nodes.csv')).toThrow(/nodes\.csv:1: field cpu_milli/)
+})
+
+test.each([
+  ['p1,4000', 'p1,-5', /:2: field cpu_milli: got -5, expected a number ≥ 0/],
+  [',10,110,20', ',10,110,9', /:2: field scheduled_time: got 9, expected ≥ creation_time, 10/],
+  [',10,110,20', ',10,15,20', /:2: field deletion_time: got 15, expected ≥ scheduled_time, 20/],
+  ['T4|A10', 'V100', /:2: field gpu_spec: got "V100", expected a model that some node has/],
+  [
+    'p1,4000',
+    'p1,9000',
+    /:2: field cpu_milli: got 9000, expected at most 8000, so that a node holds the pod/
+  ],
+  ['4000,1024', '4000,8192', /:2: field memory_mib: got 8192, expected at most 4096/],
+  ['p2,1000,1,2', 'p2,1000,1,3', /:3: field gpu_milli: got 3000, expected at most 2000/]
+])('a pod that cannot be is refused with its line: %s → %s', (from, to, message) => {
+  const nodes = parseOpenbNodes(NODES, 'nodes.csv')
+  expect(() => openbTrace('openb', parseOpenbPods(PODS.replace(from, to), 'pods.csv'), nodes)).toThrow(
+    message
+  )
+})
+
+test('the bound on the makespan counts from the first submission, as the makespan does', () => {
+  const later = PODS.replace(',0,100,5', ',1000,1100,1005').replace(',10,110,20', ',1010,1110,1020')
+  const nodes = parseOpenbNodes(NODES, 'nodes.csv')
+  const [at0, at1000] = [PODS, later].map(
+    (text) => only(openbTrace('openb', parseOpenbPods(text, 'pods.csv'), nodes)).makespanBoundMs
+  )
+  expect([at0, at1000]).toEqual([100_000, 100_000])
+})
+
+test('pods that were never scheduled are told of', () => {
+  const trace = openbTrace('openb', parseOpenbPods(PODS, 'pods.csv'), parseOpenbNodes(NODES, 'nodes.csv'))
+  expect(trace.leftOut).toMatchObject({ tasks: 1, of: 3, workShare: 0 })
 })
 
 test('tables with absurd times, or without rows, are refused', () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { BASELINES, defaultPolicies, findPolicies } from '../../../../optimizer/lab/catalog.ts'
 import { runProtocol } from '../../../../optimizer/lab/protocol.ts'
 import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../../../optimizer/lab/synthetic.ts'
-import { jsonReport, textReport } from '../../../../optimizer/lab/text-report.ts'
+import { jsonReport, noteLines, textReport } from '../../../../optimizer/lab/text-report.ts'
 
 const trace = syntheticTrace({ ...SYNTHETIC_DEFAULTS, tasks: 400, nodes: 4 })
 const names = ['fifo-fit', 'sjf-last2', 'sjf-oracle']
@@ -90,16 +90,31 @@ test('names are unique, and every clairvoyant counterpart exists', () => {
 
 test('a report is a table for people and an object for machines', () => {
   const report = runProtocol(trace, { policies: findPolicies(names), load: 0.9, seeds: 1 })
-  const provenance = { commit: 'abc', machine: 'test' }
+  const provenance = { commit: 'abc', dirty: true, machine: 'test' }
+  const leftOut = { tasks: 3, of: 4, workShare: 0.999, why: 'that never ran' }
+  const details = {
+    ...{ calibration: undefined, options: { load: 0.9 }, traceSha256: null, cluster: {} },
+    ...{ leftOut, notes: ['so it is'], runs: [{ policy: 'fifo-fit' }] }
+  }
+  expect(noteLines(leftOut, ['so it is'])).toEqual([
+    'left out: 3 of 4 tasks with 99.9% of the work: that never ran',
+    'note: so it is'
+  ])
+  expect(textReport(report, provenance)).toContain('commit abc (changed), test')
   expect(
     textReport(report, provenance)
       .split('\n')
       .filter((line) => /^(fifo|sjf)-/.test(line))
   ).toHaveLength(3)
-  expect(JSON.parse(JSON.stringify(jsonReport(report, provenance)))).toMatchObject({
+  expect(JSON.parse(JSON.stringify(jsonReport(report, provenance, details)))).toMatchObject({
     trace: 'synthetic',
     seeds: [0],
     commit: 'abc',
+    dirty: true,
+    leftOut,
+    notes: ['so it is'],
+    options: { load: 0.9 },
+    runs: [{ policy: 'fifo-fit' }],
     machine: 'test',
     policies: [
       { policy: 'fifo-fit', gapClosed: null },
@@ -108,4 +123,20 @@ test('a report is a table for people and an object for machines', () => {
     ],
     estimator: null
   })
+})
+
+test('all of a policy’s time is told by task and by placement', () => {
+  let now = 0
+  const report = runProtocol(trace, {
+    policies: findPolicies(['fifo-fit']),
+    load: 0.9,
+    seeds: 1,
+    clockUs: () => (now += 2)
+  })
+  const [fifo] = report.policies
+  // Each reading is 2 µs after the last, and so each block takes 2 µs: at least those of arrival, two decisions and the end.
+  expect(fifo!.decisionP99Us).toBe(2)
+  expect(fifo!.policyUsPerTask).toBeGreaterThan(6)
+  expect(fifo!.policyUsPerTask).toBeLessThan(14)
+  expect(fifo!.decisionsPerS! * fifo!.policyUsPerTask).toBeGreaterThanOrEqual(1e6)
 })

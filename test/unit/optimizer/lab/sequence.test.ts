@@ -45,6 +45,13 @@ function runsOf(
   return { runs, report }
 }
 
+test('a workflow is what its instance is a sample of, whatever the seed', () => {
+  const samples = (seed: number): unknown[] =>
+    [...trace.instances(seed, undefined)].map(({ sample }) => sample)
+  expect([...samples(0)].sort()).toEqual(workflows.map(({ id }) => id).sort())
+  expect([...samples(1)].sort()).toEqual([...samples(0)].sort())
+})
+
 test('what was learned from one workflow is known in the next, unless the policy is to forget it', () => {
   const { runs } = runsOf(['learned', 'learned-isolated'], SEEDS)
   const endsOf = (name: string, seed: number): number[] =>

@@ -6,9 +6,8 @@ import { LiveNode, LiveTask } from '../../../../optimizer/sim/view.ts'
 import { nodesOf, taskOf } from '../../../helpers/workloads.ts'
 
 const CLASSES = 30
-const nodes = nodesOf(Array.from({ length: 40 }, (_, index) => 1 + index / 40)).map(
-  (node) => new LiveNode(node)
-)
+const SPEEDS = Array.from({ length: 40 }, (_, index) => 1 + index / 40)
+const nodes = nodesOf(SPEEDS).map((node) => new LiveNode(node))
 const tasks = Array.from(
   { length: CLASSES },
   (_, index) => new LiveTask(taskOf({ work: 1, name: `n${index}` }, index), [])
@@ -20,7 +19,7 @@ function counting(): { estimator: Estimator; scale: number; asked: number; compa
   const inner = known(
     'known',
     () => counter.scale * 1000,
-    (node) => nodes[node - 1]!.spec.speeds['cpu']!
+    (node) => SPEEDS[node - 1]!
   )
   counter.estimator = {
     ...inner,
@@ -57,7 +56,7 @@ test('nodes differ for a new class as for another until it is its turn, and each
   const counter = counting()
   const times = new DagTimes(counter.estimator)
   const [first, second] = tasks
-  const speedOf = (index: number): number => nodes[index]!.spec.speeds['cpu']!
+  const speedOf = (index: number): number => SPEEDS[index]!
   nodes.forEach((node, index) => {
     expect(times.onNode(first!, node)).toBeCloseTo(1000 / speedOf(index), 6)
   })

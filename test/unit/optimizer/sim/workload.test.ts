@@ -37,15 +37,28 @@ test.each([
   expect(() => workloadOf(tasks)).toThrow(message)
 })
 
-test('the critical path is the longest chain of a group', () => {
-  const workload = workloadOf([
+test('the critical path is the longest chain of a group, and of each task what ends in it', () => {
+  const sketches = [
     { work: 5, group: 1 },
     { work: 7, group: 1, needs: [1] },
     { work: 1, group: 1, needs: [1] },
     { work: 2, group: 1, needs: [2, 3] },
     { work: 9 }
-  ])
-  expect(Array.from(criticalPaths(workload))).toEqual([14, 0, 0, 0, 9])
+  ]
+  const { ofGroup, ofTask } = criticalPaths(workloadOf(sketches), (index) => sketches[index]!.work)
+  expect(Array.from(ofGroup)).toEqual([14, 0, 0, 0, 9])
+  expect(Array.from(ofTask)).toEqual([5, 12, 6, 14, 9])
+})
+
+test('paths are measured from submission: of the task, and of the first of its group', () => {
+  const sketches = [
+    { work: 10, group: 1 },
+    { work: 2, group: 1, at: 4, needs: [1] },
+    { work: 3, group: 1, at: 50, needs: [1] }
+  ]
+  const { ofGroup, ofTask } = criticalPaths(workloadOf(sketches), (index) => sketches[index]!.work)
+  expect(Array.from(ofTask)).toEqual([10, 8, 3])
+  expect(Array.from(ofGroup)).toEqual([53, 0, 0])
 })
 
 test('a quantile table is linear between its levels', () => {
