@@ -156,6 +156,8 @@ export interface OptimizerPort {
   explain(task: Task): PredictionDetail
   /** All alarms, the most pressing first. */
   alarms(): Promise<readonly Alarm[]>
+  /** Whether history is still being read: predictions and suggestions are by a part of it. */
+  readonly catchingUp: boolean
   /** By name and tenant, most samples first; only those of `name` when it is given. */
   suggestions(name: string | undefined): readonly Suggestion[]
 }

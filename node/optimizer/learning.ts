@@ -361,6 +361,7 @@ export class Learning {
       estimator: this.estimator,
       order: () => orderOf(runtime.policyStatus.running ?? runtime.state.settings.policy),
       predictedBy: () => this.predictedBy,
+      catchingUp: () => this.catchingUp,
       seed: this.#options.seed(),
       before: this.#advisor
     })

@@ -38,6 +38,8 @@ export interface AdvisorOptions {
   readonly order: () => ForecastOrder
   /** Who predicts now: `statistics`, or `model 7`. */
   readonly predictedBy: () => string
+  /** Whether what happened before is still being told. Default: never. */
+  readonly catchingUp?: () => boolean
   readonly seed: number
   /** The advisor of the state that this one's replaced: what is known of classes goes on. */
   readonly before?: Advisor | undefined
@@ -190,7 +192,8 @@ export class Advisor {
       p99Ms: prediction.quantileMs(0.99),
       failureProbability: prediction.failureProbability,
       ...(memoryP95Bytes > 0 ? { memoryP95Bytes } : {}),
-      by: this.#options.predictedBy()
+      by: this.#options.predictedBy(),
+      ...(this.#options.catchingUp?.() === true ? { catchingUp: true } : {})
     }
   }
 

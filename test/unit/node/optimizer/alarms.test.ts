@@ -4,6 +4,7 @@ import { incarnation, nodeId, taskId } from '../../../../base/ids.ts'
 import { durationMs, timestampMs } from '../../../../base/units.ts'
 import type { Alarm } from '../../../../base/wire/forecast.ts'
 import { Learning } from '../../../../node/optimizer/learning.ts'
+import { createMetrics } from '../../../../node/wiring/metrics.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { SchedulerEvent } from '../../../../scheduler/events.ts'
 import type { TaskSpec } from '../../../../scheduler/types.ts'
@@ -20,7 +21,6 @@ class Live {
     now: () => performance.now(),
     trains: false
   })
-  #nextId = 1
 
   constructor() {
     const runtime = {
@@ -37,7 +37,7 @@ class Live {
 
   /** Submits and places a task now. */
   begin(overrides: Partial<TaskSpec>): number {
-    const id = this.#nextId++
+    const id = this.machine.state.nextTaskId
     this.machine.submit([spec(overrides)])
     this.tell(
       this.machine.apply({
@@ -94,6 +94,54 @@ async function live(): Promise<Live> {
 }
 afterEach(async () => {
   for (const { learning } of made.splice(0)) await learning.close()
+})
+
+test('what is predicted while history is read says so', async () => {
+  const cluster = new Live()
+  made.push(cluster)
+  cluster.machine.submit([spec()])
+  const predicted = (): unknown => cluster.learning.advisor.predicted(cluster.machine.task(1)!)
+  expect([cluster.learning.catchingUp, predicted()]).toMatchObject([true, { catchingUp: true }])
+  await cluster.learning.warmUp()
+  expect(cluster.learning.catchingUp).toBe(false)
+  expect(predicted()).not.toHaveProperty('catchingUp')
+})
+
+test('a scrape counts the alarms by kind, and makes no forecast', async () => {
+  const cluster = await live()
+  const { machine, learning } = cluster
+  const runtime = {
+    state: machine.state,
+    raftStatus: () => ({ hardState: { term: 1 } }),
+    metrics: () => ({ wal: { syncMs: {} } }),
+    policyStatus: { decisions: {} }
+  }
+  const page = createMetrics(runtime as unknown as NodeRuntime, learning, () => machine.now)
+  const scrape = async (): Promise<string> => (await page.render()).text
+  cluster.run({ name: 'a' }, 100)
+  expect(await scrape()).toMatch(/^dtss_alarms\{kind="stuck"\} 0$/m)
+  const at = timestampMs(machine.now + 60_000)
+  machine.submit([
+    spec({ deadlineAt: at, nodeSelector: { x: 'y' } }),
+    spec({ deadlineAt: timestampMs(machine.now + 1) })
+  ])
+  for (let round = 0; round < 30; round++) cluster.run({ name: 'b' }, 100)
+  cluster.begin({ name: 'b' })
+  cluster.pass(50_000)
+  const text = await scrape()
+  for (const [kind, count] of [
+    ['deadline_at_risk', 1],
+    ['deadline_missed', 1],
+    ['stuck', 1],
+    ['model', 0],
+    ['policy', 0]
+  ] as const)
+    expect(text).toContain(`dtss_alarms{kind="${kind}"} ${count}\n`)
+  expect(text).not.toMatch(/^dtss_forecast_age_seconds \d/m)
+  const steps = learning.advisor.refresh(machine.now)
+  while (steps.next().done !== true);
+  machine.now += 3000
+  expect(await scrape()).toMatch(/^dtss_forecast_age_seconds 3$/m)
 })
 
 test('attempts that hang are stuck however many of them do, and stay so', async () => {
