@@ -183,6 +183,19 @@ test('a class that takes longer from now on is stuck only until its first attemp
   expect(cluster.stuck()).toEqual([`t-${other}`])
 })
 
+test('one that hangs does not excuse those that begin beside it', async () => {
+  const cluster = await live()
+  for (let round = 0; round < 120; round++) cluster.run({ name: 'a' }, 100)
+  const hung = [cluster.begin({ name: 'a' })]
+  for (let minute = 1; minute <= 5; minute++) {
+    cluster.pass(60_000)
+    hung.push(cluster.begin({ name: 'a' }))
+    for (let round = 0; round < 5; round++) cluster.run({ name: 'a' }, 100)
+  }
+  cluster.pass(10_000)
+  expect(cluster.stuck().sort()).toEqual(hung.map((id) => `t-${id}`).sort())
+})
+
 test('what attempts are held to outlives the state that they were placed in', async () => {
   const cluster = await live()
   for (let round = 0; round < 120; round++) cluster.run({ name: 'a' }, 100)
