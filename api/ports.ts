@@ -121,7 +121,7 @@ export interface ComparisonRequest {
   readonly signal: AbortSignal
 }
 
-/** What learns, predicts and chooses on this node. Forecasts are at most a second old. */
+/** What learns, predicts and chooses on this node. No forecast was made more than 15 seconds ago. */
 export interface OptimizerPort {
   policy(): PolicyView
   /** `name` is one of those available. Resolves when this node has applied the change. */

@@ -73,8 +73,9 @@ export const AlarmSchema = closed(
   {
     $id: 'Alarm',
     description:
-      'deadline: the predicted p90 finish is past the deadline. stuck: an attempt has run far past its predicted p99. ' +
-      'model, policy: the optimizer met trouble and fell back.'
+      'deadline: it has passed, or is at risk: the predicted p90 finish is past it, or no node may run the task. stuck: an attempt ' +
+      'has run far past the p99 that was predicted as it began (`expectedMs`). model, policy: the optimizer met trouble and fell back. ' +
+      '`since`: when a deadline passed, when an attempt came to be stuck, when this node first saw a deadline at risk.'
   }
 )
 export type Alarm = Static<typeof AlarmSchema>
