@@ -22,8 +22,8 @@ const FLOOR_MS = 10_000
 const QUANTILE = 0.99
 /** Ends of a class from which on its p99 is more than a guess. */
 const LEAST_ENDS = 20
-/** What a class that is known is held to may be so old, in milliseconds of state time, before it is asked for again. */
-const KEPT_MS = 1_000
+/** What a class that is known is held to is asked for again after so long, in milliseconds of state time: longer ends are seen at once. */
+const KEPT_MS = 10_000
 /** While attempts wait to be held to more than a guess, each of the first ends counts, and later one in so many. */
 const ENDS_A_LOOK = 16
 const MOST_RUNNING = 20_000
