@@ -7,28 +7,44 @@ import { Learning } from '../../../../node/optimizer/learning.ts'
 import { createMetrics } from '../../../../node/wiring/metrics.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { SchedulerEvent } from '../../../../scheduler/events.ts'
+import { drainChanges } from '../../../../scheduler/records.ts'
 import type { TaskSpec } from '../../../../scheduler/types.ts'
 import { Machine, spec } from '../../../helpers/scheduler.ts'
 
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
+type Row = readonly [key: Uint8Array, value: Uint8Array]
+
 /** A node that hears of what a task machine does. */
 class Live {
   readonly machine = new Machine().withNodes(1, { slots: 400 })
-  readonly learning = new Learning({
-    logger: QUIET,
-    seed: () => 1,
-    now: () => performance.now(),
-    trains: false
-  })
+  learning = this.#attached()
+  /** The store's rows of ended tasks, by rising key. */
+  readonly #rows: Row[] = []
 
-  constructor() {
+  /** The node starts again: all that it learned is gone, and the store is not. */
+  async restart(): Promise<void> {
+    await this.learning.close()
+    this.learning = this.#attached()
+  }
+
+  #attached(): Learning {
+    const learning = new Learning({
+      logger: QUIET,
+      seed: () => 1,
+      now: () => performance.now(),
+      trains: false
+    })
+    const newestFirst = async function* (rows: readonly Row[]): AsyncGenerator<Row> {
+      for (const row of rows.toReversed()) yield await Promise.resolve(row)
+    }
     const runtime = {
       state: this.machine.state,
       policyStatus: { running: undefined },
-      store: { iterate: nothing }
+      store: { iterate: () => newestFirst(this.#rows) }
     }
-    this.learning.attach(runtime as unknown as NodeRuntime)
+    learning.attach(runtime as unknown as NodeRuntime)
+    return learning
   }
 
   tell(events: readonly SchedulerEvent[]): void {
@@ -60,6 +76,8 @@ class Live {
         runMs: durationMs(runMs)
       })
     )
+    for (const { key, value } of drainChanges(this.machine.state).puts)
+      if (key.startsWith('ch')) this.#rows.push([new TextEncoder().encode(key), value])
   }
 
   run(overrides: Partial<TaskSpec>, runMs: number): void {
@@ -183,6 +201,19 @@ test('a class that takes longer from now on is stuck only until its first attemp
   expect(cluster.stuck()).toEqual([`t-${other}`])
 })
 
+test('after a restart, what still hangs is held to what history shows, whoever asks meanwhile', async () => {
+  const cluster = await live()
+  for (let round = 0; round < 120; round++) cluster.run({ name: 'a' }, 100)
+  const hung = [cluster.begin({ name: 'a' }), cluster.begin({ name: 'a' })]
+  cluster.pass(30 * 60_000)
+  await cluster.restart()
+  expect(cluster.stuck()).toEqual([])
+  await cluster.learning.warmUp()
+  expect(cluster.stuck()).toEqual(hung.map((id) => `t-${id}`))
+  cluster.pass(30 * 60_000)
+  expect(cluster.stuck()).toEqual(hung.map((id) => `t-${id}`))
+})
+
 test('one that hangs does not excuse those that begin beside it', async () => {
   const cluster = await live()
   for (let round = 0; round < 120; round++) cluster.run({ name: 'a' }, 100)
@@ -211,7 +242,3 @@ test('what attempts are held to outlives the state that they were placed in', as
   cluster.pass(30 * 60_000)
   expect(cluster.alarms()).toMatchObject([{ expectedMs: expect.closeTo(100, -2) as number }])
 })
-
-async function* nothing(): AsyncGenerator<never> {
-  await Promise.resolve()
-}
