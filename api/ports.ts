@@ -121,7 +121,7 @@ export interface ComparisonRequest {
   readonly signal: AbortSignal
 }
 
-/** What learns, predicts and chooses on this node. Forecasts are at most a second old. */
+/** What learns, predicts and chooses on this node. No forecast was made more than 15 seconds ago. */
 export interface OptimizerPort {
   policy(): PolicyView
   /** `name` is one of those available. Resolves when this node has applied the change. */
@@ -156,6 +156,8 @@ export interface OptimizerPort {
   explain(task: Task): PredictionDetail
   /** All alarms, the most pressing first. */
   alarms(): Promise<readonly Alarm[]>
+  /** Whether history is still being read: predictions and suggestions are by a part of it. */
+  readonly catchingUp: boolean
   /** By name and tenant, most samples first; only those of `name` when it is given. */
   suggestions(name: string | undefined): readonly Suggestion[]
 }

@@ -35,7 +35,7 @@ export function whyLive(
     id: formatTaskId(task.id),
     status: task.status,
     reason: explanation?.type ?? 'ended',
-    message: explanation === undefined ? 'it is ending' : messageOf(explanation),
+    message: explanation === undefined ? 'it is ending' : messageOf(explanation, task),
     ...(explanation?.type === 'waiting-on' ? { waitingOn: explanation.tasks.map(formatTaskId) } : {}),
     ...(explanation?.type === 'in-line' ? { readyTasks: explanation.readyTasks } : {}),
     policy,
@@ -58,12 +58,12 @@ function figuresOf(
   }
 }
 
-function messageOf(explanation: Explanation): string {
+function messageOf(explanation: Explanation, task: Task): string {
   switch (explanation.type) {
     case 'waiting-on':
       return `it waits for ${explanation.count} of its needs`
     case 'delayed':
-      return `it is not to start before ${new Date(explanation.until).toISOString()}`
+      return delayOf(task, new Date(explanation.until).toISOString())
     case 'no-eligible-node':
       return 'no node may ever run it as it stands'
     case 'no-capacity':
@@ -75,6 +75,14 @@ function messageOf(explanation: Explanation): string {
     case 'stopping':
       return `attempt ${explanation.placement.attempt} on node ${explanation.placement.node} was told to stop (${explanation.reason ?? 'unknown'})`
   }
+}
+
+/** A delay of the user's, or the back-off before the next attempt. */
+function delayOf({ attempts, uncounted, lastError, spec }: Task, until: string): string {
+  if (attempts === 0) return `it is not to start before ${until}`
+  const next = `attempt ${attempts - uncounted + 1} of ${spec.retry.maxAttempts}`
+  const after = lastError === undefined ? '' : `, after ${lastError.code}: ${lastError.message}`
+  return `it backs off until ${until} before its retry (${next})${after}`
 }
 
 function copyOf(copy: Placement | undefined): string {

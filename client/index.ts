@@ -17,7 +17,15 @@ export type { OptimizerClient } from './optimizer.ts'
 export type { CallOptions, ReadOptions } from './options.ts'
 export * from './task.ts'
 export type { ClusterInfo, NodeInfo } from '../base/wire/cluster.ts'
-export type { Alarm, Eta, GroupView, Predicted, Suggestion, Why } from '../base/wire/forecast.ts'
+export type {
+  Alarm,
+  Eta,
+  GroupView,
+  Predicted,
+  Suggestion,
+  SuggestionList,
+  Why
+} from '../base/wire/forecast.ts'
 export type { HistoryTask } from '../base/wire/history.ts'
 export type {
   CompareRequest,

@@ -47,6 +47,8 @@ export interface OptimizerClient {
   alarms(options?: ReadOptions): Promise<Alarm[]>
   /** What tasks should ask for, by their history. */
   suggestions(options?: ReadOptions & { readonly name?: string }): Promise<Suggestion[]>
+  /** The same, and whether the answering node still reads the history that it suggests from. */
+  suggestionList(options?: ReadOptions & { readonly name?: string }): Promise<SuggestionList>
   /** Tasks that have ended, newest first. */
   history(options?: HistoryOptions): AsyncGenerator<HistoryTask, void>
 }
@@ -63,6 +65,8 @@ const COMPARE_WAIT_MS = 120_000
 export function optimizerClient(transport: Transport, read: Read): OptimizerClient {
   const change = changer(transport)
   const task = (id: string): string => `/v1/tasks/${encodeURIComponent(id)}`
+  const suggestionList: OptimizerClient['suggestionList'] = (asked = {}) =>
+    read('/v1/suggestions', { name: asked.name }, asked)
   return {
     policy: (asked) => read('/v1/policy', {}, asked),
     setPolicy: (name, asked) => change('PUT', '/v1/policy', { name }, asked),
@@ -77,8 +81,8 @@ export function optimizerClient(transport: Transport, read: Read): OptimizerClie
     why: (id, asked) => read(`${task(id)}/why`, {}, asked),
     group: (id, asked) => read(`/v1/groups/${encodeURIComponent(id)}`, {}, asked),
     alarms: async (asked) => (await read<AlarmList>('/v1/alarms', {}, asked)).alarms,
-    suggestions: async (asked = {}) =>
-      (await read<SuggestionList>('/v1/suggestions', { name: asked.name }, asked)).suggestions,
+    suggestions: async (asked) => (await suggestionList(asked)).suggestions,
+    suggestionList,
     history: (asked = {}) => readHistory(transport, asked)
   }
 }

@@ -61,7 +61,11 @@ function listRoutes(app: FastifyInstance, { port }: RouteContext): void {
     },
     async ({ query }): Promise<SuggestionList> => {
       await settle(port, query)
-      return { suggestions: [...port.optimizer.suggestions(query.name)] }
+      const { optimizer } = port
+      return {
+        suggestions: [...optimizer.suggestions(query.name)],
+        ...(optimizer.catchingUp ? { catchingUp: true } : {})
+      }
     }
   )
 }

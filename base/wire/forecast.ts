@@ -14,6 +14,13 @@ import {
   reference
 } from './common.ts'
 
+/** Absent unless true, on nodes that were started, or given a snapshot, some seconds ago. */
+const CatchingUpSchema = Type.Optional(
+  Type.Boolean({
+    description: 'true while the answering node still reads its history: it knows a part of it so far'
+  })
+)
+
 const ProbabilitySchema = Type.Number({ minimum: 0, maximum: 1 })
 
 /** A point of time as a distribution: it comes before `p50At` as likely as after, before `p90At` nine times in ten. */
@@ -39,7 +46,8 @@ export const PredictedSchema = closed(
     p99Ms: Type.Number({ minimum: 0 }),
     failureProbability: ProbabilitySchema,
     memoryP95Bytes: Type.Optional(CountSchema),
-    by: Type.String({ description: '`statistics`, or `model N` with the version that served' })
+    by: Type.String({ description: '`statistics`, or `model N` with the version that served' }),
+    catchingUp: CatchingUpSchema
   },
   { $id: 'Predicted', description: 'The predicted run time of one attempt on a typical node.' }
 )
@@ -65,8 +73,9 @@ export const AlarmSchema = closed(
   {
     $id: 'Alarm',
     description:
-      'deadline: the predicted p90 finish is past the deadline. stuck: an attempt has run far past its predicted p99. ' +
-      'model, policy: the optimizer met trouble and fell back.'
+      'deadline: it has passed, or is at risk: the predicted p90 finish is past it, or no node may run the task. stuck: an attempt ' +
+      'has run far past the p99 that was predicted as it began (`expectedMs`). model, policy: the optimizer met trouble and fell back. ' +
+      '`since`: when a deadline passed, when an attempt came to be stuck, when this node first saw a deadline at risk.'
   }
 )
 export type Alarm = Static<typeof AlarmSchema>
@@ -106,7 +115,7 @@ export const SuggestionSchema = closed(
 export type Suggestion = Static<typeof SuggestionSchema>
 
 export const SuggestionListSchema = closed(
-  { suggestions: Type.Array(reference(SuggestionSchema)) },
+  { suggestions: Type.Array(reference(SuggestionSchema)), catchingUp: CatchingUpSchema },
   { $id: 'SuggestionList' }
 )
 export type SuggestionList = Static<typeof SuggestionListSchema>
@@ -126,7 +135,9 @@ export const GroupViewSchema = closed(
     progress: Type.Number({
       minimum: 0,
       maximum: 1,
-      description: 'share of its work that is done, by run times and their predictions'
+      description:
+        'share of its work that is done: the run times of what has ended, of those and of what is predicted of the rest. An ' +
+        'estimate, so it falls when the rest is predicted to take longer; `ended` of `total` never does'
     }),
     submittedAt: TimestampSchema,
     finishedAt: Type.Optional(TimestampSchema),

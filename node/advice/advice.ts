@@ -6,7 +6,7 @@
  *    ends by it, or until tasks end far from when it said: but as long as that takes no more than a tenth of the node's time. However near
  *    the ends, a twentieth of the time is always spent, and more where a forecast would be 15 seconds old.
  * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
- *    answered from the one before when that passes.
+ *    answered from the one before when that passes, or without any when that was made more than 15 seconds ago.
  * 3. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
  */
 import type { GroupOutlook, OptimizerPort, TaskOutlook } from '../../api/ports.ts'
@@ -126,6 +126,8 @@ class Forecasts {
   async fresh(patienceMs: number): Promise<void> {
     if (this.#making === undefined && this.#options.elapsed() < this.#dueAt()) return
     await patiently(this.#begun(), patienceMs)
+    const { advisor, elapsed } = this.#options
+    if (elapsed() > this.#madeAt + MOST_INTERVAL_MS) advisor.dropForecast()
   }
 
   /** The same, with the task in it: a forecast that is too old for it is made anew as far as the budget goes. */

@@ -2,6 +2,9 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 
+const TIMINGS = ['default', 'lan'] as const
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
 /** A node runs as many attempts at once as it has cores, and two at the least. */
 export function defaultSlots(): number {
   return Math.max(2, availableParallelism())
@@ -13,6 +16,21 @@ export function parsePort(text: string): number {
 
 export function parseCount(text: string): number {
   return parseInteger(text, 0, 10_000)
+}
+
+/** How long nodes wait for one another. */
+export function parseTiming(text: string): (typeof TIMINGS)[number] {
+  return parseOneOf(text, TIMINGS)
+}
+
+export function parseLogLevel(text: string): (typeof LOG_LEVELS)[number] {
+  return parseOneOf(text, LOG_LEVELS)
+}
+
+function parseOneOf<T extends string>(text: string, known: readonly T[]): T {
+  const found = known.find((name) => name === text)
+  if (found !== undefined) return found
+  throw new InvalidArgumentError(`got "${text}", expected one of ${known.join(', ')}`)
 }
 
 /** A share in (0, 1]. */

@@ -73,6 +73,11 @@ export class CatchUp {
     return this.#skipped
   }
 
+  /** Whether something waits to be told: what is missing is not read yet, or what happened meanwhile. */
+  get waiting(): boolean {
+    return this.#held.length > 0
+  }
+
   /** From here on events wait, until `run` has read what is missing. */
   gap(state: SchedulerState, store: Pick<Store, 'iterate'>): void {
     this.#held.push({ type: 'gap', state, store, running: runningAttempts(state) })
@@ -157,6 +162,7 @@ export class CatchUp {
     this.#told += told
     this.#skipped += skipped
     watchers().feed.reconcile(running)
+    watchers().advisor?.reconcile(running)
     for (const { task, node, at } of running) this.#tell({ type: 'began', task, node, at })
     const { heapUsed, rss } = process.memoryUsage()
     const fields = { tasks: told, ms: Math.round(now() - began), heapUsed, rss }

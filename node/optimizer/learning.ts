@@ -22,6 +22,7 @@ import type { Logger } from '../../runtime/ports/log.ts'
 import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
+import { optimizerAlarms, type OptimizerAlarm } from './alarms.ts'
 import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS } from './bounds.ts'
 import { CatchUp } from './catch-up.ts'
 import { ModelBook } from './model-book.ts'
@@ -250,25 +251,21 @@ export class Learning {
   }
 
   /** What is wrong with models or with the policy. */
-  alarms(): { readonly kind: 'model' | 'policy'; readonly message: string }[] {
+  alarms(): OptimizerAlarm[] {
     const { serving, shadow } = this.book
-    const problems = [serving, shadow].flatMap((used) =>
-      used === undefined || used.model !== undefined
-        ? []
-        : [`model ${used.version} does not decode: ${used.problem}`]
-    )
-    const found = this.guard.alarms.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`)
-    if (this.#beats.message !== undefined) problems.push(`looking after models fails: ${this.#beats.message}`)
-    const { distrust } = this.#trusted
-    if (distrust !== undefined) problems.push(`policies go by class means: ${distrust}`)
-    if (this.trainer.failed) problems.push('training keeps failing and has been given up for this reign')
-    const ofPolicy = [this.#policyFailure?.alarm, this.policyWatch.alarm].filter(
-      (alarm) => alarm !== undefined
-    )
-    return [
-      ...[...problems, ...found].map((message) => ({ kind: 'model' as const, message })),
-      ...ofPolicy.map((message) => ({ kind: 'policy' as const, message }))
-    ]
+    return optimizerAlarms({
+      ...{ serving, shadow },
+      ofGuard: this.guard.alarms,
+      beat: this.#beats.message,
+      distrust: this.#trusted.distrust,
+      trainerFailed: this.trainer.failed,
+      ofPolicy: [this.#policyFailure?.alarm, this.policyWatch.alarm]
+    })
+  }
+
+  /** Whether history is still being read: until then, what is predicted and suggested is by a part of it. */
+  get catchingUp(): boolean {
+    return this.#catchUp.waiting
   }
 
   /** Looks at what is due; otherwise called by a timer. */
@@ -364,7 +361,9 @@ export class Learning {
       estimator: this.estimator,
       order: () => orderOf(runtime.policyStatus.running ?? runtime.state.settings.policy),
       predictedBy: () => this.predictedBy,
-      seed: this.#options.seed()
+      catchingUp: () => this.catchingUp,
+      seed: this.#options.seed(),
+      before: this.#advisor
     })
     this.book.sync(runtime.state)
     this.#catchUp.gap(runtime.state, runtime.store)

@@ -89,6 +89,8 @@ export function tellHappening(
   switch (happening.type) {
     case 'began': {
       const { task, node, at } = happening
+      // Before the estimator hears of it: an attempt is held to what was expected without it.
+      advisor?.attemptBegan({ task, node: node.id, at })
       if (whole) feed.runs(task, node, at)
       else feed.began(task, node, at)
       return

@@ -166,11 +166,13 @@ const FIGURES: readonly Figure[] = [
   ['dtss_trainer_failures_total', 'Training threads that failed', ({ learning: l }) => l.trainer.restarts]
 ]
 
-export function createMetrics(runtime: NodeRuntime, learning: Learning): NodeMetricsPage {
+/** `now`: the wall clock, in milliseconds. */
+export function createMetrics(runtime: NodeRuntime, learning: Learning, now: () => number): NodeMetricsPage {
   const registry = new Registry()
   const registers = [registry]
   // Read once a scrape: percentiles are worked out anew each time.
   let current = sourcesOf(runtime, learning)
+  addAlarms(registry, learning, now)
   for (const [name, help, read] of FIGURES) {
     if (name.endsWith('_total')) {
       new Counter({
@@ -201,6 +203,38 @@ export function createMetrics(runtime: NodeRuntime, learning: Learning): NodeMet
       return { contentType: registry.contentType, text: await registry.metrics() }
     }
   }
+}
+
+/** No forecast is made for a scrape: it costs up to seconds of the node's time. */
+function addAlarms(registry: Registry, learning: Learning, now: () => number): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'dtss_alarms',
+    help:
+      'Alarms that stand as this node sees it, by kind; deadline_at_risk is by the last forecast, which is made when somebody ' +
+      'asks (GET /v1/alarms) and as old as dtss_forecast_age_seconds says',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      const { atRisk, missed, stuck } = learning.advisor.alarmCounts(now())
+      const own = learning.alarms()
+      this.set({ kind: 'deadline_at_risk' }, atRisk)
+      this.set({ kind: 'deadline_missed' }, missed)
+      this.set({ kind: 'stuck' }, stuck)
+      for (const kind of ['model', 'policy'] as const)
+        this.set({ kind }, own.filter((alarm) => alarm.kind === kind).length)
+    }
+  })
+  new Gauge({
+    name: 'dtss_forecast_age_seconds',
+    help: 'Since the present that the last forecast is of; left out before the first',
+    registers,
+    collect() {
+      const { forecastAt } = learning.advisor
+      if (forecastAt === undefined) this.remove()
+      else this.set(Math.max(0, now() - forecastAt) / 1000)
+    }
+  })
 }
 
 function sourcesOf(runtime: NodeRuntime, learning: Learning): Sources {

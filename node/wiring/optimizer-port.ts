@@ -45,6 +45,9 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
     expectedMs: (task) => advice().expectedMs(task),
     alarms: () => advice().alarms(),
     suggestions: (name) => advice().suggestions(name),
+    get catchingUp() {
+      return learning.catchingUp
+    },
     policy: () => policyView(runtime),
     setPolicy: (name) =>
       propose({

@@ -153,7 +153,7 @@ async function serve(
   const port = createNodePort({
     runtime,
     clusterId: identity.clusterId,
-    metrics: createMetrics(runtime, learning),
+    metrics: createMetrics(runtime, learning, () => Date.now()),
     optimizer: createOptimizerPort(runtime, learning)
   })
   const app = await createServer({

@@ -1,9 +1,9 @@
 /**
  * What a node can say of its tasks: predictions, times of arrival, alarms and suggestions, in the words of the API.
  *
- * Owns the last forecast, its calibration, and when each alarm was first raised. Pure: whoever owns an advisor tells it of
- * events, gives it the time, and decides when a forecast is worth making (`refresh`); `horizonMs` and `isOff` say how long the last one
- * holds.
+ * Owns the last forecast and its calibration; what is stuck or late is judged by `stuck.ts` and `deadlines.ts`. Pure: whoever owns an
+ * advisor tells it of events, gives it the time, and decides when a forecast is worth making (`refresh`) and for how long it stands
+ * (`dropForecast`); `horizonMs` and `isOff` say how long the last one holds.
  *
  * 1. Answers about one task cost a few microseconds: they read the last forecast.
  * 2. `refresh` reads what changes in its first step alone; the steps after it read specs, which never do.
@@ -13,19 +13,22 @@ import { formatTaskId } from '../../base/ids.ts'
 import type { TaskId } from '../../base/ids.ts'
 import { timestampMs } from '../../base/units.ts'
 import type { Alarm, Eta, Predicted, Suggestion } from '../../base/wire/forecast.ts'
+import { acceptsPlacements, obstacle } from '../../scheduler/eligibility.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
 import type { AttemptFeedback } from '../../scheduler/policy.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
-import type { HistoryRow, Task } from '../../scheduler/types.ts'
+import type { HistoryRow, Placement, Task } from '../../scheduler/types.ts'
 import type { Estimator } from '../estimate.ts'
-import { judgeDeadline } from './deadlines.ts'
+import { DeadlineWatch } from './deadlines.ts'
+import type { DeadlineVerdict, Finish } from './deadlines.ts'
 import { EtaCalibration } from './eta-calibration.ts'
 import type { EtaRecord } from './eta-calibration.ts'
 import { forecastInSteps } from './eta.ts'
 import type { Forecast, Moment } from './eta.ts'
 import type { ForecastOrder } from './orders.ts'
 import { stateSource } from './state-source.ts'
-import { stuckAfterMs } from './stuck.ts'
+import { StuckWatch, stuckAfterMs } from './stuck.ts'
+import type { Attempt } from './stuck.ts'
 import { SuggestionBook } from './suggest.ts'
 
 export interface AdvisorOptions {
@@ -35,7 +38,18 @@ export interface AdvisorOptions {
   readonly order: () => ForecastOrder
   /** Who predicts now: `statistics`, or `model 7`. */
   readonly predictedBy: () => string
+  /** Whether what happened before is still being told. Default: never. */
+  readonly catchingUp?: () => boolean
   readonly seed: number
+  /** The advisor of the state that this one's replaced: what is known of classes goes on. */
+  readonly before?: Advisor | undefined
+}
+
+/** Alarms about tasks, by what is wrong. */
+export interface AlarmCounts {
+  readonly atRisk: number
+  readonly missed: number
+  readonly stuck: number
 }
 
 /** Forecasts that are kept for judgement out of each one made. */
@@ -49,18 +63,23 @@ const MOST_WATCHED = 10_000
 export class Advisor {
   readonly #options: AdvisorOptions
   readonly #calibration = new EtaCalibration()
-  readonly #book = new SuggestionBook()
-  /** When an alarm was first raised, by kind and task. */
-  readonly #raised = new Map<string, number>()
+  readonly #book: SuggestionBook
+  readonly #deadlines = new DeadlineWatch()
+  readonly #stuck: StuckWatch
   #forecast: Forecast | undefined
   #horizonMs = Infinity
   /** Of ends since the last forecast: how many, how far off they were, and how far away they were said to be, in milliseconds. */
   #ends = { count: 0, offMs: 0, saidMs: 0 }
   #made = 0
-  #heard = false
+  #heard: boolean
 
   constructor(options: AdvisorOptions) {
-    this.#options = options
+    const { before, estimator } = options
+    // Not kept: it would hold the state before, and the one before that.
+    this.#options = { ...options, before: undefined }
+    this.#book = before === undefined ? new SuggestionBook() : before.#book
+    this.#stuck = before === undefined ? new StuckWatch(estimator) : before.#stuck
+    this.#heard = before?.hasLearned ?? false
   }
 
   /** State time of the last forecast; undefined before the first. */
@@ -96,10 +115,27 @@ export class Advisor {
     return this.#calibration.record
   }
 
+  /** Nothing is said by the last forecast any more. */
+  dropForecast(): void {
+    this.#forecast = undefined
+    this.#horizonMs = Infinity
+  }
+
+  /** An attempt begins; the estimator has not heard of it yet. */
+  attemptBegan(attempt: Attempt): void {
+    this.#stuck.began(attempt, this.#options.state.time)
+  }
+
   /** An attempt is over; the estimator has heard of it. */
   attemptEnded(feedback: AttemptFeedback): void {
     this.#heard = true
     this.#book.observe(feedback)
+    this.#stuck.ended(feedback, this.#options.state.time)
+  }
+
+  /** These are all attempts that run; how others ended is not known. */
+  reconcile(running: Parameters<StuckWatch['reconcile']>[0]): void {
+    this.#stuck.reconcile(running)
   }
 
   /** A task is over. */
@@ -107,7 +143,7 @@ export class Advisor {
     this.#noteEnd(row)
     if (row.status === 'succeeded') this.#calibration.finished(row.id, row.finishedAt)
     else this.#calibration.forget(row.id)
-    for (const kind of ['deadline', 'stuck']) this.#raised.delete(`${kind}/${row.id}`)
+    this.#deadlines.forget(row.id)
   }
 
   #noteEnd({ id, finishedAt, status }: HistoryRow): void {
@@ -156,7 +192,8 @@ export class Advisor {
       p99Ms: prediction.quantileMs(0.99),
       failureProbability: prediction.failureProbability,
       ...(memoryP95Bytes > 0 ? { memoryP95Bytes } : {}),
-      by: this.#options.predictedBy()
+      by: this.#options.predictedBy(),
+      ...(this.#options.catchingUp?.() === true ? { catchingUp: true } : {})
     }
   }
 
@@ -200,43 +237,78 @@ export class Advisor {
   }
 
   #deadlineAlarm(task: Task, now: number): Alarm | undefined {
-    const { deadlineAt } = task.spec
-    // Before anything is known of the work here, nearly every deadline would seem at risk.
-    const finish = this.#heard ? this.eta(task)?.finishAt : undefined
-    const verdict = judgeDeadline(deadlineAt, now, finish)
-    if (verdict === 'safe') {
-      this.#raised.delete(`deadline/${task.id}`)
-      return undefined
-    }
-    const how = verdict === 'missed' ? 'has passed' : 'is earlier than its predicted p90 finish'
+    const { deadlineAt, name } = task.spec
+    if (deadlineAt === 0) return undefined
+    const finish = this.#finishOf(task)
+    const verdict = this.#deadlines.judge({ id: task.id, deadlineAt }, now, finish)
+    if (verdict === undefined) return undefined
     return {
-      ...this.#alarmAbout(
-        task,
-        'deadline',
-        `${task.spec.name} (${formatTaskId(task.id)}): its deadline ${how}`,
-        now
-      ),
-      deadlineAt,
-      ...(finish === undefined ? {} : { finishP90At: finish.p90At })
+      kind: 'deadline',
+      message: `${name} (${formatTaskId(task.id)}): its deadline ${wrongWith(verdict, finish, deadlineAt)}`,
+      ...{ id: formatTaskId(task.id), name, since: verdict.since, deadlineAt },
+      ...(finish.type === 'p90' ? { finishP90At: finish.at } : {})
     }
+  }
+
+  /** What is known of when a live task with a deadline finishes. */
+  #finishOf(task: Task): Finish {
+    const { placement, notBefore } = task
+    const eta = this.eta(task)
+    // Before anything is known of the work here, nearly every deadline would seem at risk.
+    if (eta !== undefined) return this.#heard ? { type: 'p90', at: eta.finishAt.p90At } : { type: 'unknown' }
+    const waits = placement === undefined
+    if (waits && this.#neverRuns(task)) return { type: 'never' }
+    const starts = this.#heard && waits ? this.#startsAfter(task) : undefined
+    const earliest = Math.max(waits ? notBefore : 0, starts ?? 0)
+    return earliest > 0 ? { type: 'not-before', at: earliest } : { type: 'unknown' }
+  }
+
+  /** No node may run it as it stands, or the forecast, which left nothing out, finds no way to its end. */
+  #neverRuns(task: Task): boolean {
+    const forecast = this.#forecast
+    const nodes = [...this.#options.state.nodes.values()].filter(acceptsPlacements)
+    // While none takes work (they start, or none is left), that is not the task's.
+    if (nodes.length === 0) return false
+    if (nodes.every(({ offer }) => obstacle(task.spec, offer) !== undefined)) return true
+    return forecast?.truncated === false && forecast.has(task.id) && forecast.task(task.id) === undefined
+  }
+
+  /**
+   * Of a task that the forecast left out, the p90 of its finish at least: that of its start, or, since both are as likely later as not,
+   * the median of its start and then its own.
+   */
+  #startsAfter(task: Task): number | undefined {
+    const forecast = this.#forecast
+    if (forecast === undefined || !forecast.truncated || forecast.has(task.id)) return undefined
+    const starts = forecast.startsAfter(viewOfTask(task))
+    if (starts === undefined) return undefined
+    const { p50At, p90At } = this.#shown(forecast.at, starts)
+    return Math.max(p90At, p50At + this.expectedMs(task))
   }
 
   #stuckAlarm(task: Task, now: number): Alarm | undefined {
     const { placement } = task
     if (placement === undefined) return undefined
-    const elapsedMs = now - (placement.startedAt || placement.placedAt)
-    const prediction = this.#options.estimator.predict(viewOfTask(task))
-    if (elapsedMs <= stuckAfterMs(prediction)) return undefined
-    const expectedMs = prediction.quantileMs(0.99)
-    const message = `${task.spec.name} (${formatTaskId(task.id)}) has run far longer than 99 of 100 of its kind`
-    return { ...this.#alarmAbout(task, 'stuck', message, now), elapsedMs, expectedMs }
+    const startedAt = placement.startedAt || placement.placedAt
+    const expectedMs = this.#heldToMs(task, placement)
+    const since = startedAt + stuckAfterMs(expectedMs)
+    if (now <= since) return undefined
+    const { name } = task.spec
+    const id = formatTaskId(task.id)
+    const message = `${name} (${id}) has run far longer than 99 of 100 of its kind`
+    return { kind: 'stuck', message, id, name, since, elapsedMs: now - startedAt, expectedMs }
   }
 
-  #alarmAbout(task: Task, kind: 'deadline' | 'stuck', message: string, now: number): Alarm {
-    const key = `${kind}/${task.id}`
-    const since = this.#raised.get(key) ?? now
-    this.#raised.set(key, since)
-    return { kind, message, id: formatTaskId(task.id), name: task.spec.name, since }
+  #heldToMs(task: Task, { node, placedAt }: Placement): number {
+    return this.#stuck.p99Ms({ task: viewOfTask(task), node, at: placedAt }, this.#options.state.time)
+  }
+
+  /** How many alarms about tasks there are, by the last forecast. */
+  alarmCounts(now: number): AlarmCounts {
+    const alarms = this.alarms(now)
+    const missed = alarms.filter(({ deadlineAt = Infinity }) => deadlineAt < now).length
+    const stuck = alarms.filter(({ kind }) => kind === 'stuck').length
+    return { missed, stuck, atRisk: alarms.length - missed - stuck }
   }
 
   /** Alarms about tasks: deadlines by the time that is left, then what is stuck, the longest first. */
@@ -258,4 +330,12 @@ export class Advisor {
   suggestions(name: string | undefined): Suggestion[] {
     return this.#book.suggestions(name)
   }
+}
+
+function wrongWith({ is }: DeadlineVerdict, finish: Finish, deadlineAt: number): string {
+  if (is === 'missed') return 'has passed'
+  if (finish.type === 'never') return 'will be missed: nothing there is may run it as it stands'
+  if (finish.type === 'p90' && finish.at > deadlineAt) return 'is earlier than its predicted p90 finish'
+  if (finish.type === 'not-before' && finish.at > deadlineAt) return 'is earlier than it is expected to start'
+  return 'was earlier than its predicted p90 finish, and is not clearly later yet'
 }

@@ -20,7 +20,7 @@ import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
 import { readInSteps } from './problem.ts'
 import type { ForecastOrder } from './orders.ts'
-import type { ForecastSource, Problem } from './problem.ts'
+import type { ForecastSource, Place, Problem } from './problem.ts'
 
 /** Points of state time in milliseconds. */
 export interface Moment {
@@ -42,7 +42,7 @@ export interface Forecast {
   readonly at: number
   /** Tasks that it says something of. */
   readonly ids: readonly TaskId[]
-  /** Whether tasks that wait were left out, since there are too many. */
+  /** Whether tasks were left out, since there are too many. */
   readonly truncated: boolean
   /** Whether the task was in it. */
   has(id: TaskId): boolean
@@ -50,6 +50,11 @@ export interface Forecast {
   task(id: TaskId): TaskForecast | undefined
   /** When the last of the group's tasks finishes. */
   group(id: TaskId): GroupForecast | undefined
+  /**
+   * Of a waiting task that was left out: it starts no earlier than this, when the last of those is placed that go before it in the
+   * policy's order, wherever it may run. Undefined when none does.
+   */
+  startsAfter(task: TaskView): Moment | undefined
 }
 
 export interface ForecastOptions {
@@ -67,6 +72,9 @@ const DRAWS = 39
 const FEWER_DRAWS = 19
 /** Longer queues are forecast with fewer futures: sums of many run times differ less. */
 const LONG_QUEUE = 1_000
+/** Places behind the tasks of a forecast that are looked up once. */
+const MOST_PLACES = 256
+
 /** Makes a forecast in steps: first what there is, then one future each. Run it to its end for the result. */
 export function* forecastInSteps(
   source: ForecastSource,
@@ -113,6 +121,7 @@ class Result implements Forecast {
   readonly #problem: Problem
   readonly #futures: Futures
   readonly #running: ReadonlySet<number>
+  readonly #startsAfter = new Map<string, Moment | undefined>()
   #groups: ReadonlyMap<TaskId, GroupFinishes> | undefined
 
   constructor(problem: Problem, futures: Futures) {
@@ -144,6 +153,36 @@ class Result implements Forecast {
     const group = this.#groups.get(id)
     const finish = group === undefined ? undefined : momentOf(group.finishes.slice())
     return group === undefined || finish === undefined ? undefined : { finish, earliestAt: group.earliestAt }
+  }
+
+  startsAfter(task: TaskView): Moment | undefined {
+    const place = this.#problem.placeOf(task)
+    if (place === undefined) return undefined
+    // One that was not ready yet comes after all that are; among those of a rank the forecast named all others first.
+    const readyAt = task.readyAt > 0 ? task.readyAt : Infinity
+    const key = `${place.queue}/${place.rank}/${readyAt}`
+    if (!this.#startsAfter.has(key)) {
+      if (this.#startsAfter.size >= MOST_PLACES) this.#startsAfter.clear()
+      this.#startsAfter.set(key, momentOf(this.#lastStarts(place, readyAt)))
+    }
+    return this.#startsAfter.get(key)
+  }
+
+  /** By future, when the last ready task of the queue starts that goes before this place; Infinity where there is none. */
+  #lastStarts({ queue, rank }: Place, readyAt: number): Float64Array {
+    const { waiting, queueOf, rank: ranks, readyAt: readySince } = this.#problem
+    const { draws, startAt } = this.#futures
+    const last = new Float64Array(draws)
+    for (const index of waiting) {
+      const since = readySince[index] ?? Infinity
+      const own = ranks[index] ?? Infinity
+      if (queueOf[index] !== queue || since === Infinity) continue
+      if (own > rank || (own === rank && since > readyAt)) continue
+      for (let draw = 0; draw < draws; draw++) {
+        last[draw] = Math.max(last[draw] ?? 0, startAt[index * draws + draw] ?? Infinity)
+      }
+    }
+    return last.map((at) => (at > 0 ? at : Infinity))
   }
 
   #earliestAt(index: number): number {

@@ -2,8 +2,8 @@
  * What a forecast starts from, as arrays: the tasks that run and wait, the nodes with what is free on them, and the
  * predicted run times. Made once a forecast; futures (`list-schedule.ts`) only read it.
  *
- * Bounded: `MOST_TASKS` waiting tasks in the order in which the source names them. Tasks beyond have no forecast, and those
- * before are forecast as if they were not there.
+ * Bounded: `MOST_RUNNING` attempts and `MOST_TASKS` waiting tasks in the order in which the source names them. Tasks beyond have no
+ * forecast, and those before are forecast as if they were not there. Of one that waits it is known after which of them it comes (`placeOf`).
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
@@ -96,11 +96,20 @@ export interface Problem {
   readonly resources: number
   /** By node and resource; Infinity where a node does not limit it. */
   readonly free: Float64Array
-  /** Whether waiting tasks were left out. */
+  /** Whether tasks were left out. */
   readonly truncated: boolean
+  /** Where a waiting task that was left out would stand; undefined when none that is like it was read. */
+  placeOf(task: TaskView): Place | undefined
+}
+
+/** A place in a queue, behind lower ranks. */
+export interface Place {
+  readonly queue: number
+  readonly rank: number
 }
 
 const MOST_TASKS = 5_000
+const MOST_RUNNING = 5_000
 /** Pairs of class and node that are told apart; the nodes are taken to be alike for classes beyond. */
 const MOST_FACTORS = 20_000
 /** Those who share, as far as they are told apart; those beyond have one lane with others. A placement looks at every lane. */
@@ -170,16 +179,18 @@ class Reader {
   *read(): Generator<undefined, Problem, undefined> {
     const { now } = this.#source
     const nodes = this.#nodes()
-    const running = [...this.#source.running]
-    const { waits, truncated } = this.#waits()
+    const running = first(this.#source.running, MOST_RUNNING)
+    const waiting = first(this.#source.waiting, MOST_TASKS)
+    const truncated = running.isCut || waiting.isCut
     let left = STEP_TASKS
-    for (const { task } of [...running, ...waits]) {
+    for (const { task } of [...running.items, ...waiting.items]) {
       this.#add(task)
       if (--left > 0) continue
       left = STEP_TASKS
       yield
     }
-    return { ...nodes, ...this.#tasksOf(this.#running(running), waits), now, truncated }
+    const tasks = this.#tasksOf(this.#running(running.items), waiting.items)
+    return { ...nodes, ...tasks, now, truncated, placeOf: (task) => this.#placeOf(task) }
   }
 
   /** By index: they are added first. */
@@ -193,13 +204,14 @@ class Reader {
     }))
   }
 
-  #waits(): { waits: WaitingTask[]; truncated: boolean } {
-    const waits: WaitingTask[] = []
-    for (const waiting of this.#source.waiting) {
-      if (waits.length === MOST_TASKS) return { waits, truncated: true }
-      waits.push(waiting)
-    }
-    return { waits, truncated: false }
+  #placeOf(task: TaskView): Place | undefined {
+    const shape = this.#shapes.get(shapeKey(task))
+    const lane = this.#lanes.get(this.#order.shareOf?.(task) ?? '')
+    const queue = this.#queues.get(`${shape?.number}/${lane}`)
+    if (queue === undefined) return undefined
+    const expected =
+      this.#classes.get(this.#estimator.classOf(task))?.expected ?? this.#estimator.predict(task)
+    return { queue, rank: this.#order.rank(task, expected) }
   }
 
   #add(task: TaskView): void {
@@ -261,8 +273,8 @@ class Reader {
   }
 
   #shapeNumber(task: TaskView): number {
-    const { resources, nodeSelector, executor, handler } = task
-    const key = JSON.stringify([executor, handler, resources, nodeSelector])
+    const { resources } = task
+    const key = shapeKey(task)
     const known = this.#shapes.get(key)
     if (known !== undefined) return known.number
     const demand = Float64Array.from(this.#names, (name) => resources[name] ?? 0)
@@ -292,7 +304,7 @@ class Reader {
   #tasksOf(
     running: Problem['running'],
     waits: readonly WaitingTask[]
-  ): Omit<Problem, 'now' | 'truncated' | 'slots' | 'freeSlots' | 'free' | 'resources'> {
+  ): Omit<Problem, 'now' | 'truncated' | 'placeOf' | 'slots' | 'freeSlots' | 'free' | 'resources'> {
     const count = this.#tasks.length
     const waitingOn = new Int32Array(count)
     const notBefore = new Float64Array(count)
@@ -336,4 +348,17 @@ class Reader {
       factors: this.#factors
     }
   }
+}
+
+function shapeKey({ resources, nodeSelector, executor, handler }: TaskView): string {
+  return JSON.stringify([executor, handler, resources, nodeSelector])
+}
+
+function first<T>(source: Iterable<T>, most: number): { readonly items: T[]; readonly isCut: boolean } {
+  const items: T[] = []
+  for (const item of source) {
+    if (items.length === most) return { items, isCut: true }
+    items.push(item)
+  }
+  return { items, isCut: false }
 }

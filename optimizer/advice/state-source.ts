@@ -7,9 +7,6 @@ import type { TaskView } from '../../scheduler/policy.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { ForecastSource, RunningTask, WaitingTask } from './problem.ts'
 
-/** Attempts of running tasks that a forecast looks at. */
-const MOST_RUNNING = 5_000
-
 /** Valid as long as the state is not changed: read it within one turn. */
 export function stateSource(state: SchedulerState, now: TimestampMs): ForecastSource {
   const nodes = [...state.nodes.values()].filter(acceptsPlacements).map((node) => new PlannedNode(node))
@@ -27,11 +24,10 @@ export function stateSource(state: SchedulerState, now: TimestampMs): ForecastSo
 }
 
 function* runningOf(state: SchedulerState): Iterable<RunningTask> {
-  let left = MOST_RUNNING
   for (const node of state.nodes.values()) {
     for (const id of node.placements) {
       const task = state.tasks.get(id)
-      if (task === undefined || left-- <= 0) continue
+      if (task === undefined) continue
       const placement = task.placement?.node === node.id ? task.placement : task.copy
       if (placement === undefined) continue
       yield { task: viewOfTask(task), node: node.id, since: placement.startedAt || placement.placedAt }

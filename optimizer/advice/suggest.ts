@@ -5,8 +5,8 @@
  * 1. Only attempts that succeeded count. Quantiles are those of the last `KEPT` of a class, at the rank ⌈q (n + 1)⌉, so they do
  *    not promise more than the sample can show (with too few the largest value stands in, and no suggestion is made below
  *    `LEAST_SAMPLES`).
- * 2. Those that their timeout cut off say how long others would have taken at least: while there are more than one in a hundred of
- *    them, the 99th percentile lies beyond the timeout, and so does what is suggested.
+ * 2. Those that their timeout cut off, of the last `KEPT`, count as what they took at least: the timeout that cut them off, whatever
+ *    others ask for. While there are more than one in a hundred of them, the 99th percentile lies beyond, and so does what is suggested.
  * 3. Bounded: the least recently seen classes go beyond `MOST_CLASSES`.
  */
 import type { Suggestion } from '../../base/wire/forecast.ts'
@@ -26,10 +26,13 @@ interface ClassRecord {
   readonly tenant: string
   readonly runMs: Ring
   readonly peakBytes: Ring
+  /** Attempts that their timeout ended, the earliest first: which one of all it was, and that timeout. */
+  readonly cutOffs: { readonly at: number; readonly limitMs: number }[]
+  /** Attempts that succeeded or were cut off. */
+  seen: number
+  /** What the last one asked for. */
   requestedBytes: number
   limitMs: number
-  /** Attempts that their timeout ended, of the last `KEPT` or so. */
-  cutOff: number
 }
 
 export class SuggestionBook {
@@ -42,7 +45,9 @@ export class SuggestionBook {
     const isCutOff = !isSample && task.limitMs > 0 && runMs >= task.limitMs
     if (!isSample && !isCutOff) return
     const record = this.#recordOf(task.name, task.tenant)
-    record.cutOff = record.cutOff * (1 - 1 / KEPT) + (isCutOff ? 1 : 0)
+    record.seen++
+    if (isCutOff) record.cutOffs.push({ at: record.seen, limitMs: task.limitMs })
+    while (record.seen - (record.cutOffs[0]?.at ?? record.seen) >= KEPT) record.cutOffs.shift()
     record.requestedBytes = task.resources['memory'] ?? 0
     record.limitMs = task.limitMs
     if (!isSample) return
@@ -72,9 +77,10 @@ export class SuggestionBook {
       tenant,
       runMs: new Ring(),
       peakBytes: new Ring(),
+      cutOffs: [],
+      seen: 0,
       requestedBytes: 0,
-      limitMs: 0,
-      cutOff: 0
+      limitMs: 0
     }
     // Maps keep the order of insertion: the class that is touched moves to the end.
     this.#classes.delete(key)
@@ -96,8 +102,8 @@ function order(a: string, b: string): number {
 }
 
 function suggestionOf(record: ClassRecord): Suggestion {
-  const isCutShort = record.cutOff > (1 - TIMEOUT_QUANTILE) * (record.runMs.kept + record.cutOff)
-  const p99Ms = Math.max(record.runMs.quantile(TIMEOUT_QUANTILE), isCutShort ? record.limitMs : 0)
+  const cutOffMs = record.cutOffs.map(({ limitMs }) => limitMs)
+  const p99Ms = record.runMs.quantile(TIMEOUT_QUANTILE, cutOffMs)
   const suggestedMs = Math.max(LEAST_TIMEOUT_MS, roundedUp(TIMEOUT_FACTOR * p99Ms))
   const p95Bytes = record.peakBytes.quantile(0.95)
   return {
@@ -139,8 +145,9 @@ class Ring {
     this.count++
   }
 
-  quantile(q: number): number {
-    const sorted = this.#values.slice(0, this.kept).sort()
+  /** The quantile of these values and of `others`. */
+  quantile(q: number, others: readonly number[] = []): number {
+    const sorted = Float64Array.of(...this.#values.subarray(0, this.kept), ...others).sort()
     return sorted[Math.min(sorted.length, Math.ceil(q * (sorted.length + 1))) - 1] ?? 0
   }
 }

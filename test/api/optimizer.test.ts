@@ -213,6 +213,8 @@ test('alarms and suggestions are listed', async () => {
   expect((await call('GET', '/v1/alarms')).json).toMatchObject({ alarms: [{ kind: 'model' }] })
   expect((await call('GET', '/v1/suggestions')).json).toMatchObject({ suggestions: [{ name: 'resize' }] })
   expect((await call('GET', '/v1/suggestions?name=rare')).json).toEqual({ suggestions: [] })
+  server.node.optimizer.catchingUp = true
+  expect((await call('GET', '/v1/suggestions?name=rare')).json).toEqual({ suggestions: [], catchingUp: true })
 })
 
 function lines(body: string): Json[] {

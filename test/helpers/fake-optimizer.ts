@@ -39,6 +39,8 @@ export class FakeOptimizer implements OptimizerPort {
   /** Thrown by explanations. */
   failDetail: Error | undefined
 
+  catchingUp = false
+
   policyMode: PolicyView['mode'] = 'fixed'
 
   policy = (): PolicyView => ({

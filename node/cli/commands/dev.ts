@@ -7,7 +7,7 @@ import type { LocalCluster, NodeAddress } from '../../dev/local-cluster.ts'
 import { EXIT, print, printJson, UsageError, type CliContext } from '../context.ts'
 import { formatDuration } from '../format.ts'
 import { progressOf, type Progress } from '../progress.ts'
-import { parseCount } from '../start-options.ts'
+import { parseCount, parseLogLevel, parseTiming } from '../start-options.ts'
 
 interface Options {
   readonly nodes: number
@@ -39,8 +39,13 @@ export function define(command: Command, context: CliContext): void {
     .option('--handlers <folder>', 'folder of js handlers')
     .option('--slots <n>', 'attempts that run at once on each node', parseCount)
     .option('--example <name>', 'run an example of examples/ and show its result')
-    .option('--timing <profile>', 'default | lan', 'lan')
-    .option('--log-level <level>', 'of the nodes: debug | info | warn | error | silent', 'error')
+    .option('--timing <profile>', 'default | lan', parseTiming, 'lan')
+    .option(
+      '--log-level <level>',
+      'of the nodes: debug | info | warn | error | silent',
+      parseLogLevel,
+      'error'
+    )
     .option('--once', 'stop after the example; exit 1 if it failed')
     .option('--json', 'print one JSON object, as the last line of standard output')
     .action((options: Options) => run(options, context))

@@ -1,6 +1,6 @@
 /** `dtss eta <id>`: when a task is expected to be done, and with it what was submitted together. */
 import type { Command } from 'commander'
-import type { Alarm, GroupView, TaskView } from '../../../client/index.ts'
+import type { Alarm, GroupView, Predicted, TaskView } from '../../../client/index.ts'
 import { isTerminal } from '../../../base/wire/common.ts'
 import { connect, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
@@ -36,12 +36,16 @@ function pairsOf(task: TaskView, group: GroupView, now: number): (readonly [stri
       'runs for',
       predicted === undefined
         ? undefined
-        : `${formatDuration(predicted.medianMs)} (p50), ${formatDuration(predicted.p90Ms)} (p90), by ${predicted.by}`
+        : `${formatDuration(predicted.medianMs)} (p50), ${formatDuration(predicted.p90Ms)} (p90), by ${predicted.by}${partOf(predicted)}`
     ],
     ['deadline', task.deadlineAt === undefined ? undefined : formatUntil(task.deadlineAt, now)],
     ...(task.alarms ?? []).map(({ message }: Alarm): readonly [string, string] => ['alarm', message]),
     ...(group.tasks.total === 1 ? [] : groupPairs(group, moment(group.eta?.finishAt)))
   ]
+}
+
+function partOf({ catchingUp = false }: Predicted): string {
+  return catchingUp ? ', of a part of its history so far' : ''
 }
 
 function groupPairs(

@@ -1,7 +1,7 @@
 /** `dtss start`: one node, until it is told to stop. */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { AppError } from '../../../base/errors.ts'
+import type { AppError } from '../../../base/errors.ts'
 import { DEFAULT_PORT } from '../../../base/wire/headers.ts'
 import { DEFAULT_TIMING, LAN_TIMING } from '../../../runtime/config.ts'
 import type { RunningNode } from '../../wiring/start-node.ts'
@@ -10,9 +10,11 @@ import {
   defaultSlots,
   parseCount,
   parseLabels,
+  parseLogLevel,
   parsePort,
   parseResources,
-  parseShare
+  parseShare,
+  parseTiming
 } from '../start-options.ts'
 import { packageVersion } from '../version.ts'
 
@@ -30,19 +32,18 @@ interface Options {
   readonly zone: string
   readonly label: Readonly<Record<string, string>>
   readonly resource: Readonly<Record<string, number>>
-  readonly timing: string
+  readonly timing: ReturnType<typeof parseTiming>
   readonly train: boolean
   readonly trainAfter?: number
   readonly trainCpu?: number
   readonly builtInPolicies?: boolean
   readonly allowHost: readonly string[]
-  readonly logLevel: string
+  readonly logLevel: ReturnType<typeof parseLogLevel>
   readonly json?: boolean
   readonly stopOnStdinEnd?: boolean
 }
 
 const DEFAULT_PEER_PORT = 7401
-const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 export function define(command: Command, context: CliContext): void {
   const collect = (value: string, former: readonly string[]): string[] => [...former, value]
@@ -70,7 +71,12 @@ export function define(command: Command, context: CliContext): void {
       parseResources,
       {}
     )
-    .option('--timing <profile>', 'default | lan (one machine or rack: faster failover)', 'default')
+    .option(
+      '--timing <profile>',
+      'default | lan (one machine or rack: faster failover)',
+      parseTiming,
+      'default'
+    )
     .option('--no-train', 'never train a model here, also while leading')
     .option('--train-after <n>', 'ended attempts before a leader begins to train (default: 256)', parseCount)
     .option(
@@ -83,7 +89,7 @@ export function define(command: Command, context: CliContext): void {
       'place by built-in policies only while leading: the way out when one that predicts hangs'
     )
     .option('--allow-host <name>', 'further name that the HTTP API answers to (repeatable)', collect, [])
-    .option('--log-level <level>', 'debug | info | warn | error | silent', 'info')
+    .option('--log-level <level>', 'debug | info | warn | error | silent', parseLogLevel, 'info')
     .option('--json', 'print one JSON object when the node is up')
     .option('--stop-on-stdin-end', 'stop when standard input ends (for parents that may die)')
     .action((options: Options) => run(options, context))
@@ -110,7 +116,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
     zone: options.zone,
     labels: options.label,
     resources: options.resource,
-    timing: timingOf(options.timing),
+    timing: options.timing === 'lan' ? LAN_TIMING : DEFAULT_TIMING,
     allowedHosts: options.allowHost,
     ...(options.poolProcesses === undefined ? {} : { pool: { warm: options.poolProcesses } }),
     learning: {
@@ -120,7 +126,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
     },
     builtInPolicies: options.builtInPolicies === true,
     version: packageVersion(),
-    logger: createLogger({ level: levelOf(options.logLevel), fields: { data: options.data } }),
+    logger: createLogger({ level: options.logLevel, fields: { data: options.data } }),
     onFatal: (error) => {
       fatal = error
       wake()
@@ -154,24 +160,6 @@ function announce(options: Options, context: CliContext, node: RunningNode): voi
   print(context, `node ${id} is up`)
   print(context, `  HTTP API   ${url}`)
   for (const address of addresses) print(context, `  join with  --join ${address}`)
-}
-
-function timingOf(profile: string): typeof DEFAULT_TIMING {
-  if (profile === 'default') return DEFAULT_TIMING
-  if (profile === 'lan') return LAN_TIMING
-  throw invalid('timing', profile, 'default | lan')
-}
-
-function levelOf(name: string): (typeof LOG_LEVELS)[number] {
-  const level = LOG_LEVELS.find((known) => known === name)
-  if (level === undefined) throw invalid('log-level', name, LOG_LEVELS.join(' | '))
-  return level
-}
-
-function invalid(field: string, got: string, expected: string): AppError {
-  return new AppError('CONFIG_INVALID', `--${field}: got "${got}", expected ${expected}`, {
-    details: { field, got, expected }
-  })
 }
 
 async function stdinEnds(context: CliContext): Promise<void> {

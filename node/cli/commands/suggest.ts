@@ -15,14 +15,16 @@ export function define(command: Command, context: CliContext): void {
   connectionOptions(command)
     .option('--name <name>', 'only tasks of this name')
     .action(async (options: Options) => {
-      const suggestions = await connect(context, options).suggestions({
+      const list = await connect(context, options).suggestionList({
         ...(options.name === undefined ? {} : { name: options.name }),
         signal: context.signal
       })
       if (options.json === true) {
-        printJson(context, { ok: true, suggestions })
+        printJson(context, { ok: true, ...list })
         return
       }
+      const { suggestions, catchingUp = false } = list
+      if (catchingUp) print(context, 'the node still reads its history: names may be missing, ask again soon')
       if (suggestions.length === 0) {
         print(context, 'nothing to suggest yet: a class needs 20 attempts that succeeded')
         return

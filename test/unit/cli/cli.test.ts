@@ -180,6 +180,9 @@ test.each([
     `option '--tasks <count>' argument 'abc' is invalid. got "abc", expected an integer from 20 to 5000`
   ],
   [['policy', 'compare', '--tasks', '0'], `'0' is invalid. got "0", expected an integer from 20 to 5000`],
+  [['start', '--timing', 'foo'], `'foo' is invalid. got "foo", expected one of default, lan`],
+  [['start', '--log-level', 'loud'], `got "loud", expected one of debug, info, warn, error, silent`],
+  [['dev', '--timing', 'foo'], `'foo' is invalid. got "foo", expected one of default, lan`],
   [['nosuch'], "unknown command 'nosuch'"],
   [['list', '--stauts', 'x'], "unknown option '--stauts' (Did you mean --status?)"]
 ])('the command line %j is refused in both forms', async (argv, message) => {

@@ -143,6 +143,9 @@ test('alarms make the exit code 1; suggestions are a table', async () => {
   expect(await run('alarms')).toMatchObject({ code: 0, out: 'no alarms\n' })
   expect((await run('suggest')).out).toMatch(/^resize +default +100 +- +12 MiB +- +12\.0s$/m)
   expect((await run('suggest', '--name', 'rare')).out).toContain('nothing to suggest yet')
+  server.node.optimizer.catchingUp = true
+  expect((await run('suggest')).out).toMatch(/^the node still reads its history: .*\n(.*\n)+resize /)
+  expect((await run('suggest', '--json')).json()).toMatchObject({ ok: true, catchingUp: true })
 })
 
 test('who submits is told when it is expected to be done, beside the ids that programs read', async () => {

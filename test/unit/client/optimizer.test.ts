@@ -104,6 +104,7 @@ test('the optimizer is asked and told', async () => {
   expect((await client.group(id)).tasks.total).toBe(1)
   expect((await client.alarms()).length).toBe(1)
   expect(await client.suggestions({ name: 'rare' })).toEqual([])
+  expect(await client.suggestionList({ name: 'rare' })).toEqual({ suggestions: [] })
   expect(node.optimizer.current).toBe('learned')
 })
 

@@ -182,6 +182,29 @@ test('a forecast that takes its time is not waited for', async () => {
   }
 })
 
+test('who cannot wait is answered from the forecast before, but from none that was made more than 15 s ago', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const { machine, advice, advisor } = setUp()
+    learn(machine, advisor)
+    await advice.outlook(machine.task(1)!)
+    never = true
+    for (const [restMs, isKnown] of [
+      [14_000, true],
+      [2_000, false]
+    ] as const) {
+      elapsedMs += restMs
+      const asked = Promise.all([advice.outlook(machine.task(1)!), advice.groupOutlook(taskId(1))])
+      await vi.advanceTimersByTimeAsync(200)
+      const [{ eta, predicted }, group] = await asked
+      expect([eta !== undefined, group.eta !== undefined]).toEqual([isKnown, isKnown])
+      expect(predicted).toBeDefined()
+    }
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('a forecast that fails is told to who waits for it, and the next one is made anew', async () => {
   const { machine, advice, advisor } = setUp()
   const refresh = advisor.refresh.bind(advisor)

@@ -59,11 +59,30 @@ test('what is long past is forgotten: a class that became fast gets a shorter ti
   })
 })
 
+function cutOffBy(limit: number, book: SuggestionBook): void {
+  const task = new LiveTask(taskOf({ work: 1, limit }, 0), [])
+  book.observe({ task, node: nodeId(1), end: 'failed', runMs: limit + 3, peakMemoryBytes: 0 })
+}
+
+test('what was cut off counts as long as its timeout, whatever later attempts ask for', () => {
+  const book = new SuggestionBook()
+  for (let round = 0; round < 20; round++) observe(book, { limit: 1000 }, 100)
+  for (let round = 0; round < 20; round++) cutOffBy(1000, book)
+  const advised = { p99Ms: 1000, suggestedMs: 3000 }
+  expect(book.suggestions('task')[0]?.timeout).toMatchObject({ currentMs: 1000, ...advised })
+  for (let round = 0; round < 5; round++) observe(book, {}, 100)
+  expect(book.suggestions('task')[0]?.timeout).toMatchObject({ currentMs: 0, samples: 25, ...advised })
+  // Nor does a longer one say that those took as long as that.
+  observe(book, { limit: 600_000 }, 100)
+  expect(book.suggestions('task')[0]?.timeout).toMatchObject({ currentMs: 600_000, ...advised })
+  for (let round = 0; round < 300; round++) observe(book, {}, 100)
+  expect(book.suggestions('task')[0]?.timeout).toMatchObject({ p99Ms: 100 })
+})
+
 test('a class whose timeout cuts attempts off is not told to keep it short', () => {
   const book = new SuggestionBook()
   const cutOff = (limit: number): void => {
-    const task = new LiveTask(taskOf({ work: 1, limit }, 0), [])
-    book.observe({ task, node: nodeId(1), end: 'failed', runMs: limit + 3, peakMemoryBytes: 0 })
+    cutOffBy(limit, book)
   }
   for (let round = 0; round < 40; round++) observe(book, { limit: 5000 }, 20)
   expect(book.suggestions('task')[0]?.timeout?.suggestedMs).toBe(1000)
