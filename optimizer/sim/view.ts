@@ -146,7 +146,6 @@ export function simProgress(attempt: RunningView, now: number): number | undefin
   return SeenAttempt.progress(attempt, now)
 }
 
-
 export class SimView implements ClusterView {
   now = timestampMs(0)
   readonly tasks: readonly LiveTask[]
