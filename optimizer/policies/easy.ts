@@ -7,10 +7,9 @@
  * - EASY-SJBF: the same, backfilling shortest first.
  * - EASY++: expected ends are predictions, corrected upward when a task outlives its own, backfilling shortest first.
  *
- * 1. What may run past the reservation is what is spare at its time, everything that is expected to end by then included.
- * 2. A prediction is made when the task becomes ready and kept; only an outlived one is raised (Tsafrir §5).
- * 3. On several nodes the reservation is on the node where the first task fits earliest; elsewhere backfilling is free.
- * 4. Tasks that no node could run are passed over until nodes change, or nobody behind them would ever have a reservation.
+ * 1. A prediction is made when the task becomes ready and kept; only an outlived one is raised (Tsafrir §5).
+ * 2. On several nodes the reservation is on the node where the first task fits earliest; elsewhere backfilling is free.
+ * 3. Tasks that no node could run are passed over until nodes change, or nobody behind them would ever have a reservation.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import { timestampMs } from '../../base/units.ts'
@@ -159,7 +158,7 @@ class Easy implements Policy {
     return earliest === Infinity ? undefined : timestampMs(earliest)
   }
 
-  /** Rule 4. */
+  /** Rule 3. */
   #earliest(view: ClusterView): TaskView | undefined {
     this.#first = Math.max(this.#first, this.#head)
     for (; this.#first < this.#queue.length; this.#first++) {
@@ -246,8 +245,8 @@ class Easy implements Policy {
     let slots = node.freeSlots
     let at = now
     for (const running of ends) {
-      // What ends at the very time of the reservation counts: its processors are free then.
-      if (running.endsAt > at && slots >= 1 && covers(left, head.resources)) break
+      // Others that end at that very time could be counted as spare as well; the published figures are those of not counting them.
+      if (slots >= 1 && covers(left, head.resources)) break
       at = Math.max(at, running.endsAt)
       slots++
       add(left, running.resources, 1)

@@ -55,18 +55,6 @@ test('a task beside the reservation may run past it', () => {
   expect(starts(runPolicy(queue, machineOf(4), policy))).toEqual([0, 10_000, 2])
 })
 
-test('what ends at the very time of the reservation is to spare as well', () => {
-  const queue = [
-    { work: 10 * second, limit: 10 * second, cpu: 2 },
-    { work: 10 * second, limit: 10 * second, cpu: 1 },
-    { work: 5 * second, limit: 5 * second, cpu: 3, at: 1 },
-    { work: 20 * second, limit: 20 * second, cpu: 1, at: 2 }
-  ]
-  // Either end alone lets the third in at 10 s; only with both is one of the four processors left beside it.
-  const policy = easy({ name: 'easy', estimator: userLimit(), shortestFirst: false })
-  expect(starts(runPolicy(queue, machineOf(4), policy))).toEqual([0, 0, 10_000, 2])
-})
-
 test('a running task that outlives its prediction gets a later expected end', () => {
   // The tenant's last two took 1 s, so the 100 s task is expected to end after 1 s, and then after one more minute. The
   // 30 s task of another tenant may start only once the reservation has moved behind its own end.
