@@ -1,13 +1,15 @@
 /** What the learned estimator keeps of a class: its mixture, and the prediction that callers see, for any node. */
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
-import { BinnedPrediction } from './bins.ts'
+import { BinnedPrediction, shareBelowLn } from './bins.ts'
 import type { SideKnowledge } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
-import { familiarityOf } from './conformal.ts'
-import type { Conformal, Maker } from './conformal.ts'
+import { familiarityOf, LARGEST_LOGIT } from './conformal.ts'
+import type { Conformal, Maker, Support } from './conformal.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { FailurePlaces } from './failures.ts'
+import type { DecayedHistogram } from './histogram.ts'
+import { LOGIT_90, LOGIT_99, logistic, logit } from './levels.ts'
 import { MEDIANS } from './medians.ts'
 import { Mixture } from './mixture.ts'
 import { MEMORY_QUANTILES } from './rows.ts'
@@ -16,6 +18,9 @@ import type { Entry, Statistics } from './statistics.ts'
 
 /** Of `class-tree.ts`. */
 export const TENANT_LEVEL = 2
+/** So many runs of a class say where its quantiles may lie: within so many standard deviations of those of its runs, on the logit. */
+const WELL_KNOWN = 64
+const DEVIATIONS = 2
 
 /** What an entry asks of its estimator. */
 export interface Surroundings {
@@ -41,6 +46,8 @@ export class ClassEntry implements SideKnowledge, Maker {
   revision = -1
   generation = -1
   snapshot: Snapshot | undefined
+  /** Undefined while it is not worked out for the mixture as it is. */
+  #support: Support | undefined
 
   constructor(around: Surroundings, taskClass: TaskClass<CellStatistics>) {
     this.#around = around
@@ -58,6 +65,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   combine(experts: ExpertMasses): void {
     this.mixture.combine(experts)
     this.#prediction.changed()
+    this.#support = undefined
   }
 
   /** By how much the node multiplies run times. */
@@ -106,9 +114,26 @@ export class ClassEntry implements SideKnowledge, Maker {
     )
   }
 
+  /** What the class's own runs bear out. */
+  get support(): Support | undefined {
+    const runs = this.#class.cells.at(-1)?.value.experts?.slow
+    if (runs === undefined || runs.count < WELL_KNOWN) return undefined
+    return (this.#support ??= {
+      classKey: this.#class.key,
+      most: [this.#levelOf(runs, LOGIT_90, 0.9), this.#levelOf(runs, LOGIT_99, 0.99)]
+    })
+  }
+
+  /** The logit of the mixture's level that stands where quantile `q` of the class's runs, whose logit is `at`, lies at most. */
+  #levelOf(runs: DecayedHistogram, at: number, q: number): number {
+    const deviation = 1 / Math.sqrt(runs.weight * q * (1 - q))
+    const level = shareBelowLn(this.mixture.masses, runs.quantileLn(logistic(at + DEVIATIONS * deviation)))
+    return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
+  }
+
   /** Holds the levels to what they make of the prediction, for the task's next attempt. */
   promise(levels: Conformal, { id }: TaskView, to: BinnedPrediction): void {
-    levels.promise(id, this, to.quantileMs(0.9), to.quantileMs(0.99), this.centre)
+    levels.promise(id, this, (level) => to.msAt(level), this.centre)
   }
 
   level(q: number): number {

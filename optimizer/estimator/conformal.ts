@@ -4,20 +4,26 @@
  * share of outcomes above is what was promised, whatever the outcomes are.
  *
  * 1. A level is the sum of three corrections, on its logit, that learn side by side: of all, of classes that are known as well
- *    (`FAMILIARITIES`), and of the tenant. What is new is missed most, and a tenant about which little is known has the first two.
+ *    (`FAMILIARITIES`), and of the tenant. What is new is missed most, and a tenant about which little is known has the first two. A class
+ *    that has ended often has a fourth, of its own.
  * 2. An attempt counts as above as soon as it has outlived its quantile, not only when it ends: otherwise long runs would be heard of last, and
  *    the levels would follow the short ones.
  * 3. A promise that is made while many others are open is made blindly: its outcome moves a level in inverse proportion to their number
  *    (Zhang, Gupta, Lian & Liu, "Staleness-aware Async-SGD", 2016). So a burst of n tasks that all come out alike moves it by the
  *    order of ln n steps, and levels do not swing where outcomes come late. The weight is fixed as the promise is made: afterwards,
  *    open promises would depend on how long runs take.
- * 4. Distributions that a network has a part in have corrections of their own, which begin where those of the statistics stood: going
+ * 4. A class's own correction learns whether the outcome was above the level as it stands *now*, read off the distribution that was promised
+ *    from. It cannot overshoot however many promises are open, so each outcome counts for something (`LEAST_OWN_WEIGHT`): what
+ *    went wrong is set right at the rate at which attempts end.
+ * 5. Corrections stay within bounds, a class's p90 and p99 also within what its own runs bear out, and nothing is learned that would push
+ *    further against a bound: what is missed elsewhere does not throw a class that is well known.
+ * 6. Distributions that a network has a part in have corrections of their own, which begin where those of the statistics stood: going
  *    back from a model finds the levels that were learned without it.
  */
 import type { TaskId } from '../../base/ids.ts'
 import { dropOldest } from '../../base/oldest.ts'
 import { EventHeap } from '../sim/event-heap.ts'
-import { levelOf, logit, LOGIT_90, LOGIT_99, MEDIAN, PROMISED } from './levels.ts'
+import { levelOf, logistic, logit, LOGIT_90, LOGIT_99, MEDIAN, PROMISED } from './levels.ts'
 import type { Levels } from './levels.ts'
 
 /** Per outcome, on the logit of the level. */
@@ -27,10 +33,24 @@ const HALVED_BY = 30
 /** Where corrections begin: mixtures are too sure of what they have not seen. Of all, of a tenant. */
 const START_OF_ALL: readonly number[] = [0, 0]
 const START_OF_TENANT: readonly number[] = [0.1, 1]
-/** How far a correction goes either way, and a level: one in 22,000 is above. */
-const LARGEST_CORRECTION = 9
-const LARGEST_LOGIT = 10
+/** A level goes no further up, on its logit: one in 22,000 is above. */
+export const LARGEST_LOGIT = 10
+/** How far the p90 and the p99 are corrected at most, on the logit. */
+const MOST_DOWN = [1.5, 2] as const
+const MOST_UP = [3, 5.4] as const
+/** What stands for the p99 is at least so far above what stands for the p90: they are two promises. */
+const LEAST_GAP = 0.7
+/** For its own class an outcome counts for at least so much, however many promises were open. */
+const LEAST_OWN_WEIGHT = 0.2
+/** Logits at which a promise keeps what was promised from. */
+const FIRST_RUNG = -2.25
+const RUNGS_A_LOGIT = 4
+const RUNGS = Float64Array.from(
+  { length: 1 + (LARGEST_LOGIT - FIRST_RUNG) * RUNGS_A_LOGIT },
+  (_, rung) => FIRST_RUNG + rung / RUNGS_A_LOGIT
+)
 const MOST_TENANTS = 4096
+const MOST_CLASSES = 4096
 /** Promises that are followed at once; the oldest go first. Tasks that were withdrawn before they ran are among them. */
 const MOST_PROMISES = 16_384
 /** Outcomes over which coverage is averaged. */
@@ -60,28 +80,47 @@ interface Corrections {
   readonly all: Track
   readonly familiar: readonly Track[]
   readonly tenants: Map<string, Track>
+  readonly classes: Map<number, Track>
 }
 
-interface Promised extends Levels {
+/** The corrections that a level is the sum of. */
+interface Tracks {
   readonly all: Track
   readonly familiar: Track
   readonly tenant: Track
-  /** What its outcome counts for on the correction of all, and on these two. */
-  readonly weightOfAll: number
-  readonly weightOfFamiliar: number
-  readonly weightOfTenant: number
+  /** Of a class that has ended often. */
+  readonly own: Track | undefined
+}
+
+interface Promised extends Levels {
+  readonly tracks: Tracks
+  /** What its outcome counts for on each. */
+  readonly weights: Readonly<Record<keyof Tracks, number>>
+  readonly support: Support | undefined
   readonly p90Ms: number
   readonly p99Ms: number
+  /** ln of the run times at `RUNGS`; empty without a correction of the class's own. */
+  readonly ladder: Float32Array
   /** When the attempt began; undefined while the task waits. */
   since: number | undefined
-  /** The first promise that is still open. */
+  /** The first promise that is still open, and the first of which the class's own correction has not heard. */
   open: number
+  ownOpen: number
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
+/** What the runs of a class that has ended often bear out. */
+export interface Support {
+  readonly classKey: number
+  /** The logits of the levels, of the distribution, above which the p90 and the p99 are not looked for. */
+  readonly most: readonly [p90: number, p99: number]
+}
+
 /** Whose distribution a quantile is read from. */
 export interface Maker {
+  /** Undefined while the class has ended too seldom. */
+  readonly support?: Support | undefined
   readonly tenant: string
   /** How well the class is known: `familiarityOf`. */
   readonly familiarity: number
@@ -94,8 +133,9 @@ export class Conformal {
   #ofNetwork: Corrections | undefined
   readonly #promises = new Map<TaskId, Promised>()
   readonly #due = new EventHeap<Promised>()
-  /** Used again for each answer. */
+  /** Used again for each answer, and for each look at what stands now. */
   readonly #levels: Writable<Levels> = { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
+  readonly #current: Writable<Levels> = { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
 
   /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
@@ -106,50 +146,63 @@ export class Conformal {
   }
 
   /** Works out what stands for the p90 and p99. */
-  #correct({ tenant, familiarity, byNetwork }: Maker, levels: Writable<Levels>): void {
+  #correct({ tenant, familiarity, byNetwork, support }: Maker, levels: Writable<Levels>): void {
     const learned = (byNetwork ? this.#ofNetwork : undefined) ?? this.#ofStatistics
-    const own = learned.tenants.get(tenant)?.offsets ?? START_OF_TENANT
-    const familiar = learned.familiar[familiarity]?.offsets ?? START_OF_ALL
-    const all = learned.all.offsets
-    const corrected90 = LOGIT_90 + (all[0] ?? 0) + (familiar[0] ?? 0) + (own[0] ?? 0)
-    const corrected99 = LOGIT_99 + (all[1] ?? 0) + (familiar[1] ?? 0) + (own[1] ?? 0)
-    levels.low = Math.max(logit(levels.centre), Math.min(LARGEST_LOGIT, corrected90))
-    levels.high = Math.max(levels.low, Math.min(LARGEST_LOGIT, corrected99))
+    const tracks = {
+      all: learned.all,
+      familiar: learned.familiar[familiarity] ?? learned.all,
+      tenant: learned.tenants.get(tenant) ?? NEW_TENANT,
+      own: support && learned.classes.get(support.classKey)
+    }
+    setLevels(levels, tracks, support)
   }
 
-  /** These quantiles, and `centre` for the median, are promised for the task's next attempt; the first promise counts. */
-  promise(task: TaskId, maker: Maker, p90Ms: number, p99Ms: number, centre: number = MEDIAN): void {
+  /**
+   * The p90 and p99, and `centre` for the median, are promised for the task's next attempt; the first promise counts. `msAt` is the run time
+   * at a level of the distribution.
+   */
+  promise(task: TaskId, maker: Maker, msAt: (level: number) => number, centre: number = MEDIAN): void {
     if (this.#promises.has(task)) return
     const levels = this.#levels
     levels.centre = centre
     this.#correct(maker, levels)
-    const { tenant, familiarity, byNetwork } = maker
-    const learned = byNetwork ? (this.#ofNetwork ??= copied(this.#ofStatistics)) : this.#ofStatistics
-    const { all } = learned
-    const familiar = learned.familiar[familiarity] ?? all
-    const ofTenant = trackOf(learned.tenants, tenant)
+    const { support } = maker
+    const tracks = this.#tracksOf(maker)
     this.#promises.set(task, {
-      all,
-      familiar,
-      tenant: ofTenant,
+      tracks,
       centre,
       low: levels.low,
       high: levels.high,
-      weightOfAll: weightOf(all),
-      weightOfFamiliar: weightOf(familiar),
-      weightOfTenant: weightOf(ofTenant),
-      p90Ms,
-      p99Ms,
+      weights: {
+        all: weightOf(tracks.all),
+        familiar: weightOf(tracks.familiar),
+        tenant: weightOf(tracks.tenant),
+        own: tracks.own === undefined ? 0 : Math.max(LEAST_OWN_WEIGHT, weightOf(tracks.own))
+      },
+      support,
+      p90Ms: msAt(logistic(levels.low)),
+      p99Ms: msAt(logistic(levels.high)),
+      ladder: tracks.own === undefined ? NO_LADDER : ladderOf(msAt),
       since: undefined,
-      open: 0
+      open: 0,
+      ownOpen: tracks.own === undefined ? PROMISED.length : 0
     })
-    all.open++
-    familiar.open++
-    ofTenant.open++
+    count(tracks, 1)
     if (this.#promises.size <= MOST_PROMISES) return
     for (const [oldest, promised] of this.#promises) {
       this.#close(oldest, promised)
       break
+    }
+  }
+
+  #tracksOf({ tenant, familiarity, byNetwork, support }: Maker): Tracks {
+    const learned = byNetwork ? (this.#ofNetwork ??= copied(this.#ofStatistics)) : this.#ofStatistics
+    const { all, familiar, tenants, classes } = learned
+    return {
+      all,
+      familiar: familiar[familiarity] ?? all,
+      tenant: trackOf(tenants, tenant, START_OF_TENANT, MOST_TENANTS),
+      own: support && trackOf(classes, support.classKey, START_OF_ALL, MOST_CLASSES)
     }
   }
 
@@ -158,17 +211,17 @@ export class Conformal {
     const promised = this.#promises.get(task)
     if (promised === undefined || promised.since !== undefined) return
     promised.since = now
-    this.#due.push(now + promised.p90Ms, promised)
+    this.#due.push(now + this.#nextMs(promised), promised)
   }
 
   /** It is `now`: attempts that have outlived a quantile count as above it. */
   advance(now: number): void {
     while (this.#due.nextTime < now) {
       const promised = this.#due.pop()
-      if (promised === undefined || promised.open >= PROMISED.length) continue
-      this.#learn(promised, true)
-      if (promised.open < PROMISED.length)
-        this.#due.push((promised.since ?? now) + firstOpenMs(promised), promised)
+      if (promised === undefined || isDecided(promised)) continue
+      const since = promised.since ?? now
+      this.#decide(promised, (ms) => (since + ms < now ? true : undefined))
+      if (!isDecided(promised)) this.#due.push(since + this.#nextMs(promised), promised)
     }
   }
 
@@ -176,7 +229,7 @@ export class Conformal {
   end(task: TaskId, runMs: number, censored: boolean): Levels | undefined {
     const promised = this.#promises.get(task)
     if (promised === undefined) return undefined
-    while (!censored && promised.open < PROMISED.length) this.#learn(promised, runMs > firstOpenMs(promised))
+    if (!censored) this.#decide(promised, (ms) => runMs > ms)
     this.#close(task, promised)
     return promised
   }
@@ -190,50 +243,148 @@ export class Conformal {
   #close(task: TaskId, promised: Promised): void {
     this.#promises.delete(task)
     promised.open = PROMISED.length
-    promised.all.open--
-    promised.familiar.open--
-    promised.tenant.open--
+    promised.ownOpen = PROMISED.length
+    count(promised.tracks, -1)
   }
 
-  /** The first open promise is decided. */
-  #learn(promised: Promised, above: boolean): void {
-    const promise = promised.open++
-    const coverage = this.#coverage[promise]
-    if (coverage !== undefined) {
+  /** When the attempt will next have outlived something, from its beginning. */
+  #nextMs(promised: Promised): number {
+    return Math.min(
+      promised.open < PROMISED.length ? firstOpenMs(promised) : Infinity,
+      promised.ownOpen < PROMISED.length ? this.#ownMs(promised) : Infinity
+    )
+  }
+
+  /** The run time at the level that now stands for the first promise of which the class's own correction has not heard. */
+  #ownMs({ tracks, support, centre, ladder, ownOpen }: Promised): number {
+    const levels = this.#current
+    levels.centre = centre
+    setLevels(levels, tracks, support)
+    return msOn(ladder, ownOpen === 0 ? levels.low : levels.high)
+  }
+
+  /** Learns all that is known: whether the attempt took more than some milliseconds, undefined if that is open. */
+  #decide(promised: Promised, isAbove: (ms: number) => boolean | undefined): void {
+    while (promised.ownOpen < PROMISED.length) {
+      const above = isAbove(this.#ownMs(promised))
+      if (above === undefined) break
+      learnOwn(promised, promised.ownOpen++, above)
+    }
+    while (promised.open < PROMISED.length) {
+      const above = isAbove(firstOpenMs(promised))
+      if (above === undefined) break
+      const promise = promised.open++
+      learnShared(promised, promise, above)
+      const coverage = this.#coverage[promise]
+      if (coverage === undefined) continue
       coverage.outcomes++
       coverage.share += ((above ? 0 : 1) - coverage.share) / Math.min(coverage.outcomes, COVERAGE_MEMORY)
     }
-    const q = PROMISED[promise] ?? MEDIAN
-    const step = (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
-    move(promised.all, promise, step * promised.weightOfAll)
-    move(promised.familiar, promise, step * promised.weightOfFamiliar)
-    move(promised.tenant, promise, step * promised.weightOfTenant)
   }
+}
+
+/** What stands for the p90 and the p99 under these corrections. */
+function setLevels(levels: Writable<Levels>, tracks: Tracks, support: Support | undefined): void {
+  levels.low = Math.max(logit(levels.centre), corrected(tracks, 0, support))
+  levels.high = Math.max(levels.low + LEAST_GAP, corrected(tracks, 1, support))
+}
+
+function corrected(tracks: Tracks, promise: number, support: Support | undefined): number {
+  const own = tracks.own?.offsets[promise] ?? 0
+  return bounded(bounded(shared(tracks, promise), promise, support) + own, promise, support)
+}
+
+function shared({ all, familiar, tenant }: Tracks, promise: number): number {
+  const start = promise === 0 ? LOGIT_90 : LOGIT_99
+  return (
+    start + (all.offsets[promise] ?? 0) + (familiar.offsets[promise] ?? 0) + (tenant.offsets[promise] ?? 0)
+  )
+}
+
+/** Rule 5. */
+function bounded(at: number, promise: number, support: Support | undefined): number {
+  const start = promise === 0 ? LOGIT_90 : LOGIT_99
+  const most = Math.min(LARGEST_LOGIT, start + (MOST_UP[promise] ?? 0), support?.most[promise] ?? Infinity)
+  return Math.min(most, Math.max(start - (MOST_DOWN[promise] ?? 0), at))
+}
+
+function learnShared({ tracks, weights, support }: Promised, promise: number, above: boolean): void {
+  const sum = shared(tracks, promise)
+  if (isPushed(sum, bounded(sum, promise, support), above)) return
+  const step = stepOf(promise, above)
+  move(tracks.all, promise, step * weights.all)
+  move(tracks.familiar, promise, step * weights.familiar)
+  move(tracks.tenant, promise, step * weights.tenant)
+}
+
+/** Rule 4. */
+function learnOwn({ tracks, weights, support }: Promised, promise: number, above: boolean): void {
+  if (tracks.own === undefined) return
+  const sum = bounded(shared(tracks, promise), promise, support) + (tracks.own.offsets[promise] ?? 0)
+  if (isPushed(sum, bounded(sum, promise, support), above)) return
+  move(tracks.own, promise, stepOf(promise, above) * weights.own)
+}
+
+/** Whether what stands at `at` and is held at `within` would be moved further beyond its bound. */
+function isPushed(at: number, within: number, up: boolean): boolean {
+  return up ? at > within : at < within
+}
+
+function stepOf(promise: number, above: boolean): number {
+  const q = PROMISED[promise] ?? MEDIAN
+  return (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
+}
+
+function isDecided({ open, ownOpen }: Promised): boolean {
+  return open >= PROMISED.length && ownOpen >= PROMISED.length
+}
+
+function count({ all, familiar, tenant, own }: Tracks, by: number): void {
+  all.open += by
+  familiar.open += by
+  tenant.open += by
+  if (own !== undefined) own.open += by
+}
+
+const NO_LADDER = new Float32Array(0)
+
+function ladderOf(msAt: (level: number) => number): Float32Array {
+  return Float32Array.from(RUNGS, (rung) => Math.log(msAt(logistic(rung))))
+}
+
+/** The run time that stands at this logit. */
+function msOn(ladder: Float32Array, at: number): number {
+  const place = Math.max(0, Math.min(ladder.length - 1, (at - FIRST_RUNG) * RUNGS_A_LOGIT))
+  const below = Math.floor(place)
+  const ln = ladder[below] ?? 0
+  return Math.exp(ln + (place - below) * ((ladder[below + 1] ?? ln) - ln))
 }
 
 function corrections(): Corrections {
   return {
     all: fresh(START_OF_ALL),
     familiar: FAMILIARITIES.map(({ start }) => fresh(start)),
-    tenants: new Map()
+    tenants: new Map(),
+    classes: new Map()
   }
 }
 
 /** The same corrections, of which no promise is open. */
-function copied({ all, familiar, tenants }: Corrections): Corrections {
+function copied({ all, familiar, tenants, classes }: Corrections): Corrections {
   return {
     all: fresh(all.offsets),
     familiar: familiar.map(({ offsets }) => fresh(offsets)),
-    tenants: new Map(Array.from(tenants, ([tenant, { offsets }]) => [tenant, fresh(offsets)]))
+    tenants: new Map(Array.from(tenants, ([tenant, { offsets }]) => [tenant, fresh(offsets)])),
+    classes: new Map(Array.from(classes, ([key, { offsets }]) => [key, fresh(offsets)]))
   }
 }
 
-function trackOf(tenants: Map<string, Track>, tenant: string): Track {
-  const known = tenants.get(tenant)
+function trackOf<K>(tracks: Map<K, Track>, key: K, start: readonly number[], most: number): Track {
+  const known = tracks.get(key)
   if (known !== undefined) return known
-  const track = fresh(START_OF_TENANT)
-  tenants.set(tenant, track)
-  if (tenants.size > MOST_TENANTS) dropOldest(tenants)
+  const track = fresh(start)
+  tracks.set(key, track)
+  if (tracks.size > most) dropOldest(tracks)
   return track
 }
 
@@ -247,8 +398,7 @@ function weightOf({ open }: Track): number {
 }
 
 function move({ offsets }: Track, promise: number, by: number): void {
-  const moved = (offsets[promise] ?? 0) + by
-  offsets[promise] = Math.max(-LARGEST_CORRECTION, Math.min(LARGEST_CORRECTION, moved))
+  offsets[promise] = (offsets[promise] ?? 0) + by
 }
 
 /** How well a class is known, for `Conformal`: by what has ended of its tenant and of itself. */
@@ -262,3 +412,6 @@ export function familiarityOf(ofTenant: number, ofClass: number): number {
 function fresh(start: readonly number[]): Track {
   return { offsets: [...start], open: 0 }
 }
+
+/** The correction of a tenant that no promise was made to. */
+const NEW_TENANT = fresh(START_OF_TENANT)

@@ -41,7 +41,7 @@ export function logit(q: number): number {
   return Math.log(q / (1 - q))
 }
 
-function logistic(at: number): number {
+export function logistic(at: number): number {
   return 1 / (1 + Math.exp(-at))
 }
 
