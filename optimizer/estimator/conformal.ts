@@ -5,7 +5,7 @@
  *
  * 1. A level is the sum of three corrections, on its logit, that learn side by side: of all, of classes that are known as well
  *    (`FAMILIARITIES`), and of the tenant. What is new is missed most, and a tenant about which little is known has the first two. A class
- *    that has ended often has a fourth, of its own.
+ *    that has ended often has a fourth for its p90, of its own.
  * 2. An attempt counts as above as soon as it has outlived its quantile, not only when it ends: otherwise long runs would be heard of last, and
  *    the levels would follow the short ones.
  * 3. A promise that is made while many others are open is made blindly: its outcome moves a level in inverse proportion to their number
@@ -23,7 +23,8 @@
 import type { TaskId } from '../../base/ids.ts'
 import { dropOldest } from '../../base/oldest.ts'
 import { EventHeap } from '../sim/event-heap.ts'
-import { levelOf, logistic, logit, LOGIT_90, LOGIT_99, MEDIAN, PROMISED } from './levels.ts'
+import { ladderOf, msOn, NO_LADDER } from './ladder.ts'
+import { LARGEST_LOGIT, levelOf, logistic, logit, LOGIT_90, LOGIT_99, MEDIAN, PROMISED } from './levels.ts'
 import type { Levels } from './levels.ts'
 
 /** Per outcome, on the logit of the level. */
@@ -33,22 +34,13 @@ const HALVED_BY = 30
 /** Where corrections begin: mixtures are too sure of what they have not seen. Of all, of a tenant. */
 const START_OF_ALL: readonly number[] = [0, 0]
 const START_OF_TENANT: readonly number[] = [0.1, 1]
-/** A level goes no further up, on its logit: one in 22,000 is above. */
-export const LARGEST_LOGIT = 10
 /** How far the p90 and the p99 are corrected at most, on the logit. */
-const MOST_DOWN = [1.5, 2] as const
-const MOST_UP = [3, 5.4] as const
+const MOST_DOWN = [3, 5] as const
+const MOST_UP = [6.5, 5.4] as const
 /** What stands for the p99 is at least so far above what stands for the p90: they are two promises. */
 const LEAST_GAP = 0.7
 /** For its own class an outcome counts for at least so much, however many promises were open. */
-const LEAST_OWN_WEIGHT = 0.2
-/** Logits at which a promise keeps what was promised from. */
-const FIRST_RUNG = -2.25
-const RUNGS_A_LOGIT = 4
-const RUNGS = Float64Array.from(
-  { length: 1 + (LARGEST_LOGIT - FIRST_RUNG) * RUNGS_A_LOGIT },
-  (_, rung) => FIRST_RUNG + rung / RUNGS_A_LOGIT
-)
+const LEAST_OWN_WEIGHT = 0.1
 const MOST_TENANTS = 4096
 const MOST_CLASSES = 4096
 /** Promises that are followed at once; the oldest go first. Tasks that were withdrawn before they ran are among them. */
@@ -103,9 +95,10 @@ interface Promised extends Levels {
   readonly ladder: Float32Array
   /** When the attempt began; undefined while the task waits. */
   since: number | undefined
-  /** The first promise that is still open, and the first of which the class's own correction has not heard. */
+  /** The first promise that is still open. */
   open: number
-  ownOpen: number
+  /** Whether the class's own correction has yet to hear how the p90 turned out. */
+  ownOpen: boolean
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -185,7 +178,7 @@ export class Conformal {
       ladder: tracks.own === undefined ? NO_LADDER : ladderOf(msAt),
       since: undefined,
       open: 0,
-      ownOpen: tracks.own === undefined ? PROMISED.length : 0
+      ownOpen: tracks.own !== undefined
     })
     count(tracks, 1)
     if (this.#promises.size <= MOST_PROMISES) return
@@ -243,7 +236,7 @@ export class Conformal {
   #close(task: TaskId, promised: Promised): void {
     this.#promises.delete(task)
     promised.open = PROMISED.length
-    promised.ownOpen = PROMISED.length
+    promised.ownOpen = false
     count(promised.tracks, -1)
   }
 
@@ -251,24 +244,24 @@ export class Conformal {
   #nextMs(promised: Promised): number {
     return Math.min(
       promised.open < PROMISED.length ? firstOpenMs(promised) : Infinity,
-      promised.ownOpen < PROMISED.length ? this.#ownMs(promised) : Infinity
+      promised.ownOpen ? this.#ownMs(promised) : Infinity
     )
   }
 
-  /** The run time at the level that now stands for the first promise of which the class's own correction has not heard. */
-  #ownMs({ tracks, support, centre, ladder, ownOpen }: Promised): number {
+  /** The run time at the level that now stands for the p90. */
+  #ownMs({ tracks, support, centre, ladder }: Promised): number {
     const levels = this.#current
     levels.centre = centre
     setLevels(levels, tracks, support)
-    return msOn(ladder, ownOpen === 0 ? levels.low : levels.high)
+    return msOn(ladder, levels.low)
   }
 
   /** Learns all that is known: whether the attempt took more than some milliseconds, undefined if that is open. */
   #decide(promised: Promised, isAbove: (ms: number) => boolean | undefined): void {
-    while (promised.ownOpen < PROMISED.length) {
-      const above = isAbove(this.#ownMs(promised))
-      if (above === undefined) break
-      learnOwn(promised, promised.ownOpen++, above)
+    const isMissed = promised.ownOpen ? isAbove(this.#ownMs(promised)) : undefined
+    if (isMissed !== undefined) {
+      promised.ownOpen = false
+      learnOwn(promised, isMissed)
     }
     while (promised.open < PROMISED.length) {
       const above = isAbove(firstOpenMs(promised))
@@ -285,13 +278,13 @@ export class Conformal {
 
 /** What stands for the p90 and the p99 under these corrections. */
 function setLevels(levels: Writable<Levels>, tracks: Tracks, support: Support | undefined): void {
-  levels.low = Math.max(logit(levels.centre), corrected(tracks, 0, support))
-  levels.high = Math.max(levels.low + LEAST_GAP, corrected(tracks, 1, support))
+  levels.low = Math.max(logit(levels.centre), bounded(sumOf90(tracks, support), 0, support))
+  levels.high = Math.max(levels.low + LEAST_GAP, bounded(shared(tracks, 1), 1, support))
 }
 
-function corrected(tracks: Tracks, promise: number, support: Support | undefined): number {
-  const own = tracks.own?.offsets[promise] ?? 0
-  return bounded(bounded(shared(tracks, promise), promise, support) + own, promise, support)
+/** All corrections of the p90. What others have missed counts within the bounds, so that it can be taken back. */
+function sumOf90(tracks: Tracks, support: Support | undefined): number {
+  return bounded(shared(tracks, 0), 0, support) + (tracks.own?.offsets[0] ?? 0)
 }
 
 function shared({ all, familiar, tenant }: Tracks, promise: number): number {
@@ -318,11 +311,10 @@ function learnShared({ tracks, weights, support }: Promised, promise: number, ab
 }
 
 /** Rule 4. */
-function learnOwn({ tracks, weights, support }: Promised, promise: number, above: boolean): void {
-  if (tracks.own === undefined) return
-  const sum = bounded(shared(tracks, promise), promise, support) + (tracks.own.offsets[promise] ?? 0)
-  if (isPushed(sum, bounded(sum, promise, support), above)) return
-  move(tracks.own, promise, stepOf(promise, above) * weights.own)
+function learnOwn({ tracks, weights, support }: Promised, above: boolean): void {
+  const sum = sumOf90(tracks, support)
+  if (tracks.own === undefined || isPushed(sum, bounded(sum, 0, support), above)) return
+  move(tracks.own, 0, stepOf(0, above) * weights.own)
 }
 
 /** Whether what stands at `at` and is held at `within` would be moved further beyond its bound. */
@@ -336,7 +328,7 @@ function stepOf(promise: number, above: boolean): number {
 }
 
 function isDecided({ open, ownOpen }: Promised): boolean {
-  return open >= PROMISED.length && ownOpen >= PROMISED.length
+  return open >= PROMISED.length && !ownOpen
 }
 
 function count({ all, familiar, tenant, own }: Tracks, by: number): void {
@@ -344,20 +336,6 @@ function count({ all, familiar, tenant, own }: Tracks, by: number): void {
   familiar.open += by
   tenant.open += by
   if (own !== undefined) own.open += by
-}
-
-const NO_LADDER = new Float32Array(0)
-
-function ladderOf(msAt: (level: number) => number): Float32Array {
-  return Float32Array.from(RUNGS, (rung) => Math.log(msAt(logistic(rung))))
-}
-
-/** The run time that stands at this logit. */
-function msOn(ladder: Float32Array, at: number): number {
-  const place = Math.max(0, Math.min(ladder.length - 1, (at - FIRST_RUNG) * RUNGS_A_LOGIT))
-  const below = Math.floor(place)
-  const ln = ladder[below] ?? 0
-  return Math.exp(ln + (place - below) * ((ladder[below + 1] ?? ln) - ln))
 }
 
 function corrections(): Corrections {
