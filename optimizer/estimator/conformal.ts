@@ -41,6 +41,9 @@ const MOST_UP = [6.5, 5.4] as const
 const LEAST_GAP = 0.7
 /** For its own class an outcome counts for at least so much, however many promises were open. */
 const LEAST_OWN_WEIGHT = 0.1
+/** Beyond so far up, and so many outcomes on end that it held (one time in seventy by chance), each further one takes it back the more. */
+const FAR = 1.5
+const KEPT_BY_CHANCE = 40
 const MOST_TENANTS = 4096
 const MOST_CLASSES = 4096
 /** Promises that are followed at once; the oldest go first. Tasks that were withdrawn before they ran are among them. */
@@ -65,6 +68,8 @@ interface Track {
   readonly offsets: number[]
   /** Promises whose outcome is not known. */
   open: number
+  /** Outcomes on end that the p90 as it stood held; of a class's own correction. */
+  kept: number
 }
 
 /** All corrections of one maker of distributions. */
@@ -313,8 +318,11 @@ function learnShared({ tracks, weights, support }: Promised, promise: number, ab
 /** Rule 4. */
 function learnOwn({ tracks, weights, support }: Promised, above: boolean): void {
   const sum = sumOf90(tracks, support)
+  if (tracks.own !== undefined) tracks.own.kept = above ? 0 : tracks.own.kept + 1
   if (tracks.own === undefined || isPushed(sum, bounded(sum, 0, support), above)) return
-  move(tracks.own, 0, stepOf(0, above) * weights.own)
+  const isFar = bounded(sum, 0, support) > LOGIT_90 + FAR
+  const haste = isFar ? 1 + (tracks.own.kept / KEPT_BY_CHANCE) ** 2 : 1
+  move(tracks.own, 0, stepOf(0, above) * weights.own * haste)
 }
 
 /** Whether what stands at `at` and is held at `within` would be moved further beyond its bound. */
@@ -388,7 +396,7 @@ export function familiarityOf(ofTenant: number, ofClass: number): number {
 }
 
 function fresh(start: readonly number[]): Track {
-  return { offsets: [...start], open: 0 }
+  return { offsets: [...start], open: 0, kept: 0 }
 }
 
 /** The correction of a tenant that no promise was made to. */
