@@ -23,6 +23,7 @@
 import type { TaskId } from '../../base/ids.ts'
 import { dropOldest } from '../../base/oldest.ts'
 import { EventHeap } from '../sim/event-heap.ts'
+import { FAMILIARITIES } from './familiarity.ts'
 import { ladderOf, msOn, NO_LADDER } from './ladder.ts'
 import { LARGEST_LOGIT, levelOf, logistic, logit, LOGIT_90, LOGIT_99, MEDIAN, PROMISED } from './levels.ts'
 import type { Levels } from './levels.ts'
@@ -44,24 +45,12 @@ const LEAST_OWN_WEIGHT = 0.1
 /** Beyond so far up, and so many outcomes on end that it held (one time in seventy by chance), each further one takes it back the more. */
 const FAR = 1.5
 const KEPT_BY_CHANCE = 40
-const MOST_TENANTS = 4096
-const MOST_CLASSES = 4096
+/** Tenants, and classes, that have corrections of their own; the oldest go first. */
+const MOST_TRACKS = 4096
 /** Promises that are followed at once; the oldest go first. Tasks that were withdrawn before they ran are among them. */
 const MOST_PROMISES = 16_384
 /** Outcomes over which coverage is averaged. */
 const COVERAGE_MEMORY = 2000
-/**
- * Least completions of a class at each familiarity, the first for tenants of whom nothing has ended, and where its correction begins: rounded
- * from what it came to on four logs of the Parallel Workloads Archive.
- */
-const FAMILIARITIES = [
-  { least: -1, start: [0.5, 3] },
-  { least: 0, start: [0.5, 2.5] },
-  { least: 1, start: [0.3, 1.5] },
-  { least: 3, start: [0.2, 1] },
-  { least: 16, start: [0, 0.5] }
-] as const
-
 /** A correction that learns. */
 interface Track {
   /** What is added to the logit of each promise. */
@@ -132,8 +121,8 @@ export class Conformal {
   readonly #promises = new Map<TaskId, Promised>()
   readonly #due = new EventHeap<Promised>()
   /** Used again for each answer, and for each look at what stands now. */
-  readonly #levels: Writable<Levels> = { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
-  readonly #current: Writable<Levels> = { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
+  readonly #levels = anyLevels()
+  readonly #current = anyLevels()
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
 
   /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
@@ -187,10 +176,8 @@ export class Conformal {
     })
     count(tracks, 1)
     if (this.#promises.size <= MOST_PROMISES) return
-    for (const [oldest, promised] of this.#promises) {
-      this.#close(oldest, promised)
-      break
-    }
+    const [oldest] = this.#promises
+    if (oldest !== undefined) this.#close(...oldest)
   }
 
   #tracksOf({ tenant, familiarity, byNetwork, support }: Maker): Tracks {
@@ -199,8 +186,8 @@ export class Conformal {
     return {
       all,
       familiar: familiar[familiarity] ?? all,
-      tenant: trackOf(tenants, tenant, START_OF_TENANT, MOST_TENANTS),
-      own: support && trackOf(classes, support.classKey, START_OF_ALL, MOST_CLASSES)
+      tenant: trackOf(tenants, tenant, START_OF_TENANT),
+      own: support && trackOf(classes, support.classKey, START_OF_ALL)
     }
   }
 
@@ -216,10 +203,10 @@ export class Conformal {
   advance(now: number): void {
     while (this.#due.nextTime < now) {
       const promised = this.#due.pop()
-      if (promised === undefined || isDecided(promised)) continue
+      if (promised === undefined || !isOpen(promised)) continue
       const since = promised.since ?? now
       this.#decide(promised, (ms) => (since + ms < now ? true : undefined))
-      if (!isDecided(promised)) this.#due.push(since + this.#nextMs(promised), promised)
+      if (isOpen(promised)) this.#due.push(since + this.#nextMs(promised), promised)
     }
   }
 
@@ -335,8 +322,8 @@ function stepOf(promise: number, above: boolean): number {
   return (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
 }
 
-function isDecided({ open, ownOpen }: Promised): boolean {
-  return open >= PROMISED.length && !ownOpen
+function isOpen({ open, ownOpen }: Promised): boolean {
+  return ownOpen || open < PROMISED.length
 }
 
 function count({ all, familiar, tenant, own }: Tracks, by: number): void {
@@ -344,6 +331,10 @@ function count({ all, familiar, tenant, own }: Tracks, by: number): void {
   familiar.open += by
   tenant.open += by
   if (own !== undefined) own.open += by
+}
+
+function anyLevels(): Writable<Levels> {
+  return { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
 }
 
 function corrections(): Corrections {
@@ -365,12 +356,12 @@ function copied({ all, familiar, tenants, classes }: Corrections): Corrections {
   }
 }
 
-function trackOf<K>(tracks: Map<K, Track>, key: K, start: readonly number[], most: number): Track {
+function trackOf<K>(tracks: Map<K, Track>, key: K, start: readonly number[]): Track {
   const known = tracks.get(key)
   if (known !== undefined) return known
   const track = fresh(start)
   tracks.set(key, track)
-  if (tracks.size > most) dropOldest(tracks)
+  if (tracks.size > MOST_TRACKS) dropOldest(tracks)
   return track
 }
 
@@ -385,14 +376,6 @@ function weightOf({ open }: Track): number {
 
 function move({ offsets }: Track, promise: number, by: number): void {
   offsets[promise] = (offsets[promise] ?? 0) + by
-}
-
-/** How well a class is known, for `Conformal`: by what has ended of its tenant and of itself. */
-export function familiarityOf(ofTenant: number, ofClass: number): number {
-  if (ofTenant === 0) return 0
-  let familiarity = FAMILIARITIES.length - 1
-  while (ofClass < (FAMILIARITIES[familiarity]?.least ?? 0)) familiarity--
-  return familiarity
 }
 
 function fresh(start: readonly number[]): Track {
