@@ -42,6 +42,11 @@ export interface Estimator {
    */
   predictByClass?(task: TaskView, node?: NodeView): Prediction
   /**
+   * What an attempt that begins now would take, from attempts that are over alone: those that run are what it is compared with, and say
+   * nothing here. Absent: what `predict` says.
+   */
+  predictFresh?(task: TaskView, node?: NodeView): Prediction
+  /**
    * ln of the factor by which the node multiplies run times beyond what its hardware class does, so many standard deviations above what is
    * expected of it. A look-up, for decisions that compare every node. Absent: nodes of a class are alike.
    */

@@ -22,6 +22,11 @@ export interface HistoryComparison {
 /** Tasks in one message, so that handing over a long history is many short turns. */
 const BATCH = 200
 
+/** Who is compared, the base first, each once. */
+export function contendersOf(base: string, policies: readonly string[]): string[] {
+  return [...new Set([base, ...policies])]
+}
+
 /** Errors: INVALID_REQUEST (too little history), OVERLOADED (the thread failed, or the caller is gone). */
 export async function compareOnHistory(comparison: HistoryComparison): Promise<ReplayAnswer> {
   const { history, tasks, nodes, base, policies, weights, signal } = comparison
@@ -36,8 +41,7 @@ export async function compareOnHistory(comparison: HistoryComparison): Promise<R
       await setImmediate()
     }
     if (signal.aborted) throw new AppError('OVERLOADED', 'the comparison was given up')
-    const names = [base, ...policies.filter((name) => name !== base)]
-    const contenders = names.map((name) => ({ name, policy: name, weights }))
+    const contenders = contendersOf(base, policies).map((name) => ({ name, policy: name, weights }))
     return await thread.ask({ type: 'replay', count: tasks, nodes, contenders })
   } finally {
     signal.removeEventListener('abort', stop)

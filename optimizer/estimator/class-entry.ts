@@ -1,13 +1,15 @@
 /** What the learned estimator keeps of a class: its mixture, and the prediction that callers see, for any node. */
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
-import { BinnedPrediction } from './bins.ts'
+import { BinnedPrediction, shareBelowLn } from './bins.ts'
 import type { SideKnowledge } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
 import type { TaskClass } from './class-tree.ts'
-import { familiarityOf } from './conformal.ts'
-import type { Conformal, Maker } from './conformal.ts'
+import type { Conformal, Maker, Support } from './conformal.ts'
 import type { ExpertMasses } from './experts.ts'
 import type { FailurePlaces } from './failures.ts'
+import { familiarityOf } from './familiarity.ts'
+import type { DecayedHistogram } from './histogram.ts'
+import { LARGEST_LOGIT, logistic, logit, PROMISED } from './levels.ts'
 import { MEDIANS } from './medians.ts'
 import { Mixture } from './mixture.ts'
 import { MEMORY_QUANTILES } from './rows.ts'
@@ -16,6 +18,12 @@ import type { Entry, Statistics } from './statistics.ts'
 
 /** Of `class-tree.ts`. */
 export const TENANT_LEVEL = 2
+/** So many runs of a class bear out where its p90 and p99 lie at most: at the quantiles of its runs that are so far above, on the logit. */
+const WELL_KNOWN = 64
+const DEVIATIONS = 3
+const MARGINS = [2, 5] as const
+/** Up to so many attempts hang by themselves. */
+const FEW_HANG = 2
 
 /** What an entry asks of its estimator. */
 export interface Surroundings {
@@ -41,6 +49,8 @@ export class ClassEntry implements SideKnowledge, Maker {
   revision = -1
   generation = -1
   snapshot: Snapshot | undefined
+  /** Undefined while it is not worked out for the mixture as it is. */
+  #support: Support | undefined
 
   constructor(around: Surroundings, taskClass: TaskClass<CellStatistics>) {
     this.#around = around
@@ -58,6 +68,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   combine(experts: ExpertMasses): void {
     this.mixture.combine(experts)
     this.#prediction.changed()
+    this.#support = undefined
   }
 
   /** By how much the node multiplies run times. */
@@ -106,9 +117,33 @@ export class ClassEntry implements SideKnowledge, Maker {
     )
   }
 
+  /** What the class's own runs bear out; undefined while they are too few. */
+  get support(): Support | undefined {
+    const runs = this.#class.cells.at(-1)?.value.experts?.long
+    if (runs === undefined || runs.count < WELL_KNOWN || this.#isHanging(runs)) return undefined
+    return (this.#support ??= {
+      classKey: this.#class.key,
+      most: [this.#mostOf(runs, 0), this.#mostOf(runs, 1)]
+    })
+  }
+
+  /** Whether several attempts run that have outlived what the runs bear out: then the class is not what it was. */
+  #isHanging(runs: DecayedHistogram): boolean {
+    const siblings = this.#around.base.siblingsOf(this.#class)
+    if (siblings.length === 0) return false
+    const mostMs = Math.exp(runs.quantileLn(quantileWithin(runs, 0)))
+    return siblings.reduce((sum, { ageMs, weight }) => (ageMs > mostMs ? sum + weight : sum), 0) > FEW_HANG
+  }
+
+  /** The logit of the mixture's level that stands for a promise at most. */
+  #mostOf(runs: DecayedHistogram, promise: 0 | 1): number {
+    const level = shareBelowLn(this.mixture.masses, runs.quantileLn(quantileWithin(runs, promise)))
+    return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
+  }
+
   /** Holds the levels to what they make of the prediction, for the task's next attempt. */
   promise(levels: Conformal, { id }: TaskView, to: BinnedPrediction): void {
-    levels.promise(id, this, to.quantileMs(0.9), to.quantileMs(0.99), this.centre)
+    levels.promise(id, this, (level) => to.msAt(level), this.centre)
   }
 
   level(q: number): number {
@@ -126,4 +161,10 @@ function between(corrections: Float32Array, q: number): number {
   if (q <= at95) return low + ((q - at50) / (at95 - at50)) * (Math.max(low, mid) - low)
   const upper = Math.max(low, mid)
   return upper + Math.min(1, (q - at95) / (at99 - at95)) * (Math.max(upper, high) - upper)
+}
+
+/** The quantile of a class's runs that a promise is held below. Bursts are alike: runs say less than as many independent ones. */
+function quantileWithin({ weight }: DecayedHistogram, promise: 0 | 1): number {
+  const q = PROMISED[promise]
+  return logistic(logit(q) + Math.max(MARGINS[promise], DEVIATIONS / Math.sqrt(weight * q * (1 - q))))
 }

@@ -9,6 +9,8 @@ const SLOW = 0.98
 /** For all tenants together: thousands of completions. */
 const SLOWEST = 0.999
 const FAST = 0.5
+/** A class's bursts are of hundreds of runs that are alike. */
+const LONG = 0.999
 const SHARE_DECAY = 0.95
 /** Observations that a slope of 0 counts for, times the usual variance of ln(input) in an octave class. */
 const SLOPE_PRIOR = 4
@@ -20,6 +22,8 @@ const LEAST_LIKELIHOOD = 1e-4
 export class ExpertCell {
   readonly slow = new DecayedHistogram()
   readonly fast = new DecayedHistogram()
+  /** Of a class itself: what it has shown over many bursts. */
+  readonly long: DecayedHistogram | undefined
   readonly #slowDecay: number
   #limitShare: DecayedHistogram | undefined
   #input: InputRegression | undefined
@@ -28,9 +32,10 @@ export class ExpertCell {
   records: Float32Array | undefined
   #recorded = 0
 
-  /** `wide`: the level of all tasks. */
-  constructor(wide: boolean) {
-    this.#slowDecay = wide ? SLOWEST : SLOW
+  /** `level`: whether all tasks are meant, or a class itself. */
+  constructor(level: 'all' | 'between' | 'class') {
+    this.#slowDecay = level === 'all' ? SLOWEST : SLOW
+    this.long = level === 'class' ? new DecayedHistogram() : undefined
   }
 
   /** Run times as shares of their limits, around `RELATIVE_ZERO_LN`. */
@@ -59,6 +64,7 @@ export class ExpertCell {
     const known = Math.max(0, ln)
     this.slow.addLn(known, this.#slowDecay)
     this.fast.addLn(known, FAST)
+    this.long?.addLn(known, LONG)
     this.lastLn = ln
     if (limitMs > 0) {
       this.#limitShare ??= new DecayedHistogram()

@@ -31,7 +31,7 @@ export function teachExperts(
   for (const { value } of cells) {
     value.lastAt = now
     if (level !== LIMIT_LEVEL && level !== NAME_LIMIT_LEVEL) {
-      value.experts ??= new ExpertCell(level === 0)
+      value.experts ??= new ExpertCell(level === 0 ? 'all' : level === cells.length - 1 ? 'class' : 'between')
       value.experts.add(ln, limitMs, inputBytes)
     }
     level++
@@ -40,7 +40,7 @@ export function teachExperts(
   for (const { value } of side) {
     if (at++ === TENANT_LIMIT_SIDE) value.addDurationLn(Math.max(0, ln), SIDE_DECAY)
     else {
-      value.experts ??= new ExpertCell(false)
+      value.experts ??= new ExpertCell('between')
       value.experts.add(ln, limitMs, inputBytes)
     }
   }

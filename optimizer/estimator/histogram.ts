@@ -3,7 +3,7 @@
  *
  * Adding costs O(1): instead of shrinking what is there, later observations weigh more, and all is scaled down now and then.
  */
-import { binOfLn, binsOfShift, FINE_BINS } from './bins.ts'
+import { binOfLn, binsOfShift, FINE_BINS, quantileLn } from './bins.ts'
 import { blend, shrink } from './sums.ts'
 
 /** Observations grow by 1 ÷ decay; beyond this all weights are scaled back, well within what a float32 tells apart. */
@@ -37,6 +37,11 @@ export class DecayedHistogram {
   /** Decayed variance of ln t. */
   get varianceLn(): number {
     return Math.max(0, this.#meanSquare - this.#mean * this.#mean)
+  }
+
+  /** The ln t below which lies the share `q` of what was observed. */
+  quantileLn(q: number): number {
+    return quantileLn(this.#weights, q * this.#total)
   }
 
   /** Adds one observation of `ms`. */

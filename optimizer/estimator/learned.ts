@@ -28,6 +28,7 @@ import type { PredictionExplanation } from './explain.ts'
 import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
+import { FreshAttempts } from './fresh.ts'
 import { writeHazardLogits } from './hazards.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
 import type { Levels } from './levels.ts'
@@ -67,6 +68,7 @@ export interface LearnedOptions {
 
 export interface LearnedEstimator extends Estimator {
   predictByClass(task: TaskView, node?: NodeView): Prediction
+  predictFresh(task: TaskView, node?: NodeView): Prediction
   lnNodeFactor(node: NodeView, deviations: number): number
   placed(task: TaskView, node: NodeView, now: number): void
   advance(now: number): Iterable<ClassKey>
@@ -105,6 +107,7 @@ class Learned implements LearnedEstimator {
   readonly #beginning = new Conformal()
   readonly #places = new FailurePlaces()
   readonly #scores = new Scorekeeper()
+  readonly #fresh = new FreshAttempts()
   readonly #around: Surroundings
   readonly #hourOf: (now: number) => number
   readonly #gathersRows: boolean
@@ -169,6 +172,11 @@ class Learned implements LearnedEstimator {
   predictByClass(task: TaskView, node?: NodeView): Prediction {
     const runs = this.#base.tree.of(task).cells.at(-1)?.value.durations.count ?? 0
     return runs === 0 ? this.predict(task, node) : this.#base.predict(task, node)
+  }
+
+  predictFresh(task: TaskView, node?: NodeView): Prediction {
+    const taskClass = this.#base.tree.of(task)
+    return this.#fresh.predict(taskClass, this.#entryOf(taskClass, task), node)
   }
 
   lnNodeFactor(node: NodeView, deviations: number): number {

@@ -7,6 +7,9 @@ export const MEDIAN = 0.5
 /** The quantiles that are kept honest. Those between and beyond are read off them. */
 export const PROMISED = [0.9, 0.99] as const
 
+/** A level goes no further up, on its logit: one in 22,000 is above. */
+export const LARGEST_LOGIT = 10
+
 /** How quantiles are corrected at one moment. */
 export interface Levels {
   /** The level that stands for the median. */
@@ -41,7 +44,7 @@ export function logit(q: number): number {
   return Math.log(q / (1 - q))
 }
 
-function logistic(at: number): number {
+export function logistic(at: number): number {
   return 1 / (1 + Math.exp(-at))
 }
 

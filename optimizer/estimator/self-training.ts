@@ -44,6 +44,7 @@ export function createSelfTrainingEstimator(
     classOf: (task) => estimator.classOf(task),
     predict: (task, node) => estimator.predict(task, node),
     predictByClass: (task, node) => estimator.predictByClass(task, node),
+    predictFresh: (task, node) => estimator.predictFresh(task, node),
     lnNodeFactor: (node, deviations) => estimator.lnNodeFactor(node, deviations),
     placed: (task, node, now) => {
       estimator.placed(task, node, now)

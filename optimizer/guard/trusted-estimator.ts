@@ -71,6 +71,11 @@ export class TrustedEstimator implements Estimator {
     return this.#distrust === undefined ? own : this.#plainly(task, node, own)
   }
 
+  predictFresh(task: TaskView, node?: NodeView): Prediction {
+    const own = this.#estimator.predictFresh?.(task, node) ?? this.#estimator.predict(task, node)
+    return this.#distrust === undefined ? own : this.#plainly(task, node, own)
+  }
+
   lnNodeFactor(node: NodeView, deviations: number): number {
     return this.#estimator.lnNodeFactor?.(node, deviations) ?? 0
   }

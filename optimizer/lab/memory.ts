@@ -19,6 +19,7 @@ export class Memory {
       classOf: (task) => inner.classOf(task),
       predict: (task, node) => inner.predict(task, node),
       predictByClass: (task, node) => (inner.predictByClass ?? inner.predict).call(inner, task, node),
+      predictFresh: (task, node) => (inner.predictFresh ?? inner.predict).call(inner, task, node),
       lnNodeFactor: (node, deviations) => inner.lnNodeFactor?.(node, deviations) ?? 0,
       observe: (feedback) => {
         inner.observe(feedback)

@@ -6,6 +6,8 @@
  * 2. A copy is made when P(time left > a fresh run's median there + overhead | it has run for so long) > `CONFIDENCE`.
  * 3. An attempt that has outlived the p95 of its prediction is looked at, and again after each half of its age. The prediction is asked for
  *    anew as it ages, since what was unknown when it began may be known by now.
+ * 4. Predicted from is what attempts took that are over (`predictFresh`). One that runs is evidence of a longer class as well, and the
+ *    longer it hangs the more: the p95 would run ahead of the very attempt that it judges, for ever.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
@@ -52,7 +54,7 @@ export class Speculation {
   started(task: TaskView, node: NodeId, at: number, view: ClusterView): void {
     if (!task.idempotent) return
     const host = view.node(node)
-    const lateMs = this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)
+    const lateMs = this.#fresh(task, host).quantileMs(LATE_QUANTILE)
     // An estimator gone wrong is no reason to be woken at no time at all.
     if (!Number.isFinite(lateMs)) return
     const lookAt = at + Math.min(lateMs, FIRST_LOOK_MS)
@@ -111,6 +113,11 @@ export class Speculation {
     return timestampMs(Math.ceil(Math.max(this.#lookAt, view.now)))
   }
 
+  /** Rule 4. */
+  #fresh(task: TaskView, node: NodeView | undefined): Prediction {
+    return this.#estimator.predictFresh?.(task, node) ?? this.#estimator.predict(task, node)
+  }
+
   #mayCopy(view: ClusterView): boolean {
     const nodes = view.nodes()
     const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
@@ -120,12 +127,12 @@ export class Speculation {
   #betterNode(task: TaskView, { node, at }: Watched, view: ClusterView): NodeView | undefined {
     const elapsedMs = view.now - at
     const host = view.node(node)
-    if (elapsedMs < this.#estimator.predict(task, host).quantileMs(LATE_QUANTILE)) return undefined
+    if (elapsedMs < this.#fresh(task, host).quantileMs(LATE_QUANTILE)) return undefined
     let best: NodeView | undefined
     let bestMs = Infinity
     for (const other of view.nodes()) {
       if (other.id === node || other.id === task.lastFailedOn || !takes(task, other, view)) continue
-      const ms = this.#estimator.predict(task, other).medianMs
+      const ms = this.#fresh(task, other).medianMs
       if (ms < bestMs) {
         best = other
         bestMs = ms
@@ -133,7 +140,7 @@ export class Speculation {
     }
     if (best === undefined) return undefined
     // Asked again: a prediction holds until the next question.
-    return isSlower(this.#estimator.predict(task, host), elapsedMs, bestMs + OVERHEAD_MS) ? best : undefined
+    return isSlower(this.#fresh(task, host), elapsedMs, bestMs + OVERHEAD_MS) ? best : undefined
   }
 }
 

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { taskId } from '../../../../base/ids.ts'
 import { nodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
-import { Conformal, familiarityOf } from '../../../../optimizer/estimator/conformal.ts'
+import { Conformal } from '../../../../optimizer/estimator/conformal.ts'
+import { familiarityOf } from '../../../../optimizer/estimator/familiarity.ts'
 import type { Maker } from '../../../../optimizer/estimator/conformal.ts'
 import { DriftWatch } from '../../../../optimizer/estimator/drift.ts'
 import { FailurePlaces, FailureTally, failureProbability } from '../../../../optimizer/estimator/failures.ts'
@@ -35,7 +36,7 @@ function cover(believedMs: number): [number, number] {
     const runMs = 1000 * rng.nextFloat()
     if (index > counted && runMs <= p90) below[0]!++
     if (index > counted && runMs <= p99) below[1]!++
-    conformal.promise(taskId(index), by('ann', KNOWN), ms(0.9), ms(0.99))
+    conformal.promise(taskId(index), by('ann', KNOWN), (level) => level * believedMs)
     conformal.begin(taskId(index), now)
     now += runMs
     conformal.advance(now)
@@ -68,15 +69,13 @@ function coverBursts(seed: number, count: number): [number, number] {
   let made = 0
   let now = 0
   const submit = (task: number, tenant: string, lnBurst: number): void => {
-    const ms = (q: number): number => {
-      const level = conformal.level(by(tenant, KNOWN), q)
-      return 60_000 * Math.exp(Math.log(level / (1 - level)) / 1.5)
-    }
+    const msAt = (level: number): number => 60_000 * Math.exp(Math.log(level / (1 - level)) / 1.5)
+    const ms = (q: number): number => msAt(conformal.level(by(tenant, KNOWN), q))
     const [p90, p99] = [ms(0.9), ms(0.99)]
     const runMs = 60_000 * Math.exp(lnBurst + 0.3 * logistic())
     if (runMs <= p90) below[0]!++
     if (runMs <= p99) below[1]!++
-    conformal.promise(taskId(task), by(tenant, KNOWN), p90, p99)
+    conformal.promise(taskId(task), by(tenant, KNOWN), msAt)
     const startsAt = now + 600_000 * rng.nextFloat()
     steps.push(startsAt, () => {
       conformal.begin(taskId(task), startsAt)
@@ -114,7 +113,7 @@ test('a burst of failed promises moves a level by the order of its logarithm, an
     }
     const before = conformal.level(by('ann', KNOWN), 0.9)
     for (let index = 1; index <= 100; index++) {
-      conformal.promise(taskId(index), by('ann', KNOWN), 10, 10)
+      conformal.promise(taskId(index), by(`ann ${index}`, KNOWN), () => 10)
       if (!together) miss(index)
     }
     for (let index = 1; together && index <= 100; index++) miss(index)
@@ -129,7 +128,7 @@ test('a tenant of whom nothing has ended has levels of its own', () => {
   const conformal = new Conformal()
   const unknown = familiarityOf(0, 0)
   for (let index = 1; index <= 30; index++) {
-    conformal.promise(taskId(index), by(`new ${index}`, unknown), 10, 10)
+    conformal.promise(taskId(index), by(`new ${index}`, unknown), () => 10)
     conformal.begin(taskId(index), 0)
     conformal.end(taskId(index), 20, false)
   }
@@ -142,7 +141,7 @@ test('a network’s levels begin where those of the statistics stand, and leave 
   const [statistics, network] = [by('ann', KNOWN), by('ann', KNOWN, true)]
   const missed = (maker: Maker, from: number): void => {
     for (let index = from; index < from + 30; index++) {
-      conformal.promise(taskId(index), maker, 10, 10)
+      conformal.promise(taskId(index), maker, () => 10)
       conformal.begin(taskId(index), 0)
       conformal.end(taskId(index), 20, false)
     }
@@ -160,7 +159,7 @@ test('a network’s levels begin where those of the statistics stand, and leave 
 test('an attempt counts as above its quantile while it still runs', () => {
   const conformal = new Conformal()
   const before = conformal.level(by('ann', KNOWN), 0.9)
-  conformal.promise(taskId(1), by('ann', KNOWN), 900, 990)
+  conformal.promise(taskId(1), by('ann', KNOWN), (level) => (level < 0.95 ? 900 : 990))
   conformal.begin(taskId(1), 0)
   conformal.advance(899)
   expect(conformal.level(by('ann', KNOWN), 0.9)).toBe(before)
@@ -174,7 +173,7 @@ test('an attempt counts as above its quantile while it still runs', () => {
 test('levels rise with what is asked and leave the median alone', () => {
   const conformal = new Conformal()
   for (let index = 1; index < 500; index++) {
-    conformal.promise(taskId(index), by('ann', KNOWN), 10, 10)
+    conformal.promise(taskId(index), by('ann', KNOWN), () => 10)
     conformal.begin(taskId(index), 0)
     conformal.end(taskId(index), 20, false)
   }

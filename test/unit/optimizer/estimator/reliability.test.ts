@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { createRng } from '../../../../base/prng.ts'
 import { taskId } from '../../../../base/ids.ts'
 import { FINE_BINS, lnOfBin, quantileLn, shareBelowLn } from '../../../../optimizer/estimator/bins.ts'
-import { Conformal, familiarityOf } from '../../../../optimizer/estimator/conformal.ts'
+import { Conformal } from '../../../../optimizer/estimator/conformal.ts'
+import { familiarityOf } from '../../../../optimizer/estimator/familiarity.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { levelOf, promisedAt } from '../../../../optimizer/estimator/levels.ts'
 import { Reliability, toldOf } from '../../../../optimizer/estimator/reliability.ts'
@@ -58,8 +59,7 @@ test('where the distribution is far too wide and its levels make up for it, what
   let within = 0
   const count = 12_000
   for (let id = 1; id <= count; id++) {
-    const ms = (q: number): number => Math.exp(quantileLn(believed, conformal.level(maker, q)))
-    conformal.promise(taskId(id), maker, ms(0.9), ms(0.99))
+    conformal.promise(taskId(id), maker, (level) => Math.exp(quantileLn(believed, level)))
     conformal.begin(taskId(id), 0)
     const ln = quantileLn(truth, rng.nextFloat())
     if (shareBelowLn(believed, ln) <= 0.9) within++

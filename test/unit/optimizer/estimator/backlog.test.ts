@@ -1,0 +1,94 @@
+/** What a backlog does to promised quantiles: thousands of promises are open at once, and are heard of in order. */
+import { expect, test } from 'vitest'
+import { taskId } from '../../../../base/ids.ts'
+import { createRng } from '../../../../base/prng.ts'
+import { Conformal } from '../../../../optimizer/estimator/conformal.ts'
+import { familiarityOf } from '../../../../optimizer/estimator/familiarity.ts'
+import type { Maker } from '../../../../optimizer/estimator/conformal.ts'
+import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
+import { LARGEST_LOGIT, logit } from '../../../../optimizer/estimator/levels.ts'
+import { ended, node, task } from './support.ts'
+
+const BACKLOG = 10_000
+const KNOWN = familiarityOf(1000, 1000)
+
+/** A class whose runs bear out levels up to `most`, on the logit. */
+function known(classKey: number, most = LARGEST_LOGIT): Maker {
+  return {
+    tenant: 'ann',
+    familiarity: KNOWN,
+    byNetwork: false,
+    support: { classKey, most: [most, LARGEST_LOGIT] }
+  }
+}
+
+/** Runs uniform in [0, 1000] ms, foreseen as such. */
+const uniform = (level: number): number => 1000 * level
+
+test('with ten thousand promises open, a p90 that went wrong is right again within 2,000 outcomes, and stays so', () => {
+  const rng = createRng(2)
+  const conformal = new Conformal()
+  const maker = known(1)
+  for (let id = 1; id <= BACKLOG; id++) conformal.promise(taskId(id), maker, uniform)
+  const hear = (from: number, to: number, draw: () => number): void => {
+    for (let id = from; id <= to; id++) {
+      conformal.begin(taskId(id), 1000 * id)
+      conformal.end(taskId(id), draw(), false)
+    }
+  }
+  // Something holds up the first hundreds.
+  hear(1, 500, () => 10_000)
+  expect(conformal.level(maker, 0.9)).toBeGreaterThan(0.99)
+  hear(501, 2500, () => 1000 * rng.nextFloat())
+  for (let from = 2501; from < BACKLOG; from += 1500) {
+    expect(conformal.level(maker, 0.9)).toBeGreaterThan(0.8)
+    expect(conformal.level(maker, 0.9)).toBeLessThan(0.97)
+    hear(from, from + 1499, () => 1000 * rng.nextFloat())
+  }
+  expect(conformal.level(maker, 0.99)).toBeGreaterThan(conformal.level(maker, 0.9))
+})
+
+test('what one class misses throughout a backlog moves another no further than its own runs bear out, and p99 stays above p90', () => {
+  const conformal = new Conformal()
+  const [slow, steady] = [known(1), known(2, logit(0.96))]
+  for (let id = 1; id <= BACKLOG; id++) conformal.promise(taskId(id), slow, () => 10)
+  for (let id = 1; id <= BACKLOG; id++) {
+    conformal.begin(taskId(id), 0)
+    conformal.end(taskId(id), 20, false)
+  }
+  expect(conformal.level(slow, 0.9)).toBeGreaterThan(0.99)
+  expect(conformal.level(steady, 0.9)).toBeLessThanOrEqual(0.96 + 1e-9)
+  expect(conformal.level(steady, 0.99)).toBeGreaterThan(conformal.level(steady, 0.9))
+})
+
+test('a short class is promised twice its own p90 at most while a backlog of others is missed by far', () => {
+  const rng = createRng(4)
+  const estimator = createLearnedEstimator()
+  const on = node(1)
+  let id = 0
+  let now = 0
+  const runs = (name: string, drawMs: () => number, waiting = [task(++id, { name })]): void => {
+    for (const each of waiting) {
+      estimator.placed(each, on, now)
+      const runMs = drawMs()
+      now += runMs
+      estimator.advance(now)
+      estimator.observe(ended(each, runMs))
+    }
+  }
+  const shortMs = (): number => 50 + 40 * rng.nextFloat()
+  for (let index = 0; index < 300; index++) {
+    runs('short', shortMs)
+    runs('long', () => 500 + 100 * rng.nextFloat())
+  }
+  const backlog = Array.from({ length: BACKLOG / 5 }, () => task(++id, { name: 'long' }))
+  for (const each of backlog) estimator.predict(each)
+  // Each takes far longer than the one before it.
+  let missedMs = 600
+  for (let from = 0; from < backlog.length; from += 10) {
+    missedMs = Math.min(3_600_000, missedMs * 1.05)
+    runs('long', () => missedMs, backlog.slice(from, from + 10))
+    runs('short', shortMs)
+    expect(estimator.predict(task(++id, { name: 'short' })).quantileMs(0.9)).toBeLessThan(2 * 86)
+  }
+})
