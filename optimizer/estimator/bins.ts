@@ -209,11 +209,7 @@ export class BinnedPrediction implements Prediction {
   }
 
   quantileMs(q: number): number {
-    return this.msAt(this.#side.level?.(q) ?? q)
-  }
-
-  /** The time below which lies the share `level` of the masses as they are, uncorrected. */
-  msAt(level: number): number {
+    const level = this.#side.level?.(q) ?? q
     return this.#capped(Math.exp(this.#quantileLn(level)) * this.#factor)
   }
 

@@ -18,10 +18,12 @@ import type { Entry, Statistics } from './statistics.ts'
 
 /** Of `class-tree.ts`. */
 export const TENANT_LEVEL = 2
-/** So many runs of a class bear out where its p90 and p99 lie at most: at the quantiles of its runs that are so far above, on the logit. */
-const WELL_KNOWN = 64
+/** So many runs of a class bear out where its p90 and p99 lie at most: at the quantiles of its runs that are so far above, on the logit, and … */
+const WELL_KNOWN = 24
 const DEVIATIONS = 3
 const MARGINS = [2, 5] as const
+/** … so many times the run time there: what is beyond the longest of them says little of how far. */
+const FACTORS = [1, 4] as const
 /** Up to so many attempts hang by themselves. */
 const FEW_HANG = 2
 
@@ -121,10 +123,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   get support(): Support | undefined {
     const runs = this.#class.cells.at(-1)?.value.experts?.long
     if (runs === undefined || runs.count < WELL_KNOWN || this.#isHanging(runs)) return undefined
-    return (this.#support ??= {
-      classKey: this.#class.key,
-      most: [this.#mostOf(runs, 0), this.#mostOf(runs, 1)]
-    })
+    return (this.#support ??= [this.#mostOf(runs, 0), this.#mostOf(runs, 1)])
   }
 
   /** Whether several attempts run that have outlived what the runs bear out: then the class is not what it was. */
@@ -137,13 +136,14 @@ export class ClassEntry implements SideKnowledge, Maker {
 
   /** The logit of the mixture's level that stands for a promise at most. */
   #mostOf(runs: DecayedHistogram, promise: 0 | 1): number {
-    const level = shareBelowLn(this.mixture.masses, runs.quantileLn(quantileWithin(runs, promise)))
+    const mostLn = runs.quantileLn(quantileWithin(runs, promise)) + Math.log(FACTORS[promise])
+    const level = shareBelowLn(this.mixture.masses, mostLn)
     return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
   }
 
   /** Holds the levels to what they make of the prediction, for the task's next attempt. */
   promise(levels: Conformal, { id }: TaskView, to: BinnedPrediction): void {
-    levels.promise(id, this, (level) => to.msAt(level), this.centre)
+    levels.promise(id, this, to.quantileMs(0.9), to.quantileMs(0.99), this.centre)
   }
 
   level(q: number): number {

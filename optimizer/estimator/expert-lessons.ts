@@ -62,5 +62,6 @@ export function ownRecordsOf({ cells }: TaskClass<CellStatistics>): OwnRecords |
   const own = cells.at(-1)?.value
   const records = own?.experts?.records
   if (own === undefined || records === undefined) return undefined
-  return { records, runs: Math.min(MOST_RUNS, RUNS_SHARE * own.durations.count) }
+  const runs = Math.min(MOST_RUNS, RUNS_SHARE * own.durations.count)
+  return { records, runs, share: runs / MOST_RUNS }
 }

@@ -32,14 +32,22 @@ const NEGLIGIBLE = 1e-4
 const FLAT = 0.2
 /** How strongly records (mean log likelihoods) move the prior weights. */
 const RECORD_RATE = 1
+/**
+ * A class that has runs of its own goes by what is made of these, by this much on the logit at the most. Records cannot tell as long as a
+ * tenant runs one class at a time, as shortest-first does with a backlog: all that the tenant ran lately is of that class, until it is not.
+ */
+const OWN_LOGIT = 1
+const OF_OWN_RUNS = new Set(['chain', 'name', 'class', 'class-fast', 'class-slow', 'name-fast', 'last'])
+const OWN_LOGITS = Float64Array.from(EXPERTS, (expert) => (OF_OWN_RUNS.has(expert) ? OWN_LOGIT : 0))
 /** What a sibling that still runs counts, against 1 for independent evidence: siblings are alike. */
 const SIBLING_RATE = 0.6
 const LEAST_SURVIVAL = 0.01
 
-/** How well experts did for one class: mean log likelihoods, and of how many runs they count. */
+/** How well experts did for one class: mean log likelihoods, of how many runs they count, and the share of the most that they can count. */
 export interface OwnRecords {
   readonly records: Float32Array
   readonly runs: number
+  readonly share: number
 }
 
 /** What moves the experts' weights before any network. */
@@ -160,7 +168,8 @@ export function weighByRecord(
   let sum = 0
   for (let expert = 0; expert < EXPERT_COUNT; expert++) {
     let logit = (PRIOR_LOGITS[expert] ?? 0) + RECORD_RATE * (records?.[expert] ?? 0)
-    if (own !== undefined) logit += own.runs * (own.records[expert] ?? 0)
+    if (own !== undefined)
+      logit += own.runs * (own.records[expert] ?? 0) + own.share * (OWN_LOGITS[expert] ?? 0)
     if (siblings.length > 0) logit += SIBLING_RATE * (BEARINGS[expert] ?? 0)
     const weight = Math.exp(logit)
     logits[expert] = logit

@@ -36,7 +36,7 @@ function cover(believedMs: number): [number, number] {
     const runMs = 1000 * rng.nextFloat()
     if (index > counted && runMs <= p90) below[0]!++
     if (index > counted && runMs <= p99) below[1]!++
-    conformal.promise(taskId(index), by('ann', KNOWN), (level) => level * believedMs)
+    conformal.promise(taskId(index), by('ann', KNOWN), ms(0.9), ms(0.99))
     conformal.begin(taskId(index), now)
     now += runMs
     conformal.advance(now)
@@ -69,13 +69,15 @@ function coverBursts(seed: number, count: number): [number, number] {
   let made = 0
   let now = 0
   const submit = (task: number, tenant: string, lnBurst: number): void => {
-    const msAt = (level: number): number => 60_000 * Math.exp(Math.log(level / (1 - level)) / 1.5)
-    const ms = (q: number): number => msAt(conformal.level(by(tenant, KNOWN), q))
+    const ms = (q: number): number => {
+      const level = conformal.level(by(tenant, KNOWN), q)
+      return 60_000 * Math.exp(Math.log(level / (1 - level)) / 1.5)
+    }
     const [p90, p99] = [ms(0.9), ms(0.99)]
     const runMs = 60_000 * Math.exp(lnBurst + 0.3 * logistic())
     if (runMs <= p90) below[0]!++
     if (runMs <= p99) below[1]!++
-    conformal.promise(taskId(task), by(tenant, KNOWN), msAt)
+    conformal.promise(taskId(task), by(tenant, KNOWN), p90, p99)
     const startsAt = now + 600_000 * rng.nextFloat()
     steps.push(startsAt, () => {
       conformal.begin(taskId(task), startsAt)
@@ -113,7 +115,7 @@ test('a burst of failed promises moves a level by the order of its logarithm, an
     }
     const before = conformal.level(by('ann', KNOWN), 0.9)
     for (let index = 1; index <= 100; index++) {
-      conformal.promise(taskId(index), by(`ann ${index}`, KNOWN), () => 10)
+      conformal.promise(taskId(index), by(`ann ${index}`, KNOWN), 10, 10)
       if (!together) miss(index)
     }
     for (let index = 1; together && index <= 100; index++) miss(index)
@@ -128,7 +130,7 @@ test('a tenant of whom nothing has ended has levels of its own', () => {
   const conformal = new Conformal()
   const unknown = familiarityOf(0, 0)
   for (let index = 1; index <= 30; index++) {
-    conformal.promise(taskId(index), by(`new ${index}`, unknown), () => 10)
+    conformal.promise(taskId(index), by(`new ${index}`, unknown), 10, 10)
     conformal.begin(taskId(index), 0)
     conformal.end(taskId(index), 20, false)
   }
@@ -141,7 +143,7 @@ test('a network’s levels begin where those of the statistics stand, and leave 
   const [statistics, network] = [by('ann', KNOWN), by('ann', KNOWN, true)]
   const missed = (maker: Maker, from: number): void => {
     for (let index = from; index < from + 30; index++) {
-      conformal.promise(taskId(index), maker, () => 10)
+      conformal.promise(taskId(index), maker, 10, 10)
       conformal.begin(taskId(index), 0)
       conformal.end(taskId(index), 20, false)
     }
@@ -159,7 +161,7 @@ test('a network’s levels begin where those of the statistics stand, and leave 
 test('an attempt counts as above its quantile while it still runs', () => {
   const conformal = new Conformal()
   const before = conformal.level(by('ann', KNOWN), 0.9)
-  conformal.promise(taskId(1), by('ann', KNOWN), (level) => (level < 0.95 ? 900 : 990))
+  conformal.promise(taskId(1), by('ann', KNOWN), 900, 990)
   conformal.begin(taskId(1), 0)
   conformal.advance(899)
   expect(conformal.level(by('ann', KNOWN), 0.9)).toBe(before)
@@ -173,7 +175,7 @@ test('an attempt counts as above its quantile while it still runs', () => {
 test('levels rise with what is asked and leave the median alone', () => {
   const conformal = new Conformal()
   for (let index = 1; index < 500; index++) {
-    conformal.promise(taskId(index), by('ann', KNOWN), () => 10)
+    conformal.promise(taskId(index), by('ann', KNOWN), 10, 10)
     conformal.begin(taskId(index), 0)
     conformal.end(taskId(index), 20, false)
   }

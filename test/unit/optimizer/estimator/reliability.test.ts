@@ -59,7 +59,8 @@ test('where the distribution is far too wide and its levels make up for it, what
   let within = 0
   const count = 12_000
   for (let id = 1; id <= count; id++) {
-    conformal.promise(taskId(id), maker, (level) => Math.exp(quantileLn(believed, level)))
+    const ms = (q: number): number => Math.exp(quantileLn(believed, conformal.level(maker, q)))
+    conformal.promise(taskId(id), maker, ms(0.9), ms(0.99))
     conformal.begin(taskId(id), 0)
     const ln = quantileLn(truth, rng.nextFloat())
     if (shareBelowLn(believed, ln) <= 0.9) within++
