@@ -34,9 +34,9 @@ const MEMORY_WEIGHT = 0.1
 /**
  * In the optimizer's hands the memory head's weights are in units of this, a power of two: exact. Adam's steps are as long as the learning rate
  * whatever the gradient, and in units of 1 the 65 weights of a quantile together move it by 0.1 a step, about as much as peaks of a class
- * differ. It would pass the peaks, be thrown back by the 99 times steeper side of the loss, and spend most of its time far above.
+ * differ. It would pass the peaks, be thrown back by the side of the loss that is up to 99 times as steep, and spend most of its time far above.
  */
-const MEMORY_UNIT = 1 / 8
+const MEMORY_UNIT = 1 / 16
 /** Closer than this to ln of a peak the loss is quadratic: the width of a bin, within which the statistics know nothing. */
 const MEMORY_CLOSE = lnOfBins(1)
 const LEAST_LIKELIHOOD = 1e-9
