@@ -43,6 +43,15 @@ const LEAST_LIKELIHOOD = 1e-9
 /** A gradient that is longer than this is shortened to it: one odd batch must not throw the weights away. */
 const LONGEST_GRADIENT = 5
 
+/** Of each weight of the model. */
+const UNITS = Float32Array.from(
+  LAYERS.flatMap(([inputs, outputs], layer) =>
+    Array.from({ length: (inputs + 1) * outputs }, (_, index) =>
+      layer === LAYERS.length - 1 && index % outputs >= MEMORY_HEAD_AT ? MEMORY_UNIT : 1
+    )
+  )
+)
+
 /** Weights in TensorFlow's hands. `dispose` frees them. */
 export class Network {
   readonly #variables: tf.Variable[]
@@ -73,9 +82,8 @@ export class Network {
   load(weights: Float32Array): void {
     let at = 0
     for (const variable of this.#variables) {
-      const values = weights
-        .subarray(at, at + variable.size)
-        .map((weight, index) => weight / unitOf(variable, index))
+      const units = UNITS.subarray(at, at + variable.size)
+      const values = weights.subarray(at, at + variable.size).map((weight, i) => weight / (units[i] ?? 1))
       at += variable.size
       tf.tidy(() => {
         variable.assign(tf.tensor(values, variable.shape))
@@ -88,14 +96,10 @@ export class Network {
     const weights = new Float32Array(WEIGHT_COUNT)
     let at = 0
     for (const variable of this.#variables) {
-      const values = variable.dataSync<'float32'>()
-      weights.set(
-        values.map((weight, index) => weight * unitOf(variable, index)),
-        at
-      )
+      weights.set(variable.dataSync<'float32'>(), at)
       at += variable.size
     }
-    return weights
+    return weights.map((weight, index) => weight * (UNITS[index] ?? 1))
   }
 
   /** One step of Adam on these rows; returns their mean loss before it. */
@@ -279,12 +283,6 @@ function memoryLoss({ memory, memoryKnown }: Batch, corrections: tf.Tensor2D): t
 function huber(distance: tf.Tensor): tf.Tensor {
   const close = tf.minimum(distance, MEMORY_CLOSE)
   return tf.mul(close, tf.div(tf.sub(distance, tf.div(close, 2)), MEMORY_CLOSE))
-}
-
-/** In what a variable's weight is counted. */
-function unitOf({ shape }: tf.Variable, index: number): number {
-  const outputs = shape.at(-1) ?? 1
-  return outputs === LAYERS[2][1] && index % outputs >= MEMORY_HEAD_AT ? MEMORY_UNIT : 1
 }
 
 function shortened(grads: Record<string, tf.Tensor>): Record<string, tf.Tensor> {

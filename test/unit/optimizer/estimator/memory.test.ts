@@ -17,6 +17,7 @@ import {
   LN_AT,
   MEMORY_AT,
   MEMORY_QUANTILES,
+  NO_MEMORY,
   OFFSETS_AT,
   ROW_LENGTH
 } from '../../../../optimizer/estimator/rows.ts'
@@ -148,6 +149,16 @@ test('a new model earns its own weight, whatever the last one did and still ends
   estimator.useModel(correcting(3))
   estimator.observe(ended(late, 15, { peakMemoryBytes: 1e13 }))
   expect(raise(estimator, 1000)).toBeLessThan(1.03)
+})
+
+test('rows teach no more than a correction may be, and nothing where no peak is known', () => {
+  const estimator = createLearnedEstimator()
+  run(estimator, 1, steady(40))
+  estimator.drainSamples()
+  run(estimator, 100, [1e12, 1, 0])
+  const peaks = estimator.drainSamples().map((each) => [...each.subarray(MEMORY_AT)])
+  const most = Math.fround(Math.log(4))
+  expect(peaks).toEqual([most, -most, NO_MEMORY].map((ln) => [ln, ln, ln]))
 })
 
 describe('trust', () => {
