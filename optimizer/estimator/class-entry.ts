@@ -11,8 +11,8 @@ import { familiarityOf } from './familiarity.ts'
 import type { DecayedHistogram } from './histogram.ts'
 import { LARGEST_LOGIT, logistic, logit, PROMISED } from './levels.ts'
 import { MEDIANS } from './medians.ts'
+import type { MemoryTrust } from './memory-trust.ts'
 import { Mixture } from './mixture.ts'
-import { MEMORY_QUANTILES } from './rows.ts'
 import type { Snapshot } from './snapshots.ts'
 import type { Entry, Statistics } from './statistics.ts'
 
@@ -51,6 +51,8 @@ export class ClassEntry implements SideKnowledge, Maker {
   revision = -1
   generation = -1
   snapshot: Snapshot | undefined
+  /** Of the model that the mixture's output is of. */
+  memoryTrust: MemoryTrust | undefined
   /** Undefined while it is not worked out for the mixture as it is. */
   #support: Support | undefined
 
@@ -98,8 +100,9 @@ export class ClassEntry implements SideKnowledge, Maker {
   memoryBytes(q: number): number {
     const bytes = this.statistics.memoryBytes(q)
     const corrections = this.mixture.output?.memoryLn
-    if (corrections === undefined || bytes === 0) return bytes
-    return bytes * Math.exp(between(corrections, q))
+    const trust = this.memoryTrust
+    if (corrections === undefined || trust === undefined || bytes === 0) return bytes
+    return bytes * Math.exp(trust.correctionLn(this.#class.tenant, corrections, q))
   }
 
   get tenant(): string {
@@ -151,16 +154,6 @@ export class ClassEntry implements SideKnowledge, Maker {
     const conformal = this.#node === undefined ? waiting : beginning
     return conformal.level(this, q, this.centre)
   }
-}
-
-/** A correction of ln memory at `q`, read between those at `MEMORY_QUANTILES`; the rising quantiles stay in order. */
-function between(corrections: Float32Array, q: number): number {
-  const [low = 0, mid = 0, high = 0] = corrections
-  const [at50, at95, at99] = MEMORY_QUANTILES
-  if (q <= at50) return low
-  if (q <= at95) return low + ((q - at50) / (at95 - at50)) * (Math.max(low, mid) - low)
-  const upper = Math.max(low, mid)
-  return upper + Math.min(1, (q - at95) / (at99 - at95)) * (Math.max(upper, high) - upper)
 }
 
 /** The quantile of a class's runs that a promise is held below. Bursts are alike: runs say less than as many independent ones. */

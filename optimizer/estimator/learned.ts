@@ -12,7 +12,7 @@
  * 4. Without a model everything works; a model only ever adds a component that must earn its weight.
  */
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
-import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
+import type { ClassKey, Prediction } from '../estimate.ts'
 import { Asked } from './asked.ts'
 import { quantileLn, shareBelowLn } from './bins.ts'
 import type { CellStatistics } from './cell-statistics.ts'
@@ -32,8 +32,10 @@ import { FreshAttempts } from './fresh.ts'
 import { writeHazardLogits } from './hazards.ts'
 import { COMPONENTS, Hedge, OF_COMPONENTS, usualWeights } from './hedge.ts'
 import type { Levels } from './levels.ts'
+import type { LearnedEstimator, LearnedOptions } from './learned-estimator.ts'
 import { likelihoodOf } from './likelihood.ts'
 import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
+import { MemoryTrust } from './memory-trust.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
 import { toldOf } from './reliability.ts'
@@ -55,33 +57,7 @@ const LEAST_LIKELIHOOD = 1e-9
 /** The mixture's level that stands for the median is never further out than this. */
 const LEAST_CENTRE = 0.1
 
-export type { EstimatorStatus }
-
-export interface LearnedOptions {
-  /** Classes that are remembered. Default 4,096, at about 6 KiB each with their share of cells. */
-  readonly classes?: number
-  /** Hour of the day in [0, 24) of a state time. Default: UTC. */
-  readonly hourOf?: (now: number) => number
-  /** Whether rows to train on are gathered. Default true; who trains nothing saves their cost. */
-  readonly rows?: boolean
-}
-
-export interface LearnedEstimator extends Estimator {
-  predictByClass(task: TaskView, node?: NodeView): Prediction
-  predictFresh(task: TaskView, node?: NodeView): Prediction
-  lnNodeFactor(node: NodeView, deviations: number): number
-  placed(task: TaskView, node: NodeView, now: number): void
-  advance(now: number): Iterable<ClassKey>
-  stir(): void
-  readonly epoch: number
-  /** Training rows gathered since the last call. */
-  drainSamples(): TrainingRow[]
-  /** Predicts with this model from now on; undefined: with none. */
-  useModel(model: Model | undefined): void
-  /** What a prediction is made of. */
-  explain(task: TaskView, node?: NodeView): PredictionExplanation
-  status(): EstimatorStatus
-}
+export type { EstimatorStatus, LearnedEstimator, LearnedOptions }
 
 /** An estimator that has seen nothing. */
 export function createLearnedEstimator(options: LearnedOptions = {}): LearnedEstimator {
@@ -119,6 +95,8 @@ class Learned implements LearnedEstimator {
   /** Whose experts `#experts` holds. */
   #filled: ClassEntry | undefined
   #forward: ForwardPass | undefined
+  /** Of the model in use. */
+  #memoryTrust = new MemoryTrust()
   /** Grows with each model. */
   #generation = 0
   /** Whether all predictions moved. */
@@ -239,6 +217,7 @@ class Learned implements LearnedEstimator {
 
   useModel(model: Model | undefined): void {
     this.#forward = model === undefined ? undefined : new ForwardPass(model.weights)
+    this.#memoryTrust = new MemoryTrust()
     this.#generation++
     this.stir()
   }
@@ -293,6 +272,7 @@ class Learned implements LearnedEstimator {
     const { mixture } = entry
     this.#fill(taskClass, entry)
     mixture.output = this.#forward?.run(this.#writeInput(taskClass, task))
+    entry.memoryTrust = this.#memoryTrust
     const frozen = mixture.output === undefined || this.#drift.isDrifting(taskClass.key)
     this.#hedge.weigh(taskClass.key, mixture.hedge, (component) => component !== NETWORK || !frozen)
     entry.combine(this.#experts)
@@ -321,9 +301,11 @@ class Learned implements LearnedEstimator {
   #snapshotOf(taskClass: ClassOfCells, task: TaskView, entry: ClassEntry): Snapshot {
     this.#fill(taskClass, entry)
     const snapshot = this.#snapshots.blank()
-    // Also what is not trained on is judged by it.
-    if (this.#gathersRows || entry.mixture.output !== undefined)
-      snapshot.input.set(this.#writeInput(taskClass, task))
+    // Also what is not trained on is judged by them.
+    const isAsked = this.#gathersRows || entry.mixture.output !== undefined
+    if (isAsked) snapshot.input.set(this.#writeInput(taskClass, task))
+    snapshot.memoryBytes = isAsked ? entry.statistics.memoryQuantiles(MEMORY_QUANTILES) : []
+    snapshot.memoryTrust = entry.memoryTrust
     snapshot.experts.set(this.#experts.all)
     snapshot.lastBin = this.#experts.lastBin
     snapshot.masses.set(entry.mixture.masses)
@@ -331,7 +313,6 @@ class Learned implements LearnedEstimator {
     snapshot.medians.set(entry.medians)
     snapshot.output = entry.mixture.output
     snapshot.failureProbability = entry.expectedFailure
-    snapshot.memoryBytes = this.#gathersRows ? entry.statistics.memoryQuantiles(MEMORY_QUANTILES) : []
     return snapshot
   }
 
@@ -351,6 +332,10 @@ class Learned implements LearnedEstimator {
     const row = isAsked ? rowOf(feedback, snapshot, likelihood, ln, censored) : undefined
     if (row !== undefined && this.#gathersRows) this.#samples.add(row)
     if (censored) return
+    if (output !== undefined && feedback.peakMemoryBytes > 0) {
+      const { memoryTrust, memoryBytes } = snapshot
+      memoryTrust?.observe(taskClass.tenant, memoryBytes, output.memoryLn, feedback.peakMemoryBytes)
+    }
     const ofNetwork =
       row === undefined || output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
     scoreComponents(snapshot.byRecord, likelihood, ofNetwork, this.#components)

@@ -5,12 +5,12 @@
  * is looked up: masks and matrix products do it.
  *
  * Loss of a row: −ln(Σ gate × likelihood), the exact likelihood of the mixture, of survival where the row is censored; plus the cross entropy
- * of failure and the pinball loss of ln peak memory where they are known, which weigh little.
+ * of failure and the quantile Huber loss of ln peak memory where they are known, which weigh little.
  */
 import * as tf from '@tensorflow/tfjs-core'
 // For its side effect: it registers the gradients of all operations, which the core alone does not.
 import '@tensorflow/tfjs-layers'
-import { OCTAVES } from './bins.ts'
+import { lnOfBins, OCTAVES } from './bins.ts'
 import { FAILURE_AT, HAZARDS_AT, LAYERS, MEMORY_HEAD_AT, WEIGHT_COUNT } from './model.ts'
 import {
   EXPERT_COUNT,
@@ -31,9 +31,26 @@ import type { TrainingRow } from './rows.ts'
 
 const FAILURE_WEIGHT = 0.2
 const MEMORY_WEIGHT = 0.1
+/**
+ * In the optimizer's hands the memory head's weights are in units of this, a power of two: exact. Adam's steps are as long as the learning rate
+ * whatever the gradient, and in units of 1 the 65 weights of a quantile together move it by 0.1 a step, about as much as peaks of a class
+ * differ. It would pass the peaks, be thrown back by the side of the loss that is up to 99 times as steep, and spend most of its time far above.
+ */
+const MEMORY_UNIT = 1 / 16
+/** Closer than this to ln of a peak the loss is quadratic: the width of a bin, within which the statistics know nothing. */
+const MEMORY_CLOSE = lnOfBins(1)
 const LEAST_LIKELIHOOD = 1e-9
 /** A gradient that is longer than this is shortened to it: one odd batch must not throw the weights away. */
 const LONGEST_GRADIENT = 5
+
+/** Of each weight of the model. */
+const UNITS = Float32Array.from(
+  LAYERS.flatMap(([inputs, outputs], layer) =>
+    Array.from({ length: (inputs + 1) * outputs }, (_, index) =>
+      layer === LAYERS.length - 1 && index % outputs >= MEMORY_HEAD_AT ? MEMORY_UNIT : 1
+    )
+  )
+)
 
 /** Weights in TensorFlow's hands. `dispose` frees them. */
 export class Network {
@@ -65,7 +82,8 @@ export class Network {
   load(weights: Float32Array): void {
     let at = 0
     for (const variable of this.#variables) {
-      const values = weights.slice(at, at + variable.size)
+      const units = UNITS.subarray(at, at + variable.size)
+      const values = weights.subarray(at, at + variable.size).map((weight, i) => weight / (units[i] ?? 1))
       at += variable.size
       tf.tidy(() => {
         variable.assign(tf.tensor(values, variable.shape))
@@ -81,7 +99,7 @@ export class Network {
       weights.set(variable.dataSync<'float32'>(), at)
       at += variable.size
     }
-    return weights
+    return weights.map((weight, index) => weight * (UNITS[index] ?? 1))
   }
 
   /** One step of Adam on these rows; returns their mean loss before it. */
@@ -129,10 +147,8 @@ export class Network {
   #loss(batch: Batch): tf.Scalar {
     const head = this.#head(batch.features)
     const failure = tf.mul(failureLoss(batch, slice(head, FAILURE_AT, 1)), FAILURE_WEIGHT)
-    const memory = tf.mul(
-      memoryLoss(batch, slice(head, MEMORY_HEAD_AT, MEMORY_QUANTILES.length)),
-      MEMORY_WEIGHT
-    )
+    const corrections = tf.mul(slice(head, MEMORY_HEAD_AT, MEMORY_QUANTILES.length), MEMORY_UNIT)
+    const memory = tf.mul(memoryLoss(batch, corrections as tf.Tensor2D), MEMORY_WEIGHT)
     return tf.add(tf.add(this.#timeLoss(batch, head), failure), memory)
   }
 
@@ -252,12 +268,21 @@ function failureLoss({ failed, failedKnown }: Batch, logits: tf.Tensor2D): tf.Sc
   return tf.mean(tf.mul(loss, failedKnown))
 }
 
-/** Pinball loss of ln peak memory. */
+/** Quantile Huber loss (Dabney et al. 2018) of ln peak memory. */
 function memoryLoss({ memory, memoryKnown }: Batch, corrections: tf.Tensor2D): tf.Scalar {
   const above = tf.sub(memory, corrections)
   const levels = tf.tensor2d([...MEMORY_QUANTILES], [1, MEMORY_QUANTILES.length])
-  const loss = tf.maximum(tf.mul(above, levels), tf.mul(above, tf.sub(levels, 1)))
+  const loss = tf.add(
+    tf.mul(huber(tf.relu(above)), levels),
+    tf.mul(huber(tf.relu(tf.neg(above))), tf.sub(1, levels))
+  )
   return tf.mean(tf.mul(loss, memoryKnown))
+}
+
+/** Of distances ≥ 0: quadratic up to `MEMORY_CLOSE`, above it as steep as the distance. */
+function huber(distance: tf.Tensor): tf.Tensor {
+  const close = tf.minimum(distance, MEMORY_CLOSE)
+  return tf.mul(close, tf.div(tf.sub(distance, tf.div(close, 2)), MEMORY_CLOSE))
 }
 
 function shortened(grads: Record<string, tf.Tensor>): Record<string, tf.Tensor> {

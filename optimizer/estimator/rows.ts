@@ -7,7 +7,7 @@
  * - Likelihoods are each expert's mass within `WINDOW` bins of the outcome, five quarter octaves in all, or above it when the run is
  *   censored: known to have taken longer. A window instead of one bin teaches the mixture where a run lies, not to repeat digits.
  * - `ln t` is the outcome's (the age, when censored). `failed` is 1, 0, or −1 when unknown. `memory` is ln of the peak minus ln of the
- *   quantile that was expected, or `NO_MEMORY`.
+ *   quantile that was expected, within ±`LARGEST_CORRECTION` (`memory-trust.ts`), or `NO_MEMORY`.
  */
 import { OCTAVES } from './bins.ts'
 import { EXPERTS } from './experts.ts'

@@ -1,5 +1,6 @@
 /** Training rows made of outcomes, kept until someone takes them. */
 import type { AttemptFeedback } from '../../scheduler/policy.ts'
+import { LARGEST_CORRECTION } from './memory-trust.ts'
 import {
   CENSORED_AT,
   FAILED_AT,
@@ -50,7 +51,12 @@ export function rowOf(
   MEMORY_QUANTILES.forEach((_, index) => {
     const expected = snapshot.memoryBytes[index] ?? 0
     row[MEMORY_AT + index] =
-      expected > 0 && peakMemoryBytes > 0 ? Math.log(peakMemoryBytes / expected) : NO_MEMORY
+      expected > 0 && peakMemoryBytes > 0 ? boundedLn(peakMemoryBytes / expected) : NO_MEMORY
   })
   return row
+}
+
+/** Nothing is learned from what is further out than a correction may be. */
+function boundedLn(ratio: number): number {
+  return Math.max(-LARGEST_CORRECTION, Math.min(LARGEST_CORRECTION, Math.log(ratio)))
 }

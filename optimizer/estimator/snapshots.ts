@@ -9,6 +9,7 @@ import { binOfLn, FINE_BINS } from './bins.ts'
 import type { NetworkOutput } from './forward.ts'
 import { LEAST } from './experts.ts'
 import { MEDIANS } from './medians.ts'
+import type { MemoryTrust } from './memory-trust.ts'
 import { EXPERT_COUNT, INPUT_COUNT, WINDOW } from './rows.ts'
 import { GUESS } from './statistics.ts'
 
@@ -30,8 +31,10 @@ export interface Snapshot {
   readonly medians: Float64Array
   output: NetworkOutput | undefined
   failureProbability: number
-  /** Expected peak memory at `MEMORY_QUANTILES`, for rows; empty when nothing was known. */
+  /** Peak memory at `MEMORY_QUANTILES` by the statistics, for rows and the trust; empty when nothing was known or neither asks. */
   memoryBytes: readonly number[]
+  /** That of the model whose output this is. */
+  memoryTrust: MemoryTrust | undefined
   /** Who still needs it: attempts, and its class. At 0 its arrays are used again. */
   holders: number
 }
@@ -84,6 +87,7 @@ function fresh(): Snapshot {
     output: undefined,
     failureProbability: 0,
     memoryBytes: [],
+    memoryTrust: undefined,
     holders: 0
   }
 }
