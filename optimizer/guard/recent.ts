@@ -32,7 +32,9 @@ export interface RecentComparison extends Comparison {
   /** Arrival of the first task and end of the last, as recorded, in state time. */
   readonly fromAt: number
   readonly toAt: number
-  /** Slot time asked for ÷ slot time there was. */
+  /** When the last task arrived, in state time. */
+  readonly lastArrivalAt: number
+  /** Work ÷ (capacity × span of arrivals). */
   readonly load: number
   /** Tasks that no node of today could run. */
   readonly leftOut: number
@@ -80,6 +82,7 @@ export function compareOnRecent(
     tasks: replay.workload.tasks.length,
     fromAt: replay.fromAt,
     toAt: replay.toAt,
+    lastArrivalAt: replay.fromAt + (replay.workload.tasks.at(-1)?.submittedAt ?? 0),
     load: replay.load,
     leftOut: replay.leftOut
   }

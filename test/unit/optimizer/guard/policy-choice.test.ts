@@ -8,7 +8,11 @@ function replay(relative: number, half = 0.01): Comparison & { readonly tasks: n
   const interval = { low: relative - half, high: relative + half }
   const jct = { difference: relative, relative, ...interval, relativeInterval: interval }
   const result = { name: '', meanJctMs: 1, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1, jct, slowdown: jct }
-  return { base: 'safe', units: { tasks: 9, dags: 0 }, tasks: 9, results: [result, result], failures: [] }
+  const results = [result, result]
+  return {
+    ...{ base: 'safe', units: { tasks: 9, dags: 0 }, tasks: 9, recordedMeanJctMs: 1 },
+    ...{ results, failures: [] }
+  }
 }
 const broken = (): Comparison & { readonly tasks: number } => ({
   ...replay(0),

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { nodeId, taskId, type NodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
-import { timestampMs } from '../../../../base/units.ts'
+import { timestampMs, type TimestampMs } from '../../../../base/units.ts'
 import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
 import { History } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
@@ -96,6 +96,37 @@ test('what no node of today could run is left out and counted', () => {
   expect(replay.leftOut).toBe(3)
   expect(replay.workload.tasks).toHaveLength(2)
   expect(createReplay(tasks, [], NO_SPEEDS)).toBeUndefined()
+})
+
+test('the load is work ÷ (capacity × span of arrivals), with the speeds of nodes', () => {
+  const tasks = [0, 1_000, 4_000].map((ms, index) =>
+    finished(index + 1, { arrivedAt: timestampMs(1_000_000 + ms), runMs: 2_000, node: nodeId(2) })
+  )
+  const speeds = new Map([
+    [nodeId(1), 1],
+    [nodeId(2), 2]
+  ])
+  // 3 × 2 s × 2 of work; 2 slots × (1 + 2) of capacity for 4 s.
+  expect(createReplay(tasks, [nodeFacts(1), nodeFacts(2)], speeds)?.load).toBeCloseTo(12 / (6 * 4))
+})
+
+test('beside the replay stands what was recorded of the same units, from the same arrivals', () => {
+  const at = (ms: number): TimestampMs => timestampMs(1_000_000 + ms)
+  const tasks = [
+    finished(1, { arrivedAt: at(0), finishedAt: at(900) }),
+    // It could not start before 300, and a DAG takes from its arrival to its last end.
+    finished(2, { submittedAt: at(100), arrivedAt: at(300), finishedAt: at(1_000) }),
+    finished(3, { group: taskId(3), arrivedAt: at(400), finishedAt: at(600) }),
+    finished(4, { group: taskId(3), arrivedAt: at(400), finishedAt: at(2_400), needs: [taskId(3)] })
+  ]
+  const { units, recordedMeanJctMs, results } = compare(
+    createReplay(tasks, [nodeFacts(1)], NO_SPEEDS)!,
+    fifo,
+    []
+  )
+  expect(units).toEqual({ tasks: 2, dags: 1 })
+  expect(recordedMeanJctMs).toBeCloseTo((900 + 700 + 2_000) / 3)
+  expect(results[0]!.meanJctMs).toBeCloseTo((100 + 100 + 200) / 3)
 })
 
 test('a better policy has an interval that says so, and the base has none against itself', () => {
