@@ -33,6 +33,12 @@ test.each([
   ['daring', replay(0.06), undefined],
   ['daring', replay(0.065), 'safe'],
   ['daring', replay(0.2, 0.19), undefined],
+  // Of one unit nothing is known, and an interval may reach beyond what can be saved.
+  ['safe', replay(-0.5, Infinity), undefined],
+  ['daring', replay(-0.5, Infinity), undefined],
+  ['daring', replay(0.5, Infinity), undefined],
+  ['daring', replay(-0.5, 0.6), undefined],
+  ['daring', replay(-0.4, 0.6), undefined],
   ['daring', broken(), 'safe']
 ] as const)('under %s, case %#', (current, evidence, expected) => {
   expect(choice().judge(current, evidence)?.to).toBe(expected)
