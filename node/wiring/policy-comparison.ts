@@ -116,6 +116,7 @@ function areFarApart(oneMs: number, otherMs: number): boolean {
   return Math.max(oneMs, otherMs) > TOLERATED_FACTOR * less
 }
 
+/** Cut off like the command line's durations, which stand beside it. */
 function inSeconds(ms: number): string {
-  return `${(ms / 1000).toFixed(ms < 1000 ? 3 : 1)} s`
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
 }
