@@ -70,8 +70,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
         summary: "Replay this cluster's recent history under other policies",
         description:
           'Arrivals, demands and run times are as recorded; `gain` is the share of the mean completion time that a policy ' +
-          'saves against the current one, with its 95 % interval; `actual` is what the same tasks really took. A cluster ' +
-          'that never had a queue gains from none. ' +
+          'saves against the current one, with its 95 % interval. A cluster that never had a queue gains from none. ' +
           'One comparison at a time: 503 OVERLOADED meanwhile.',
         body: reference(CompareRequestSchema),
         response: replies(200, 'the comparison', PolicyComparisonSchema)
