@@ -82,7 +82,7 @@ export const CompareRequestSchema = closed(
       Type.Integer({
         minimum: FEWEST_COMPARED,
         maximum: COMPARED_TASKS,
-        description: `how many of the last tasks are replayed, from ${FEWEST_COMPARED} to ${COMPARED_TASKS}; ${DEFAULT_COMPARED_TASKS} by default`
+        description: `how many of the tasks that arrived last and have ended are replayed, from ${FEWEST_COMPARED} to ${COMPARED_TASKS}; ${DEFAULT_COMPARED_TASKS} by default`
       })
     )
   },
@@ -103,7 +103,25 @@ export const PolicyComparisonSchema = closed(
     nodes: CountSchema,
     fromAt: TimestampSchema,
     toAt: TimestampSchema,
-    load: Type.Number({ minimum: 0, description: 'work ÷ capacity of the replayed stretch' }),
+    load: Type.Number({
+      minimum: 0,
+      description:
+        'work ÷ (capacity × time between the first and the last arrival of the replayed tasks), as `dtss lab` has it: above 1 a backlog grows'
+    }),
+    actual: Type.Optional(
+      closed(
+        {
+          meanJctMs: Type.Number({ minimum: 0 }),
+          policy: Type.Optional(
+            Type.String({ description: 'that placed all of them; absent when it was changed meanwhile' })
+          )
+        },
+        {
+          description:
+            'what was recorded of the same tasks: the mean completion time from the same arrivals, waiting behind others, starts and retries included'
+        }
+      )
+    ),
     policies: Type.Array(
       closed({
         policy: Type.String(),
@@ -111,10 +129,18 @@ export const PolicyComparisonSchema = closed(
         p95JctMs: Type.Number({ minimum: 0 }),
         boundedSlowdown: Type.Number({ minimum: 0 }),
         gain: closed(
-          { mean: Type.Number(), ci95: IntervalSchema },
+          {
+            mean: Type.Number(),
+            ci95: Type.Union([IntervalSchema, Type.Null()], {
+              description: 'null: too little was replayed to say'
+            })
+          },
           { description: 'share of the mean completion time that it saves against `base`' }
         )
       })
+    ),
+    notes: Type.Optional(
+      Type.Array(Type.String(), { description: 'what to bear in mind about these figures, in words' })
     )
   },
   {

@@ -7,7 +7,7 @@ import { OptimizerThread } from './optimizer-thread.ts'
 import type { ReplayAnswer } from './protocol.ts'
 
 export interface HistoryComparison {
-  /** Oldest first; those before the newest `tasks` fit speeds and begin estimators. */
+  /** In the order of ends; what arrived before the last `tasks` fits speeds and begins estimators. */
   readonly history: readonly FinishedTask[]
   readonly tasks: number
   readonly nodes: readonly NodeFacts[]

@@ -13,7 +13,7 @@ export interface ContenderSpec {
   readonly weights: Uint8Array | undefined
 }
 
-/** The newest `count` tasks of the history that the thread was told, under each contender; the first is the base. */
+/** Of the history that the thread was told the `count` tasks that arrived last, under each contender; the first is the base. */
 export interface ReplayRequest {
   readonly type: 'replay'
   readonly count: number

@@ -1,14 +1,8 @@
 /** What learns, predicts and chooses on this node, as the HTTP server sees it: `OptimizerPort` over `node/optimizer/`. */
-import type { ComparisonRequest, OptimizerPort, PredictionDetail } from '../../api/ports.ts'
+import type { OptimizerPort, PredictionDetail } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
 import { DEADLINES } from '../../base/wire/deadlines.ts'
-import type {
-  ModelCalibration,
-  ModelStatus,
-  ModelView,
-  PolicyComparison,
-  PolicyView
-} from '../../base/wire/optimizer.ts'
+import type { ModelCalibration, ModelStatus, ModelView, PolicyView } from '../../base/wire/optimizer.ts'
 import { AUTO_POLICY } from '../../base/wire/optimizer.ts'
 import type { EstimatorStatus } from '../../optimizer/estimator/learned.ts'
 import type { NodeRuntime } from '../../runtime/node-runtime.ts'
@@ -20,14 +14,10 @@ import { modelIn } from '../../scheduler/state.ts'
 import type { ModelRecord, Task } from '../../scheduler/types.ts'
 import type { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createAdvice, type Advice } from '../advice/advice.ts'
-import { compareOnHistory } from '../optimizer/comparison.ts'
-import { HISTORY_TASKS } from '../optimizer/bounds.ts'
 import type { Learning } from '../optimizer/learning.ts'
 import { OFFERED_POLICIES } from '../optimizer/policies.ts'
-import { nodeFacts } from '../optimizer/watching.ts'
+import { comparePolicies } from './policy-comparison.ts'
 
-/** Of the history, at most so much is replayed; the rest is what estimators and speeds begin with. */
-const MOST_REPLAYED = 0.75
 /** Quantiles that `explain` shows. */
 const SHOWN_QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99] as const
 
@@ -59,7 +49,7 @@ export function createOptimizerPort(runtime: NodeRuntime, learning: Learning): O
       if (comparing) throw new AppError('OVERLOADED', 'another comparison is under way on this node')
       comparing = true
       try {
-        return await comparison(runtime, learning, request)
+        return await comparePolicies(runtime.state, learning, request)
       } finally {
         comparing = false
       }
@@ -126,50 +116,6 @@ function policyView(runtime: NodeRuntime): PolicyView {
     available: OFFERED_POLICIES.map(({ name, about }) => ({ name, about })),
     ...(decisions.count === 0 ? {} : { decisions: { ...decisions } }),
     fallbacks: failures
-  }
-}
-
-async function comparison(
-  runtime: NodeRuntime,
-  learning: Learning,
-  { policies, tasks, signal }: ComparisonRequest
-): Promise<PolicyComparison> {
-  const { state } = runtime
-  const base = state.settings.policy
-  const nodes = nodeFacts(state)
-  const serving = learning.book.serving?.version
-  const answer = await compareOnHistory({
-    history: learning.history.newest(HISTORY_TASKS),
-    // Older ones are needed for the speeds of nodes.
-    tasks: Math.min(tasks, Math.ceil(learning.history.size * MOST_REPLAYED)),
-    nodes,
-    base,
-    policies,
-    weights: serving === undefined ? undefined : state.models.get(serving)?.weights,
-    signal
-  })
-  const [failure] = answer.failures
-  if (failure !== undefined)
-    throw new AppError('INTERNAL', `policy ${failure.name} failed in the replay: ${failure.message}`)
-  return {
-    base,
-    tasks: answer.tasks,
-    units: answer.units,
-    nodes: nodes.length,
-    fromAt: answer.fromAt,
-    toAt: answer.toAt,
-    load: answer.load,
-    policies: answer.results.map(({ name, meanJctMs, p95JctMs, boundedSlowdown, jct }) => ({
-      policy: name,
-      meanJctMs,
-      p95JctMs,
-      boundedSlowdown,
-      // A difference is of completion times; a gain is what is saved of them.
-      gain: {
-        mean: 0 - jct.relative,
-        ci95: { low: 0 - jct.relativeInterval.high, high: 0 - jct.relativeInterval.low }
-      }
-    }))
   }
 }
 

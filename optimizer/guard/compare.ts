@@ -46,6 +46,8 @@ export interface Comparison {
   /** The first contender, that the others are compared with. */
   readonly base: string
   readonly units: Units
+  /** Mean completion time of the same units as it was recorded, from the same arrivals, in milliseconds. */
+  readonly recordedMeanJctMs: number
   readonly results: readonly ContenderResult[]
   readonly failures: readonly { readonly name: string; readonly message: string }[]
 }
@@ -78,18 +80,24 @@ export function compare(
     }
   }
   const { jctMs, groups: dags } = measured
-  return { base: base.name, units: { tasks: jctMs.length - dags, dags }, results, failures }
+  return {
+    base: base.name,
+    units: { tasks: jctMs.length - dags, dags },
+    recordedMeanJctMs: mean(outcomesOf(replay, replay.recordedEndsMs).jctMs),
+    results,
+    failures
+  }
 }
 
 function run(replay: Replay, contender: Contender): Outcomes {
   const { workload, cluster, model } = replay
-  const result = simulate(workload, cluster, contender.make(createRng(SEED)), { model: model() })
-  return outcomes(
-    result,
-    'dag',
-    SLOWDOWN_BOUND_MS,
-    idealTimes(workload, 'dag', fastestRuns(workload, cluster))
-  )
+  const { finishedAt } = simulate(workload, cluster, contender.make(createRng(SEED)), { model: model() })
+  return outcomesOf(replay, finishedAt)
+}
+
+function outcomesOf({ workload, cluster }: Replay, finishedAt: Float64Array): Outcomes {
+  const ideal = idealTimes(workload, 'dag', fastestRuns(workload, cluster))
+  return outcomes({ workload, finishedAt }, 'dag', SLOWDOWN_BOUND_MS, ideal)
 }
 
 function against(base: Outcomes, name: string, own: Outcomes, pace: Pace): ContenderResult {

@@ -138,6 +138,25 @@ export function viewOf(task: FinishedTask): TaskView {
   }
 }
 
+/** Tasks of a history by when they arrived. */
+export interface ByArrival {
+  /** The tasks that arrived last, in order of arrival. */
+  readonly newest: readonly FinishedTask[]
+  /** All that arrived before, in the order that they were given in. */
+  readonly older: readonly FinishedTask[]
+}
+
+/**
+ * The `count` ended tasks that arrived last, and the others. By their ends the newest would be those that a policy let end
+ * first, and tasks that had long waited would bring along the time in which they did.
+ */
+export function byArrival(tasks: readonly FinishedTask[], count: number): ByArrival {
+  const sorted = [...tasks].sort((a, b) => a.arrivedAt - b.arrivedAt || a.id - b.id)
+  const newest = sorted.slice(Math.max(0, sorted.length - count))
+  const chosen = new Set(newest)
+  return { newest, older: tasks.filter((task) => !chosen.has(task)) }
+}
+
 /** A ring of finished tasks. */
 export class History {
   readonly #capacity: number

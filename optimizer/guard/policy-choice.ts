@@ -12,6 +12,7 @@
  */
 import type { PairedDifference } from '../lab/statistics.ts'
 import type { Comparison } from './compare.ts'
+import { intervalText, shareText } from './shares.ts'
 
 /** Ended tasks between two replays. */
 export const REPLAY_EVERY = 1024
@@ -78,13 +79,12 @@ export class PolicyChoice {
       this.#interval = FIRST_LOOK
       return { to: this.challenger, gain: saved, reason: described(saved, tasks, current) }
     }
-    // The safe policy's gain over the challenger, of the challenger's mean: what is lost of 1, grown by the loss.
     const regained: Gain = {
-      mean: -saved.mean / (1 - saved.mean),
-      low: -saved.high / (1 - saved.high),
-      high: -saved.low / (1 - saved.low)
+      mean: turned(saved.mean),
+      low: turned(saved.high),
+      high: turned(saved.low)
     }
-    if (current !== this.challenger || regained.low <= TOLERATED_LOSS) return undefined
+    if (current !== this.challenger || !(regained.low > TOLERATED_LOSS)) return undefined
     return this.#back(described(regained, tasks, this.challenger), regained)
   }
 
@@ -105,10 +105,14 @@ function gainOf({ relative, relativeInterval: { low, high } }: PairedDifference)
   return { mean: -relative, low: -high, high: -low }
 }
 
-function described({ mean, low, high }: Gain, tasks: number, other: string): string {
-  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
-  return (
-    `the last ${tasks} tasks would have taken ${percent(mean)} [${percent(low)}, ${percent(high)}] less ` +
-    `than under ${other}`
-  )
+/**
+ * The safe policy's gain over the challenger, of the challenger's mean, by the challenger's over the safe one: what is lost
+ * of 1, grown by the loss. Of a mean of which all may be saved nothing is known: −∞.
+ */
+function turned(saved: number): number {
+  return saved >= 1 ? -Infinity : 1 - 1 / (1 - saved)
+}
+
+function described(gain: Gain, tasks: number, other: string): string {
+  return `the last ${tasks} tasks would have taken ${shareText(gain.mean)} ${intervalText(gain)} less than under ${other}`
 }

@@ -15,6 +15,7 @@
 import type { PairedDifference } from '../lab/statistics.ts'
 import type { ContenderResult } from './compare.ts'
 import { compareLosses } from './score.ts'
+import { changeText, intervalText } from './shares.ts'
 
 const LEAST_GAIN = 0.02
 const TOLERATED_HARM = 0.005
@@ -53,7 +54,7 @@ export function judge(evidence: Evidence, last: boolean): Verdict {
   const { incumbent, challenger, replay } = evidence
   const loss = compareLosses(incumbent, challenger, LOOK_CONFIDENCE)
   const { low, high } = loss.relativeInterval
-  const change = `loss ${signed(loss.relative)} [${signed(low)}, ${signed(high)}] on ${challenger.length} attempts`
+  const change = `loss ${described(loss)} on ${challenger.length} attempts`
   const reject = (reason: string): Verdict => ({ verdict: 'reject', reason, loss })
   if (low > 0) return reject(`predicts worse than what serves: ${change}`)
   if (replay !== undefined && 'failed' in replay) return reject(`failed in the replay: ${replay.failed}`)
@@ -74,10 +75,5 @@ function doesHarm({ relative, relativeInterval }: PairedDifference): boolean {
 }
 
 function described({ relative, relativeInterval }: PairedDifference): string {
-  return `${signed(relative)} [${signed(relativeInterval.low)}, ${signed(relativeInterval.high)}]`
-}
-
-function signed(share: number): string {
-  const percent = (share * 100).toFixed(1)
-  return `${share > 0 ? '+' : ''}${percent} %`
+  return `${changeText(relative)} ${intervalText(relativeInterval, changeText)}`
 }

@@ -1,6 +1,7 @@
 /**
  * What would have become of the newest tasks of a history under other policies or models.
  *
+ * Newest are those that arrived last, of all that have ended: what ended last depends on the policy that was in charge.
  * Speeds of nodes are fitted on what is older than the stretch that is replayed, and estimators begin with it; within the
  * stretch they learn as they would have, at completion.
  *
@@ -11,7 +12,7 @@ import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
 import { LiveNode } from '../sim/view.ts'
 import { compare, type Comparison, type Contender } from './compare.ts'
-import { feedbackOf, momentsOf, viewOf, type FinishedTask } from './history.ts'
+import { byArrival, feedbackOf, momentsOf, viewOf, type FinishedTask } from './history.ts'
 import { fitNodeSpeeds } from './node-speeds.ts'
 import { paced, type Pace } from './paced.ts'
 import { createReplay, type NodeFacts } from './replay.ts'
@@ -32,13 +33,15 @@ export interface RecentComparison extends Comparison {
   /** Arrival of the first task and end of the last, as recorded, in state time. */
   readonly fromAt: number
   readonly toAt: number
-  /** Slot time asked for ÷ slot time there was. */
+  /** When the last task arrived, in state time. */
+  readonly lastArrivalAt: number
+  /** Work ÷ (capacity × span of arrivals). */
   readonly load: number
   /** Tasks that no node of today could run. */
   readonly leftOut: number
 }
 
-/** Replays the newest `count` of `history`, which is oldest first; throws INVALID_REQUEST when there are too few. */
+/** Replays the newest `count` of `history`, which is in the order of ends; throws INVALID_REQUEST when there are too few. */
 export function compareOnRecent(
   history: readonly FinishedTask[],
   count: number,
@@ -47,11 +50,10 @@ export function compareOnRecent(
   others: readonly Player[],
   pace: Pace = () => undefined
 ): RecentComparison {
-  const replayed = history.slice(Math.max(0, history.length - count))
-  const older = history.slice(0, history.length - replayed.length)
+  const { newest, older } = byArrival(history, count)
   const speeds = fitNodeSpeeds(older)
   pace()
-  const replay = createReplay(replayed, nodes, speeds)
+  const replay = createReplay(newest, nodes, speeds)
   pace()
   if (replay === undefined || replay.workload.tasks.length < FEWEST_REPLAYED) {
     const got = replay?.workload.tasks.length ?? 0
@@ -80,6 +82,7 @@ export function compareOnRecent(
     tasks: replay.workload.tasks.length,
     fromAt: replay.fromAt,
     toAt: replay.toAt,
+    lastArrivalAt: replay.fromAt + (replay.workload.tasks.at(-1)?.submittedAt ?? 0),
     load: replay.load,
     leftOut: replay.leftOut
   }

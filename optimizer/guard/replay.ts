@@ -37,7 +37,9 @@ export interface Replay {
   /** Arrival of the first task and end of the last, as recorded. */
   readonly fromAt: number
   readonly toAt: number
-  /** Slot time asked for ÷ slot time there was between the two. */
+  /** When each task of the workload really ended, in its order, in milliseconds since `fromAt`. */
+  readonly recordedEndsMs: Float64Array
+  /** Work ÷ (capacity × span of arrivals), the lab's definition; a span is a millisecond at least. */
   readonly load: number
   readonly leftOut: number
   /** Recorded run time of those. */
@@ -63,8 +65,7 @@ export function createReplay(
     speeds: { [KIND]: speeds.get(node.id) ?? 1 }
   }))
   const kept = tasks.filter((task) => cluster.some((node) => couldRun(node, task)))
-  const last = kept.at(-1)
-  if (last === undefined) return undefined
+  if (kept.length === 0) return undefined
   const ids = new Set(kept.map((task) => task.id))
   const arrivals = kept
     .map((task) => ({ task, at: task.needs.every((need) => ids.has(need)) ? task.arrivedAt : task.readyAt }))
@@ -98,7 +99,8 @@ export function createReplay(
     model: fixedRunTimes,
     fromAt,
     toAt,
-    load: loadOf(kept, nodes, toAt - fromAt),
+    recordedEndsMs: Float64Array.from(arrivals, ({ task }) => task.finishedAt - fromAt),
+    load: loadOf(simTasks, cluster),
     leftOut: tasks.length - kept.length,
     leftOutMs: runTimeOf(tasks) - runTimeOf(kept)
   }
@@ -162,8 +164,8 @@ function sharedNeeds(newIds: ReadonlyMap<TaskId, TaskId>): (task: FinishedTask) 
   }
 }
 
-function loadOf(tasks: readonly FinishedTask[], nodes: readonly NodeFacts[], spanMs: number): number {
-  const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
-  const workMs = tasks.reduce((sum, task) => sum + task.runMs, 0)
-  return spanMs <= 0 ? 0 : workMs / (slots * spanMs)
+function loadOf(tasks: readonly SimTask[], cluster: readonly SimNode[]): number {
+  const capacity = cluster.reduce((sum, node) => sum + node.slots * (node.speeds[KIND] ?? 1), 0)
+  const workMs = tasks.reduce((sum, task) => sum + task.workMs, 0)
+  return workMs / (capacity * Math.max(1, tasks.at(-1)?.submittedAt ?? 0))
 }

@@ -39,7 +39,7 @@ export interface RunMetrics {
 
 /** Outcomes of all units that finished. `boundMs` as in `Trace.slowdownBoundMs`, `idealMs` as in `Instance`. */
 export function outcomes(
-  result: SimResult,
+  result: Pick<SimResult, 'workload' | 'finishedAt'>,
   unit: Unit,
   boundMs: number,
   idealMs: ArrayLike<number>

@@ -30,6 +30,8 @@ const ETA: Eta = {
 
 export class FakeOptimizer implements OptimizerPort {
   current = 'least-loaded'
+  /** Of the gains in comparisons. */
+  ci95: PolicyComparison['policies'][number]['gain']['ci95'] = { low: 0.02, high: 0.18 }
   mode: ModelMode = 'auto'
   serving: number | undefined = 2
   readonly rolledBack = new Set<number>()
@@ -78,8 +80,10 @@ export class FakeOptimizer implements OptimizerPort {
         meanJctMs: 1500,
         p95JctMs: 4000,
         boundedSlowdown: 1.5,
-        gain: { mean: 0.1, ci95: { low: 0.02, high: 0.18 } }
-      }))
+        gain: { mean: 0.1, ci95: this.ci95 }
+      })),
+      actual: { meanJctMs: 82_000, policy: this.current },
+      notes: ['others were waiting too']
     })
   }
 

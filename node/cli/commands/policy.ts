@@ -35,7 +35,7 @@ export function define(command: Command, context: CliContext): void {
       .command('compare')
       .description("replay the cluster's recent history under policies")
       .argument('[names]', 'names with commas between (default: all)')
-      .option('--tasks <count>', 'how many of the last tasks are replayed', parseCompared)
+      .option('--tasks <count>', 'how many of the last ended tasks are replayed, by arrival', parseCompared)
   ).action(async (names: string | undefined, options: CompareOptions) => {
     const comparison = await connect(context, options).comparePolicies(
       {
@@ -83,15 +83,13 @@ function modeOf({ mode }: PolicyView): string {
 }
 
 function showComparison(context: CliContext, comparison: PolicyComparison): void {
-  const { base, nodes, load, fromAt, toAt } = comparison
+  const { base, nodes, load, fromAt, toAt, actual, notes = [] } = comparison
   const rows = comparison.policies.map(({ policy, meanJctMs, p95JctMs, boundedSlowdown, gain }) => [
     policy,
     formatDuration(meanJctMs),
     formatDuration(p95JctMs),
     boundedSlowdown.toFixed(2),
-    policy === base
-      ? '-'
-      : `${formatPercent(gain.mean)} [${formatPercent(gain.ci95.low)}, ${formatPercent(gain.ci95.high)}]`
+    policy === base ? '-' : `${formatPercent(gain.mean)} ${intervalOf(gain)}`
   ])
   for (const line of formatTable(['POLICY', 'MEAN', 'P95', 'SLOWDOWN', 'SAVES'], rows)) print(context, line)
   print(context, '')
@@ -100,6 +98,15 @@ function showComparison(context: CliContext, comparison: PolicyComparison): void
     `${unitsOf(comparison)} of ${formatDuration(toAt - fromAt)} on ${nodes} nodes, load ${load.toFixed(2)}; SAVES is the share of the mean ` +
       `completion time against ${base}, with its 95 % interval`
   )
+  if (actual !== undefined) {
+    const under = actual.policy === undefined ? '' : ` under ${actual.policy}`
+    print(context, `In the mean they really took ${formatDuration(actual.meanJctMs)}${under}`)
+  }
+  for (const note of notes) print(context, `Note: ${note}`)
+}
+
+function intervalOf({ ci95 }: PolicyComparison['policies'][number]['gain']): string {
+  return ci95 === null ? '[?]' : `[${formatPercent(ci95.low)}, ${formatPercent(ci95.high)}]`
 }
 
 /** A DAG counts once: `216 tasks and 1 DAG`. */

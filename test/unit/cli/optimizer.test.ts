@@ -65,10 +65,18 @@ test('policies are listed, set and compared', async () => {
   const compared = await run('policy', 'compare', 'fifo,learned', '--tasks', '50')
   expect(compared.out).toMatch(/^fifo +1\.5s +4\.0s +1\.50 +10 % \[2 %, 18 %\]$/m)
   expect(compared.out).toContain('48 tasks and 1 DAG of 1m')
+  expect(compared.out).toContain(
+    'In the mean they really took 1m 22s under learned\nNote: others were waiting too\n'
+  )
+  server.node.optimizer.ci95 = null
+  expect((await run('policy', 'compare', 'fifo')).out).toMatch(/ 10 % \[\?\]$/m)
   expect((await run('policy', 'compare', '--json')).json()).toMatchObject({
     ok: true,
     base: 'learned',
-    load: 0.7
+    load: 0.7,
+    actual: { meanJctMs: 82_000, policy: 'learned' },
+    notes: ['others were waiting too'],
+    policies: [{ gain: { ci95: null } }, {}, {}]
   })
   expect((await run('policy', 'get')).code).toBe(2)
 })

@@ -21,6 +21,8 @@ function answer(relative: number): ReplayAnswer {
     toAt: 1,
     load: 1,
     leftOut: 0,
+    lastArrivalAt: 0,
+    recordedMeanJctMs: 1,
     failures: [],
     results
   }

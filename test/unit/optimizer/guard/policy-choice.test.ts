@@ -8,7 +8,11 @@ function replay(relative: number, half = 0.01): Comparison & { readonly tasks: n
   const interval = { low: relative - half, high: relative + half }
   const jct = { difference: relative, relative, ...interval, relativeInterval: interval }
   const result = { name: '', meanJctMs: 1, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1, jct, slowdown: jct }
-  return { base: 'safe', units: { tasks: 9, dags: 0 }, tasks: 9, results: [result, result], failures: [] }
+  const results = [result, result]
+  return {
+    ...{ base: 'safe', units: { tasks: 9, dags: 0 }, tasks: 9, recordedMeanJctMs: 1 },
+    ...{ results, failures: [] }
+  }
 }
 const broken = (): Comparison & { readonly tasks: number } => ({
   ...replay(0),
@@ -29,6 +33,12 @@ test.each([
   ['daring', replay(0.06), undefined],
   ['daring', replay(0.065), 'safe'],
   ['daring', replay(0.2, 0.19), undefined],
+  // Of one unit nothing is known, and an interval may reach beyond what can be saved.
+  ['safe', replay(-0.5, Infinity), undefined],
+  ['daring', replay(-0.5, Infinity), undefined],
+  ['daring', replay(0.5, Infinity), undefined],
+  ['daring', replay(-0.5, 0.6), undefined],
+  ['daring', replay(-0.4, 0.6), undefined],
   ['daring', broken(), 'safe']
 ] as const)('under %s, case %#', (current, evidence, expected) => {
   expect(choice().judge(current, evidence)?.to).toBe(expected)

@@ -2,10 +2,11 @@ import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { nodeId, taskId, type NodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
-import { timestampMs } from '../../../../base/units.ts'
+import { timestampMs, type TimestampMs } from '../../../../base/units.ts'
 import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
-import { History } from '../../../../optimizer/guard/history.ts'
+import { byArrival, History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
+import { compareOnRecent } from '../../../../optimizer/guard/recent.ts'
 import { createReplay } from '../../../../optimizer/guard/replay.ts'
 import { runningMean } from '../../../../optimizer/policies/predictors.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
@@ -30,6 +31,44 @@ test('the history keeps the newest, oldest first', () => {
       expect(history.newest(2).map(({ id }) => id)).toEqual(expected.slice(-2))
     })
   )
+})
+
+test('newest are the tasks that arrived last, whenever they ended', () => {
+  const at = (arrived: number, id: number) => finished(id, { arrivedAt: timestampMs(arrived) })
+  // In the order of their ends: the first to arrive waited longest.
+  const tasks = [at(20, 3), at(40, 5), at(30, 4), at(20, 2), at(10, 1)]
+  const ids = (some: readonly FinishedTask[]): number[] => some.map(({ id }) => id)
+  const { newest, older } = byArrival(tasks, 3)
+  expect([ids(newest), ids(older)]).toEqual([
+    [3, 4, 5],
+    [2, 1]
+  ])
+  expect(ids(byArrival(tasks, 9).newest)).toEqual([1, 2, 3, 4, 5])
+  expect(byArrival(tasks, 9).older).toEqual([])
+})
+
+test('what ended last after a long wait does not bring its wait into the replay', () => {
+  const HOUR_MS = 3_600_000
+  const recent = Array.from({ length: 60 }, (_, index) =>
+    finished(index + 31, { arrivedAt: timestampMs(HOUR_MS + index * 100) })
+  )
+  const waited = Array.from({ length: 30 }, (_, index) =>
+    finished(index + 1, { arrivedAt: timestampMs(index), finishedAt: timestampMs(2 * HOUR_MS) })
+  )
+  const base = { name: 'fifo', make: () => fifo.make }
+  const { fromAt, lastArrivalAt, load, tasks } = compareOnRecent(
+    [...recent, ...waited],
+    60,
+    [nodeFacts(1)],
+    base,
+    []
+  )
+  expect({ fromAt, lastArrivalAt, tasks }).toEqual({
+    fromAt: HOUR_MS,
+    lastArrivalAt: HOUR_MS + 5_900,
+    tasks: 60
+  })
+  expect(load).toBeCloseTo((60 * 100) / (2 * 5_900))
 })
 
 test('node speeds are found whatever classes ran where, and unknown nodes have none', () => {
@@ -96,6 +135,37 @@ test('what no node of today could run is left out and counted', () => {
   expect(replay.leftOut).toBe(3)
   expect(replay.workload.tasks).toHaveLength(2)
   expect(createReplay(tasks, [], NO_SPEEDS)).toBeUndefined()
+})
+
+test('the load is work ÷ (capacity × span of arrivals), with the speeds of nodes', () => {
+  const tasks = [0, 1_000, 4_000].map((ms, index) =>
+    finished(index + 1, { arrivedAt: timestampMs(1_000_000 + ms), runMs: 2_000, node: nodeId(2) })
+  )
+  const speeds = new Map([
+    [nodeId(1), 1],
+    [nodeId(2), 2]
+  ])
+  // 3 × 2 s × 2 of work; 2 slots × (1 + 2) of capacity for 4 s.
+  expect(createReplay(tasks, [nodeFacts(1), nodeFacts(2)], speeds)?.load).toBeCloseTo(12 / (6 * 4))
+})
+
+test('beside the replay stands what was recorded of the same units, from the same arrivals', () => {
+  const at = (ms: number): TimestampMs => timestampMs(1_000_000 + ms)
+  const tasks = [
+    finished(1, { arrivedAt: at(0), finishedAt: at(900) }),
+    // It could not start before 300, and a DAG takes from its arrival to its last end.
+    finished(2, { submittedAt: at(100), arrivedAt: at(300), finishedAt: at(1_000) }),
+    finished(3, { group: taskId(3), arrivedAt: at(400), finishedAt: at(600) }),
+    finished(4, { group: taskId(3), arrivedAt: at(400), finishedAt: at(2_400), needs: [taskId(3)] })
+  ]
+  const { units, recordedMeanJctMs, results } = compare(
+    createReplay(tasks, [nodeFacts(1)], NO_SPEEDS)!,
+    fifo,
+    []
+  )
+  expect(units).toEqual({ tasks: 2, dags: 1 })
+  expect(recordedMeanJctMs).toBeCloseTo((900 + 700 + 2_000) / 3)
+  expect(results[0]!.meanJctMs).toBeCloseTo((100 + 100 + 200) / 3)
 })
 
 test('a better policy has an interval that says so, and the base has none against itself', () => {

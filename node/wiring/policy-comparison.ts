@@ -1,0 +1,122 @@
+/** The reply to `POST /v1/policy/compare`: a replay of recent history, beside what really became of the same tasks. */
+import type { ComparisonRequest } from '../../api/ports.ts'
+import { AppError } from '../../base/errors.ts'
+import type { PolicyComparison } from '../../base/wire/optimizer.ts'
+import type { Interval } from '../../optimizer/lab/statistics.ts'
+import type { SchedulerState } from '../../scheduler/state.ts'
+import type { Settings } from '../../scheduler/types.ts'
+import { HISTORY_TASKS } from '../optimizer/bounds.ts'
+import { compareOnHistory } from '../optimizer/comparison.ts'
+import type { Learning } from '../optimizer/learning.ts'
+import type { ReplayAnswer } from '../optimizer/protocol.ts'
+import { nodeFacts } from '../optimizer/watching.ts'
+
+/** Of the history, at most so much is replayed; the rest is what estimators and speeds begin with. */
+const MOST_REPLAYED = 0.75
+/** A replay that is further than this factor from what was recorded is explained. */
+const TOLERATED_FACTOR = 1.5
+
+/** What the cluster was like when the comparison was asked for. */
+export interface ComparedCluster {
+  readonly nodes: number
+  readonly settings: Pick<Settings, 'policy' | 'policyChange'>
+  /** When tasks that had not ended had arrived, in state time. */
+  readonly liveArrivals: Float64Array
+}
+
+/** Errors: those of `compareOnHistory`; INTERNAL when a policy failed in the replay. */
+export async function comparePolicies(
+  state: SchedulerState,
+  learning: Learning,
+  { policies, tasks, signal }: ComparisonRequest
+): Promise<PolicyComparison> {
+  const { settings } = state
+  const nodes = nodeFacts(state)
+  const cluster = { nodes: nodes.length, settings, liveArrivals: liveArrivals(state) }
+  const serving = learning.book.serving?.version
+  const answer = await compareOnHistory({
+    history: learning.history.newest(HISTORY_TASKS),
+    // Older ones are needed for the speeds of nodes.
+    tasks: Math.min(tasks, Math.ceil(learning.history.size * MOST_REPLAYED)),
+    nodes,
+    base: settings.policy,
+    policies,
+    weights: serving === undefined ? undefined : state.models.get(serving)?.weights,
+    signal
+  })
+  return comparisonView(answer, cluster)
+}
+
+function liveArrivals({ tasks }: SchedulerState): Float64Array {
+  const arrivals = new Float64Array(tasks.size)
+  let at = 0
+  for (const { submittedAt, spec } of tasks.values()) arrivals[at++] = Math.max(submittedAt, spec.notBefore)
+  return arrivals
+}
+
+/** Throws INTERNAL when a policy failed in the replay. */
+export function comparisonView(answer: ReplayAnswer, cluster: ComparedCluster): PolicyComparison {
+  const [failure] = answer.failures
+  if (failure !== undefined)
+    throw new AppError('INTERNAL', `policy ${failure.name} failed in the replay: ${failure.message}`)
+  const { base, tasks, units, fromAt, toAt, load, recordedMeanJctMs } = answer
+  const { policy, policyChange } = cluster.settings
+  const wasInCharge = policyChange === undefined || policyChange.at <= fromAt
+  return {
+    ...{ base, tasks, units, nodes: cluster.nodes, fromAt, toAt, load },
+    actual: { meanJctMs: recordedMeanJctMs, ...(wasInCharge ? { policy } : {}) },
+    policies: answer.results.map(({ name, meanJctMs, p95JctMs, boundedSlowdown, jct }) => ({
+      policy: name,
+      meanJctMs,
+      p95JctMs,
+      boundedSlowdown,
+      // A difference is of completion times; a gain is what is saved of them.
+      gain: { mean: 0 - jct.relative, ci95: savedInterval(jct.relativeInterval) }
+    })),
+    notes: notesOn(answer, cluster)
+  }
+}
+
+/** JSON has no infinity: an interval of which an end is not known is null. */
+function savedInterval({ low, high }: Interval): Interval | null {
+  return Number.isFinite(low) && Number.isFinite(high) ? { low: 0 - high, high: 0 - low } : null
+}
+
+function notesOn(answer: ReplayAnswer, { settings, liveArrivals }: ComparedCluster): string[] {
+  const { base, fromAt, lastArrivalAt, leftOut, recordedMeanJctMs, results } = answer
+  const { policyChange } = settings
+  const replayedMs = results[0]?.meanJctMs ?? recordedMeanJctMs
+  const notes: string[] = []
+  if (areFarApart(replayedMs, recordedMeanJctMs)) {
+    const why =
+      replayedMs < recordedMeanJctMs
+        ? 'tasks outside the window were waiting too, or start-up costs and retries dominate'
+        : 'they ran on other nodes, or in another order'
+    notes.push(
+      `in the mean these tasks really took ${inSeconds(recordedMeanJctMs)}, and in the replay under ${base} ${inSeconds(replayedMs)}: ` +
+        `${why}. The figures say how policies compare on these tasks, not what they would have taken`
+    )
+  }
+  if (policyChange !== undefined && policyChange.at > fromAt)
+    notes.push(
+      `the policy went from ${policyChange.from} to ${policyChange.to} after the first of them arrived`
+    )
+  const unended = liveArrivals.filter((at) => at >= fromAt && at <= lastArrivalAt).length
+  if (unended > 0)
+    notes.push(
+      `tasks that arrived within the same time and have not ended: ${unended}; they are not replayed`
+    )
+  if (leftOut > 0) notes.push(`tasks that no node of today could run: ${leftOut}; they are not replayed`)
+  return notes
+}
+
+/** Clocks have a grain of a millisecond. */
+function areFarApart(oneMs: number, otherMs: number): boolean {
+  const less = Math.max(1, Math.min(oneMs, otherMs))
+  return Math.max(oneMs, otherMs) > TOLERATED_FACTOR * less
+}
+
+/** Cut off like the command line's durations, which stand beside it. */
+function inSeconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
+}

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest'
+import { timestampMs } from '../../../../base/units.ts'
+import type { ReplayAnswer } from '../../../../node/optimizer/protocol.ts'
+import { answerReplay } from '../../../../node/optimizer/replays.ts'
+import { comparisonView, type ComparedCluster } from '../../../../node/wiring/policy-comparison.ts'
+import { History } from '../../../../optimizer/guard/history.ts'
+import { EVERYTHING } from '../../../../optimizer/lab/statistics.ts'
+import { finished, nodeFacts } from '../../optimizer/guard/fixture.ts'
+
+const START = 1_000_000
+const ONE_A_SECOND = 1_000
+
+/** The view of a replay of 100 tasks of 0.1 s, one a second, each of which really took `waitMs` and its run time. */
+function compared(
+  waitMs: number,
+  cluster: Partial<ComparedCluster> = {},
+  changes: Partial<ReplayAnswer> = {}
+) {
+  const history = new History(200)
+  for (let id = 1; id <= 200; id++) {
+    const arrivedAt = timestampMs(START + id * ONE_A_SECOND)
+    history.add(finished(id, { arrivedAt, finishedAt: timestampMs(arrivedAt + waitMs + 100) }))
+  }
+  const answer = answerReplay(history, {
+    type: 'replay',
+    count: 100,
+    nodes: [nodeFacts(1)],
+    contenders: ['least-loaded', 'fifo'].map((name) => ({ name, policy: name, weights: undefined }))
+  })
+  return comparisonView(
+    { ...answer, ...changes },
+    {
+      nodes: 1,
+      settings: { policy: 'least-loaded', policyChange: undefined },
+      liveArrivals: new Float64Array(),
+      ...cluster
+    }
+  )
+}
+
+test('what really happened stands beside the replay, with a note where the two are far apart', () => {
+  const near = compared(40)
+  expect(near.actual).toEqual({ meanJctMs: 140, policy: 'least-loaded' })
+  expect(near.policies[0]?.meanJctMs).toBeCloseTo(100)
+  expect(near.notes).toEqual([])
+  const far = compared(81_990)
+  expect(far.actual?.meanJctMs).toBe(82_090)
+  expect(far.notes).toHaveLength(1)
+  expect(far.notes?.[0]).toMatch(
+    /^in the mean these tasks really took 82\.0 s, and in the replay under least-loaded 100 ms: tasks outside the window were waiting too/
+  )
+  expect(compared(0, {}, { recordedMeanJctMs: 60 }).notes?.[0]).toContain('they ran on other nodes')
+})
+
+test('who placed the tasks is said where it was one policy', () => {
+  const change = (at: number) => ({
+    settings: {
+      policy: 'learned',
+      policyChange: { at: timestampMs(at), from: 'fifo', to: 'learned', reason: '', returns: 0 }
+    }
+  })
+  expect(compared(0, change(START)).actual?.policy).toBe('learned')
+  const changed = compared(0, change(START + 150 * ONE_A_SECOND))
+  expect(changed.actual).toEqual({ meanJctMs: 100 })
+  expect(changed.notes).toEqual(['the policy went from fifo to learned after the first of them arrived'])
+})
+
+test('what arrived within the same time and has not ended is counted, and so is what no node could run', () => {
+  // The window is from the 101st to the 200th arrival.
+  const liveArrivals = Float64Array.of(
+    START + 100 * ONE_A_SECOND,
+    START + 101 * ONE_A_SECOND,
+    START + 200 * ONE_A_SECOND,
+    START + 201 * ONE_A_SECOND
+  )
+  expect(compared(0, { liveArrivals }, { leftOut: 7 }).notes).toEqual([
+    'tasks that arrived within the same time and have not ended: 2; they are not replayed',
+    'tasks that no node of today could run: 7; they are not replayed'
+  ])
+})
+
+test('an interval of which nothing is known is null, since JSON has no infinity', () => {
+  expect(compared(0).policies[1]?.gain.ci95).toEqual({ low: 0, high: 0 })
+  const jct = { difference: 0, relative: 0, ...EVERYTHING, relativeInterval: EVERYTHING }
+  const times = { meanJctMs: 100, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1 }
+  const results = [{ name: 'least-loaded', ...times, jct, slowdown: jct }]
+  expect(compared(0, {}, { results }).policies[0]?.gain).toEqual({ mean: 0, ci95: null })
+})
