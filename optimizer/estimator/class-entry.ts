@@ -23,7 +23,7 @@ const WELL_KNOWN = 24
 const DEVIATIONS = 3
 const MARGINS = [2, 5] as const
 /** … so many times the run time there: what is beyond the longest of them says little of how far. */
-const FACTORS = [1, 4] as const
+const FACTORS = [1.5, 4] as const
 /** Up to so many attempts hang by themselves. */
 const FEW_HANG = 2
 
@@ -34,6 +34,11 @@ export interface Surroundings {
   readonly waiting: Conformal
   readonly beginning: Conformal
   readonly places: FailurePlaces
+}
+
+interface BorneOut {
+  readonly mostLn: readonly [p90: number, p99: number]
+  readonly support: Support
 }
 
 export class ClassEntry implements SideKnowledge, Maker {
@@ -53,8 +58,8 @@ export class ClassEntry implements SideKnowledge, Maker {
   snapshot: Snapshot | undefined
   /** Of the model that the mixture's output is of. */
   memoryTrust: MemoryTrust | undefined
-  /** Undefined while it is not worked out for the mixture as it is. */
-  #support: Support | undefined
+  /** ln of the run times that own runs bear out, and the levels at which these stand; undefined until asked of the mixture as it is. */
+  #borneOut: BorneOut | undefined
 
   constructor(around: Surroundings, taskClass: TaskClass<CellStatistics>) {
     this.#around = around
@@ -72,7 +77,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   combine(experts: ExpertMasses): void {
     this.mixture.combine(experts)
     this.#prediction.changed()
-    this.#support = undefined
+    this.#borneOut = undefined
   }
 
   /** By how much the node multiplies run times. */
@@ -124,24 +129,26 @@ export class ClassEntry implements SideKnowledge, Maker {
 
   /** What the class's own runs bear out; undefined while they are too few. */
   get support(): Support | undefined {
-    const runs = this.#class.cells.at(-1)?.value.experts?.long
-    if (runs === undefined || runs.count < WELL_KNOWN || this.#isHanging(runs)) return undefined
-    return (this.#support ??= [this.#mostOf(runs, 0), this.#mostOf(runs, 1)])
+    const runs = this.#class.cells.at(-1)?.value.experts
+    if (runs?.long === undefined || runs.long.count < WELL_KNOWN) return undefined
+    const memories = [runs.long, runs.slow, runs.fast]
+    const { mostLn, support } = (this.#borneOut ??= this.#bearOut(memories))
+    return this.#isHanging(Math.exp(mostLn[0])) ? undefined : support
   }
 
   /** Whether several attempts run that have outlived what the runs bear out: then the class is not what it was. */
-  #isHanging(runs: DecayedHistogram): boolean {
+  #isHanging(mostMs: number): boolean {
     const siblings = this.#around.base.siblingsOf(this.#class)
-    if (siblings.length === 0) return false
-    const mostMs = Math.exp(runs.quantileLn(quantileWithin(runs, 0)))
     return siblings.reduce((sum, { ageMs, weight }) => (ageMs > mostMs ? sum + weight : sum), 0) > FEW_HANG
   }
 
-  /** The logit of the mixture's level that stands for a promise at most. */
-  #mostOf(runs: DecayedHistogram, promise: 0 | 1): number {
-    const mostLn = runs.quantileLn(quantileWithin(runs, promise)) + Math.log(FACTORS[promise])
-    const level = shareBelowLn(this.mixture.masses, mostLn)
-    return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
+  #bearOut(memories: readonly DecayedHistogram[]): BorneOut {
+    const mostLn = [mostLnOf(memories, 0), mostLnOf(memories, 1)] as const
+    const levelOf = (ln: number): number => {
+      const level = shareBelowLn(this.mixture.masses, ln)
+      return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
+    }
+    return { mostLn, support: [levelOf(mostLn[0]), levelOf(mostLn[1])] }
   }
 
   /** Holds the levels to what they make of the prediction, for the task's next attempt. */
@@ -154,6 +161,15 @@ export class ClassEntry implements SideKnowledge, Maker {
     const conformal = this.#node === undefined ? waiting : beginning
     return conformal.level(this, q, this.centre)
   }
+}
+
+/** ln of the run time that a promise is held below: what runs bore out over long, of late or just now, as a class may become slower. */
+function mostLnOf(memories: readonly DecayedHistogram[], promise: 0 | 1): number {
+  const most = memories.reduce(
+    (largest, runs) => Math.max(largest, runs.quantileLn(quantileWithin(runs, promise))),
+    0
+  )
+  return most + Math.log(FACTORS[promise])
 }
 
 /** The quantile of a class's runs that a promise is held below. Bursts are alike: runs say less than as many independent ones. */

@@ -128,9 +128,9 @@ function instanceOf(
   seed: number,
   load: number | undefined
 ): Instance {
-  const tasks = pods.map(taskOf)
-  const specs = [...new Set(pods.map((pod) => pod.gpuSpec).filter((spec) => spec !== ''))]
   const firstS = pods[0]?.createdS ?? 0
+  const tasks = pods.map((pod, index) => taskOf(pod, index, firstS))
+  const specs = [...new Set(pods.map((pod) => pod.gpuSpec).filter((spec) => spec !== ''))]
   const spanS = Math.max(1, (pods.at(-1)?.createdS ?? 0) - firstS)
   const chosen = load === undefined ? nodes : subset(pods, nodes, seed, load, spanS)
   const workload = compileWorkload(name, tasks)
@@ -249,7 +249,7 @@ function nodeOf(node: OpenbNode, number: number, specs: readonly string[]): SimN
   }
 }
 
-function taskOf(pod: OpenbPod, index: number): SimTask {
+function taskOf(pod: OpenbPod, index: number, firstS: number): SimTask {
   const id = taskId(index + 1)
   return {
     id,
@@ -261,7 +261,7 @@ function taskOf(pod: OpenbPod, index: number): SimTask {
     nodeSelector: pod.gpuSpec === '' ? {} : { [`gpu:${pod.gpuSpec}`]: 'yes' },
     inputBytes: 0,
     limitMs: 0,
-    submittedAt: pod.createdS * 1000,
+    submittedAt: (pod.createdS - firstS) * 1000,
     idempotent: false,
     needs: [],
     transferBytes: [],

@@ -2,7 +2,8 @@
  * What is said of a policy's runs: means, how sure they are, and what it changes against the base.
  *
  * 1. Measurements that count as independent are the samples that the instances are (windows of a log, workflows), each of which is the mean
- *    of its seeds; where there is one sample only, the seeds; where there is one run only, its tasks in blocks of neighbours. Of samples that
+ *    of its seeds; where there is one sample only, the seeds (of a log these are the same jobs with shaken arrivals, so the interval says what
+ *    luck of arrivals changes, and nothing of other jobs); where there is one run only, its tasks in blocks of neighbours. Of samples that
  *    overlap, neighbours are one block. See `statistics.ts` for what follows from that.
  * 2. Headline: the gap closed, (base − X) ÷ (base − clairvoyant run of X), by mean JCT (by makespan for single DAGs). It has an interval
  *    where base and bound differ for sure: else the ratio may be anything.

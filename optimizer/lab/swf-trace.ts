@@ -23,6 +23,8 @@ import type { Instance, Trace } from './trace.ts'
 
 const SLOWDOWN_BOUND_MS = 10_000
 const SHAKE = 0.2
+/** Windows of whole jobs do not fit exactly: what they share beyond is a matter of rounding. */
+const SLIGHT_OVERLAP = 0.01
 
 /** Parts of a log: the first begins with it, the last ends with it. */
 export interface Windows {
@@ -60,7 +62,7 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
       leftOut: {
         tasks: log.skipped,
         of: total + log.skipped,
-        workShare: 0,
+        workShare: log.skippedWorkS / Math.max(1, log.skippedWorkS + workOf(log.jobs)),
         why: 'that never ran, or came nobody knows when'
       }
     }),
@@ -68,17 +70,22 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
   }
 }
 
-/** How many neighbouring windows a job may be in. */
+/** In processor seconds. */
+function workOf(jobs: SwfLog['jobs']): number {
+  return jobs.reduce((sum, job) => sum + job.runS * job.processors, 0)
+}
+
+/** How many neighbouring windows a job may be in, but for a hundredth of the jobs. */
 function overlapOf(total: number, windows: Windows): number {
   const { count } = windows
   const length = lengthOf(windows, total)
   const stride = count === 1 ? length : (total - length) / (count - 1)
-  return stride <= 0 ? count : Math.max(1, Math.min(count, Math.ceil(length / stride - 1e-9)))
+  return stride <= 0 ? count : Math.max(1, Math.min(count, Math.ceil(length / stride - SLIGHT_OVERLAP)))
 }
 
 /** Jobs in each window. */
 function lengthOf({ count, jobs }: Windows, total: number): number {
-  return Math.min(total, jobs ?? Math.ceil((2 * total) / (count + 1)))
+  return Math.min(total, jobs ?? Math.max(1, Math.floor((2 * total) / (count + 1))))
 }
 
 function overlapNotes({ count }: Windows, total: number, length: number): string[] {

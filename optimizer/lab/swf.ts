@@ -32,6 +32,8 @@ export interface SwfLog {
   readonly maxProcs: number
   /** Jobs left out because they never ran, or came nobody knows when. */
   readonly skipped: number
+  /** Their run times × processors, as far as these are known, in processor seconds. */
+  readonly skippedWorkS: number
 }
 
 const FIELDS = [
@@ -70,6 +72,7 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
   const jobs: SwfJob[] = []
   let maxProcs = 0
   let skipped = 0
+  let skippedWorkS = 0
   let line = 0
   for (const text of lines) {
     line++
@@ -87,12 +90,15 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
     }
     const job = parseJob(trimmed, file, line)
     if (job.runS > 0 && job.processors > 0 && job.submitS >= 0) jobs.push(job)
-    else skipped++
+    else {
+      skipped++
+      skippedWorkS += Math.max(0, job.runS) * Math.max(0, job.processors)
+    }
     if (jobs.length >= limit) break
   }
   if (jobs.length === 0) throw empty(file, 'job that ran')
   jobs.sort((a, b) => a.submitS - b.submitS || a.job - b.job)
-  return { jobs, maxProcs, skipped }
+  return { jobs, maxProcs, skipped, skippedWorkS }
 }
 
 function parseJob(text: string, file: string, line: number): SwfJob {

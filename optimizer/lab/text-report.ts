@@ -148,7 +148,7 @@ function gap({ gapClosed, ci95 }: PolicyReport): string {
 }
 
 /** An interval; `[?]` where nothing is known. */
-function between(interval: Interval, format: (value: number) => string): string {
+export function between(interval: Interval, format: (value: number) => string): string {
   const { low, high } = interval
   return isKnown(interval) ? `[${format(low)}, ${format(high)}]` : '[?]'
 }

@@ -1,6 +1,6 @@
 /** A report as one HTML file that needs nothing else: table, plots, and the JSON it was made from. */
 import type { TraceReport } from '../../../optimizer/lab/protocol.ts'
-import { commitOf } from '../../../optimizer/lab/text-report.ts'
+import { between, commitOf } from '../../../optimizer/lab/text-report.ts'
 import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Chart } from './charts.ts'
 
@@ -57,15 +57,13 @@ function table(report: TraceReport): string {
   const rows = report.policies.map((policy) => [
     escape(policy.policy),
     policy.meanJctS.toFixed(1),
-    `${policy.ci95.meanJctS.low.toFixed(1)} – ${policy.ci95.meanJctS.high.toFixed(1)}`,
+    between(policy.ci95.meanJctS, (seconds) => seconds.toFixed(1)),
     policy.p95JctS.toFixed(1),
     policy.p99JctS.toFixed(1),
     policy.boundedSlowdown.toFixed(2),
     policy.makespanRatio.toFixed(3),
     policy.gapClosed?.toFixed(3) ?? '–',
-    policy.ci95.gapClosed === undefined
-      ? '–'
-      : `${policy.ci95.gapClosed.low.toFixed(2)} – ${policy.ci95.gapClosed.high.toFixed(2)}`,
+    policy.ci95.gapClosed === undefined ? '–' : between(policy.ci95.gapClosed, (share) => share.toFixed(2)),
     `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`,
     policy.policyUsPerTask.toFixed(1)
   ])

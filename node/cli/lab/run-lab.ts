@@ -62,6 +62,8 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
       `--load: got ${options.load}, expected none: ${trace.name} runs one DAG at a time`
     )
   }
+  // What runs is what was loaded: in hours of measuring others may commit.
+  const provenance = provenanceOf()
   const policies = choosePolicies(trace, options.policies, world.among)
   const seeds = options.seeds ?? trace.defaultSeeds
   const instances = instancesOf(trace, seeds, options.load)
@@ -98,7 +100,6 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
     display.stop()
     taskFile?.close()
   }
-  const provenance = provenanceOf()
   const calibrations = shown[0] === undefined ? [] : world.calibrate(shown[0])
   world.print(textReport(report, provenance))
   for (const line of calibrationLines(calibrations)) world.print(line)

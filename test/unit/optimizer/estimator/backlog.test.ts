@@ -83,3 +83,34 @@ test('a short class is promised twice its own p90 at most while a backlog of oth
     expect(estimator.predict(task(++id, { name: 'short' })).quantileMs(0.9)).toBeLessThan(2 * 86)
   }
 })
+
+test('a class that becomes slower is promised a p90 of what it takes now, however long it was quick', () => {
+  let held = 0
+  let promised = 0
+  for (let seed = 0; seed < 6; seed++) {
+    const rng = createRng(900 + seed)
+    const estimator = createLearnedEstimator()
+    const on = node(1)
+    let id = 0
+    let now = 0
+    const run = (runMs: number): number => {
+      const one = task(++id, { name: 'a' })
+      const p90Ms = estimator.predict(one).quantileMs(0.9)
+      estimator.placed(one, on, now)
+      now += runMs
+      estimator.advance(now)
+      estimator.observe(ended(one, runMs))
+      return p90Ms
+    }
+    const normal = (): number => Array.from({ length: 12 }, () => rng.nextFloat()).reduce((a, b) => a + b) - 6
+    for (let index = 0; index < 1000; index++) run(1000 * (0.9 + 0.2 * rng.nextFloat()))
+    for (let index = 0; index < 24; index++) {
+      const runMs = 100_000 * Math.exp(0.7 * normal())
+      const p90Ms = run(runMs)
+      if (index < 4) continue
+      promised++
+      if (runMs <= p90Ms) held++
+    }
+  }
+  expect(held / promised).toBeGreaterThan(0.65)
+})
