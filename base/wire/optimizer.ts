@@ -17,7 +17,12 @@ export const DEFAULT_COMPARED_TASKS = 2_000
 
 const ShareSchema = Type.Number({ minimum: 0, maximum: 1 })
 const MicrosecondsSchema = Type.Number({ minimum: 0, description: 'microseconds' })
-const IntervalSchema = closed({ low: Type.Number(), high: Type.Number() })
+const EndSchema = Type.Union([Type.Number(), Type.Null()])
+/** Never null itself: clients read its ends. JSON has no infinity. */
+const IntervalSchema = closed(
+  { low: EndSchema, high: EndSchema },
+  { description: 'an end is null where too little was replayed to say' }
+)
 
 /** Instead of a policy's name: the leader's guard chooses. */
 export const AUTO_POLICY = 'auto'
@@ -131,9 +136,7 @@ export const PolicyComparisonSchema = closed(
         gain: closed(
           {
             mean: Type.Number(),
-            ci95: Type.Union([IntervalSchema, Type.Null()], {
-              description: 'null: too little was replayed to say'
-            })
+            ci95: IntervalSchema
           },
           { description: 'share of the mean completion time that it saves against `base`' }
         )

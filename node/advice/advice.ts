@@ -10,7 +10,6 @@
  * 3. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
  */
 import type { GroupOutlook, OptimizerPort, TaskOutlook } from '../../api/ports.ts'
-import { formatTaskId } from '../../base/ids.ts'
 import type { TaskId } from '../../base/ids.ts'
 import { second } from '../../base/units.ts'
 import type { Alarm } from '../../base/wire/forecast.ts'
@@ -84,7 +83,7 @@ export function createAdvice(options: AdviceOptions): Advice {
       const eta = advisor.groupEta(group)
       return {
         ...(eta === undefined ? {} : { eta }),
-        alarms: alarmsOfGroup(advisor.alarms(now()), state, group)
+        alarms: advisor.alarms(now(), group)
       }
     },
     expectedMs: (task) => advisor.expectedMs(task),
@@ -100,12 +99,6 @@ export function createAdvice(options: AdviceOptions): Advice {
 function wantsDeadlines(state: SchedulerState): boolean {
   for (const task of state.tasks.values()) if (task.spec.deadlineAt > 0) return true
   return false
-}
-
-function alarmsOfGroup(alarms: readonly Alarm[], state: SchedulerState, group: TaskId): Alarm[] {
-  const members = new Set<string>()
-  for (const task of state.tasks.values()) if (task.group === group) members.add(formatTaskId(task.id))
-  return alarms.filter(({ id }) => id !== undefined && members.has(id))
 }
 
 class Forecasts {

@@ -211,8 +211,8 @@ function addAlarms(registry: Registry, learning: Learning, now: () => number): v
   new Gauge({
     name: 'dtss_alarms',
     help:
-      'Alarms that stand as this node sees it, by kind; deadline_at_risk is by the last forecast, which is made when somebody ' +
-      'asks (GET /v1/alarms) and as old as dtss_forecast_age_seconds says',
+      'Alarms that stand as this node sees it, by kind; those about tasks are counted at most every 5 s; deadline_at_risk is by ' +
+      'the last forecast, which is made when somebody asks (GET /v1/alarms) and as old as dtss_forecast_age_seconds says',
     labelNames: ['kind'],
     registers,
     collect() {

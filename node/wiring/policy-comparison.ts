@@ -16,6 +16,8 @@ const MOST_REPLAYED = 0.75
 /** A replay that is further than this factor from what was recorded is explained. */
 const TOLERATED_FACTOR = 1.5
 
+type Gain = PolicyComparison['policies'][number]['gain']
+
 /** What the cluster was like when the comparison was asked for. */
 export interface ComparedCluster {
   readonly nodes: number
@@ -77,9 +79,13 @@ export function comparisonView(answer: ReplayAnswer, cluster: ComparedCluster): 
   }
 }
 
-/** JSON has no infinity: an interval of which an end is not known is null. */
-function savedInterval({ low, high }: Interval): Interval | null {
-  return Number.isFinite(low) && Number.isFinite(high) ? { low: 0 - high, high: 0 - low } : null
+/** JSON has no infinity: an end that is not known is null. */
+function savedInterval({ low, high }: Interval): Gain['ci95'] {
+  return { low: finite(0 - high), high: finite(0 - low) }
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null
 }
 
 function notesOn(answer: ReplayAnswer, { settings, liveArrivals }: ComparedCluster): string[] {

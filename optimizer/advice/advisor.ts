@@ -24,7 +24,8 @@ import type { DeadlineVerdict, Finish } from './deadlines.ts'
 import { EtaCalibration } from './eta-calibration.ts'
 import type { EtaRecord } from './eta-calibration.ts'
 import { forecastInSteps } from './eta.ts'
-import type { Forecast, Moment } from './eta.ts'
+import type { Forecast } from './eta.ts'
+import type { Moment } from './moment.ts'
 import type { ForecastOrder } from './orders.ts'
 import { stateSource } from './state-source.ts'
 import { StuckWatch, stuckAfterMs } from './stuck.ts'
@@ -59,6 +60,8 @@ const FEWEST_ENDS = 8
 const FAR_OFF = 0.5
 /** Tasks looked at for alarms in one go. */
 const MOST_WATCHED = 10_000
+/** How long alarms are not counted again, in milliseconds: those who scrape ask as often as they like, each in a single turn. */
+const COUNTED_MS = 5_000
 
 export class Advisor {
   readonly #options: AdvisorOptions
@@ -70,6 +73,7 @@ export class Advisor {
   #horizonMs = Infinity
   /** Of ends since the last forecast: how many, how far off they were, and how far away they were said to be, in milliseconds. */
   #ends = { count: 0, offMs: 0, saidMs: 0 }
+  #counted: { readonly at: number; readonly counts: AlarmCounts } | undefined
   #made = 0
   #heard: boolean
 
@@ -303,19 +307,24 @@ export class Advisor {
     return this.#stuck.p99Ms({ task: viewOfTask(task), node, at: placedAt }, this.#options.state.time)
   }
 
-  /** How many alarms about tasks there are, by the last forecast. */
+  /** How many alarms about tasks there are, by the last forecast; they were counted at most `COUNTED_MS` ago. */
   alarmCounts(now: number): AlarmCounts {
+    const last = this.#counted
+    if (last !== undefined && last.at <= now && now < last.at + COUNTED_MS) return last.counts
     const alarms = this.alarms(now)
     const missed = alarms.filter(({ deadlineAt = Infinity }) => deadlineAt < now).length
     const stuck = alarms.filter(({ kind }) => kind === 'stuck').length
-    return { missed, stuck, atRisk: alarms.length - missed - stuck }
+    const counts = { missed, stuck, atRisk: alarms.length - missed - stuck }
+    this.#counted = { at: now, counts }
+    return counts
   }
 
-  /** Alarms about tasks: deadlines by the time that is left, then what is stuck, the longest first. */
-  alarms(now: number): Alarm[] {
+  /** Alarms about tasks, or those of one group: deadlines by the time that is left, then what is stuck, the longest first. */
+  alarms(now: number, group?: TaskId): Alarm[] {
     const found: Alarm[] = []
     let left = MOST_WATCHED
     for (const task of this.#options.state.tasks.values()) {
+      if (group !== undefined && task.group !== group) continue
       if (task.placement === undefined && task.spec.deadlineAt === 0) continue
       if (left-- <= 0) break
       found.push(...this.alarmsOf(task, now))

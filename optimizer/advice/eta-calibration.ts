@@ -14,7 +14,7 @@
  *    tasks that come late are what is to be learned.
  */
 import type { TaskId } from '../../base/ids.ts'
-import type { Moment } from './eta.ts'
+import type { Moment } from './moment.ts'
 
 const RATE = 0.05
 const LEAST = 0.25

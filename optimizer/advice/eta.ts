@@ -16,17 +16,14 @@ import { createRng } from '../../base/prng.ts'
 import type { TaskView } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
 import { FutureDurations } from './future-durations.ts'
+import { LastStarts } from './last-starts.ts'
 import { playOut } from './list-schedule.ts'
 import type { Futures } from './list-schedule.ts'
+import { momentOf } from './moment.ts'
+import type { Moment } from './moment.ts'
 import { readInSteps } from './problem.ts'
 import type { ForecastOrder } from './orders.ts'
-import type { ForecastSource, Place, Problem } from './problem.ts'
-
-/** Points of state time in milliseconds. */
-export interface Moment {
-  readonly p50At: number
-  readonly p90At: number
-}
+import type { ForecastSource, Problem } from './problem.ts'
 
 interface TaskForecast {
   /** Undefined for a task that runs already. */
@@ -72,8 +69,6 @@ const DRAWS = 39
 const FEWER_DRAWS = 19
 /** Longer queues are forecast with fewer futures: sums of many run times differ less. */
 const LONG_QUEUE = 1_000
-/** Places behind the tasks of a forecast that are looked up once. */
-const MOST_PLACES = 256
 
 /** Makes a forecast in steps: first what there is, then one future each. Run it to its end for the result. */
 export function* forecastInSteps(
@@ -121,7 +116,7 @@ class Result implements Forecast {
   readonly #problem: Problem
   readonly #futures: Futures
   readonly #running: ReadonlySet<number>
-  readonly #startsAfter = new Map<string, Moment | undefined>()
+  readonly #lastStarts: LastStarts
   #groups: ReadonlyMap<TaskId, GroupFinishes> | undefined
 
   constructor(problem: Problem, futures: Futures) {
@@ -130,6 +125,7 @@ class Result implements Forecast {
     this.truncated = problem.truncated
     this.#problem = problem
     this.#futures = futures
+    this.#lastStarts = new LastStarts(problem, futures)
     this.#running = new Set(problem.running.map(({ index }) => index))
   }
 
@@ -159,30 +155,7 @@ class Result implements Forecast {
     const place = this.#problem.placeOf(task)
     if (place === undefined) return undefined
     // One that was not ready yet comes after all that are; among those of a rank the forecast named all others first.
-    const readyAt = task.readyAt > 0 ? task.readyAt : Infinity
-    const key = `${place.queue}/${place.rank}/${readyAt}`
-    if (!this.#startsAfter.has(key)) {
-      if (this.#startsAfter.size >= MOST_PLACES) this.#startsAfter.clear()
-      this.#startsAfter.set(key, momentOf(this.#lastStarts(place, readyAt)))
-    }
-    return this.#startsAfter.get(key)
-  }
-
-  /** By future, when the last ready task of the queue starts that goes before this place; Infinity where there is none. */
-  #lastStarts({ queue, rank }: Place, readyAt: number): Float64Array {
-    const { waiting, queueOf, rank: ranks, readyAt: readySince } = this.#problem
-    const { draws, startAt } = this.#futures
-    const last = new Float64Array(draws)
-    for (const index of waiting) {
-      const since = readySince[index] ?? Infinity
-      const own = ranks[index] ?? Infinity
-      if (queueOf[index] !== queue || since === Infinity) continue
-      if (own > rank || (own === rank && since > readyAt)) continue
-      for (let draw = 0; draw < draws; draw++) {
-        last[draw] = Math.max(last[draw] ?? 0, startAt[index * draws + draw] ?? Infinity)
-      }
-    }
-    return last.map((at) => (at > 0 ? at : Infinity))
+    return this.#lastStarts.before(place, task.readyAt > 0 ? task.readyAt : Infinity)
   }
 
   #earliestAt(index: number): number {
@@ -205,12 +178,4 @@ class Result implements Forecast {
     })
     return groups
   }
-}
-
-/** Sorts `values` in place. Undefined when some future never came to an end. */
-function momentOf(values: Float64Array): Moment | undefined {
-  values.sort()
-  const at = (q: number): number => values[Math.max(0, Math.ceil(q * (values.length + 1)) - 1)] ?? Infinity
-  const moment = { p50At: at(0.5), p90At: at(0.9) }
-  return moment.p90At < Infinity ? moment : undefined
 }

@@ -105,8 +105,8 @@ function showComparison(context: CliContext, comparison: PolicyComparison): void
   for (const note of notes) print(context, `Note: ${note}`)
 }
 
-function intervalOf({ ci95 }: PolicyComparison['policies'][number]['gain']): string {
-  return ci95 === null ? '[?]' : `[${formatPercent(ci95.low)}, ${formatPercent(ci95.high)}]`
+function intervalOf({ ci95: { low, high } }: PolicyComparison['policies'][number]['gain']): string {
+  return low === null || high === null ? '[?]' : `[${formatPercent(low)}, ${formatPercent(high)}]`
 }
 
 /** A DAG counts once: `216 tasks and 1 DAG`. */

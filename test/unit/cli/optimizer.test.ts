@@ -68,15 +68,20 @@ test('policies are listed, set and compared', async () => {
   expect(compared.out).toContain(
     'In the mean they really took 1m 22s under learned\nNote: others were waiting too\n'
   )
-  server.node.optimizer.ci95 = null
-  expect((await run('policy', 'compare', 'fifo')).out).toMatch(/ 10 % \[\?\]$/m)
+  for (const ci95 of [
+    { low: 0.02, high: null },
+    { low: null, high: null }
+  ]) {
+    server.node.optimizer.ci95 = ci95
+    expect((await run('policy', 'compare', 'fifo')).out).toMatch(/ 10 % \[\?\]$/m)
+  }
   expect((await run('policy', 'compare', '--json')).json()).toMatchObject({
     ok: true,
     base: 'learned',
     load: 0.7,
     actual: { meanJctMs: 82_000, policy: 'learned' },
     notes: ['others were waiting too'],
-    policies: [{ gain: { ci95: null } }, {}, {}]
+    policies: [{ gain: { ci95: { low: null, high: null } } }, {}, {}]
   })
   expect((await run('policy', 'get')).code).toBe(2)
 })

@@ -5,6 +5,7 @@ import { answerReplay } from '../../../../node/optimizer/replays.ts'
 import { comparisonView, type ComparedCluster } from '../../../../node/wiring/policy-comparison.ts'
 import { History } from '../../../../optimizer/guard/history.ts'
 import { EVERYTHING } from '../../../../optimizer/lab/statistics.ts'
+import type { Interval } from '../../../../optimizer/lab/statistics.ts'
 import { finished, nodeFacts } from '../../optimizer/guard/fixture.ts'
 
 const START = 1_000_000
@@ -79,10 +80,14 @@ test('what arrived within the same time and has not ended is counted, and so is 
   ])
 })
 
-test('an interval of which nothing is known is null, since JSON has no infinity', () => {
+test('an end of an interval that is not known is null, since JSON has no infinity, and the interval never is', () => {
   expect(compared(0).policies[1]?.gain.ci95).toEqual({ low: 0, high: 0 })
-  const jct = { difference: 0, relative: 0, ...EVERYTHING, relativeInterval: EVERYTHING }
-  const times = { meanJctMs: 100, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1 }
-  const results = [{ name: 'least-loaded', ...times, jct, slowdown: jct }]
-  expect(compared(0, {}, { results }).policies[0]?.gain).toEqual({ mean: 0, ci95: null })
+  const saved = (relativeInterval: Interval): unknown => {
+    const jct = { difference: 0, relative: 0, ...EVERYTHING, relativeInterval }
+    const times = { meanJctMs: 100, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1 }
+    const results = [{ name: 'least-loaded', ...times, jct, slowdown: jct }]
+    return compared(0, {}, { results }).policies[0]?.gain
+  }
+  expect(saved(EVERYTHING)).toEqual({ mean: 0, ci95: { low: null, high: null } })
+  expect(saved({ low: -0.1, high: Infinity })).toEqual({ mean: 0, ci95: { low: null, high: 0.1 } })
 })

@@ -154,6 +154,24 @@ test('a task that a forecast had to leave out is at risk once those before it ta
   expect(advisor.alarms(START).map(({ id }) => id)).toEqual(['t-6001', 't-6002'])
 })
 
+test('alarms are counted once in five seconds, and by a clock that was set back anew', () => {
+  const { machine, advisor } = setUp([{ deadlineAt: timestampMs(START + 1000) }])
+  const missed = (afterMs: number): number => advisor.alarmCounts(START + afterMs).missed
+  expect([missed(0), missed(4999), missed(5000)]).toEqual([0, 0, 1])
+  machine.submit([spec({ deadlineAt: timestampMs(START + 1) })])
+  expect([missed(9999), missed(10_000), missed(500)]).toEqual([1, 2, 1])
+})
+
+test('the alarms of a group are those of its tasks alone, however many others there are', () => {
+  const at = timestampMs(START + 1)
+  const { machine, advisor } = setUp(Array.from({ length: 1000 }, () => ({ deadlineAt: at })))
+  for (let batch = 1; batch < 10; batch++)
+    machine.submit(Array.from({ length: 1000 }, () => spec({ deadlineAt: at })))
+  machine.submit([spec({ deadlineAt: at }), spec({ deadlineAt: at })])
+  const ids = advisor.alarms(START + 2, taskId(10_001)).map(({ id }) => id)
+  expect(ids).toEqual(['t-10001', 't-10002'])
+})
+
 test('an attempt far beyond its p99 is stuck; one that is merely late is not', () => {
   const { machine, advisor } = setUp([{}, { name: 'long' }], { slots: 2 })
   machine.place(1, 1)
