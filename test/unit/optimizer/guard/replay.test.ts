@@ -4,6 +4,7 @@ import { nodeId, taskId, type NodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { timestampMs, type TimestampMs } from '../../../../base/units.ts'
 import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { byArrival, History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
 import { compareOnRecent } from '../../../../optimizer/guard/recent.ts'
@@ -34,7 +35,8 @@ test('the history keeps the newest, oldest first', () => {
 })
 
 test('newest are the tasks that arrived last, whenever they ended', () => {
-  const at = (arrived: number, id: number) => finished(id, { arrivedAt: timestampMs(arrived) })
+  const at = (arrived: number, id: number) =>
+    finished(id, { arrivedAt: timestampMs(arrived), finishedAt: timestampMs(arrived) })
   // In the order of their ends: the first to arrive waited longest.
   const tasks = [at(20, 3), at(40, 5), at(30, 4), at(20, 2), at(10, 1)]
   const ids = (some: readonly FinishedTask[]): number[] => some.map(({ id }) => id)
@@ -45,6 +47,39 @@ test('newest are the tasks that arrived last, whenever they ended', () => {
   ])
   expect(ids(byArrival(tasks, 9).newest)).toEqual([1, 2, 3, 4, 5])
   expect(byArrival(tasks, 9).older).toEqual([])
+})
+
+test('estimators and speeds of a replay know what had ended when it begins, and nothing that ended later', () => {
+  // One slot, a task of 10 s each second: the 40th of 80 arrives when 4 have ended, and node 2 seems slow from then on.
+  const arrival = (index: number): number => 1_000_000 + index * 1_000
+  const history = Array.from({ length: 80 }, (_, index) =>
+    finished(index + 1, {
+      arrivedAt: timestampMs(arrival(index)),
+      finishedAt: timestampMs(1_000_000 + (index + 1) * 10_000),
+      runMs: index < 4 || index >= 40 ? 10_000 : 20_000,
+      node: nodeId(index < 4 || index >= 40 ? 1 : 2)
+    })
+  )
+  const told: { ended: number[]; placed: number[] } = { ended: [], placed: [] }
+  const listener: Estimator = {
+    ...runningMean(),
+    observe: ({ task }) => told.ended.push(task.id),
+    placed: (task) => told.placed.push(task.id)
+  }
+  const base = {
+    name: 'fifo',
+    make: (tell: (estimator: Estimator) => void) => {
+      tell(listener)
+      return fifo.make
+    }
+  }
+  const nodes = [nodeFacts(1, { slots: 1 })]
+  const { fromAt, results } = compareOnRecent(history, 40, nodes, base, [])
+  expect(fromAt).toBe(arrival(40))
+  // The fourth ended in the moment in which the first that is replayed arrived.
+  expect(told).toEqual({ ended: [1, 2, 3, 4], placed: [1, 2, 3, 4] })
+  // 40 tasks of 10 s at the speed that they were recorded at.
+  expect(results[0]!.meanJctMs).toBeCloseTo((10_000 * 41) / 2 - (1_000 * 39) / 2)
 })
 
 test('what ended last after a long wait does not bring its wait into the replay', () => {
