@@ -11,6 +11,7 @@ const request: ReplayRequest = {
   type: 'replay',
   count: TASKS,
   nodes: [nodeFacts(1)],
+  liveArrivals: new Float64Array(),
   contenders: ['least-loaded', 'learned'].map((name) => ({ name, policy: name, weights: undefined }))
 }
 

@@ -7,7 +7,7 @@ import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { byArrival, History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
-import { compareOnRecent } from '../../../../optimizer/guard/recent.ts'
+import { compareOnRecent, ofSurvivors } from '../../../../optimizer/guard/recent.ts'
 import { createReplay } from '../../../../optimizer/guard/replay.ts'
 import { runningMean } from '../../../../optimizer/policies/predictors.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
@@ -21,6 +21,7 @@ const shortest: Contender = {
   make: () => shortestFirst({ name: 'shortest', estimator: runningMean() })
 }
 const NO_SPEEDS = new Map<NodeId, number>()
+const NONE_LIVE = new Float64Array()
 
 test('the history keeps the newest, oldest first', () => {
   fc.assert(
@@ -74,7 +75,7 @@ test('estimators and speeds of a replay know what had ended when it begins, and 
     }
   }
   const nodes = [nodeFacts(1, { slots: 1 })]
-  const { fromAt, results } = compareOnRecent(history, 40, nodes, base, [])
+  const { fromAt, results } = compareOnRecent(history, 40, nodes, NONE_LIVE, base, [])
   expect(fromAt).toBe(arrival(40))
   // The fourth ended in the moment in which the first that is replayed arrived.
   expect(told).toEqual({ ended: [1, 2, 3, 4], placed: [1, 2, 3, 4] })
@@ -95,6 +96,7 @@ test('what ended last after a long wait does not bring its wait into the replay'
     [...recent, ...waited],
     60,
     [nodeFacts(1)],
+    NONE_LIVE,
     base,
     []
   )
@@ -104,6 +106,27 @@ test('what ended last after a long wait does not bring its wait into the replay'
     tasks: 60
   })
   expect(load).toBeCloseTo((60 * 100) / (2 * 5_900))
+})
+
+test('a replay is of survivors when more than a third of what arrived in its time has not ended', () => {
+  const history = Array.from({ length: 40 }, (_, index) =>
+    finished(index + 1, { arrivedAt: timestampMs(1_000 + index) })
+  )
+  const base = { name: 'fifo', make: () => fifo.make }
+  // The window is from 1,020 to 1,039; what arrived before it or after does not count.
+  const unended = (inWindow: number) => {
+    const live = Float64Array.from([
+      1_019,
+      1_040,
+      ...Array.from({ length: inWindow }, (_, at) => 1_020 + 2 * at)
+    ])
+    return compareOnRecent(history, 20, [nodeFacts(1)], live, base, [])
+  }
+  expect(unended(10)).toMatchObject({ tasks: 20, unended: 10 })
+  expect(ofSurvivors(unended(10))).toBe(false)
+  expect(ofSurvivors({ tasks: 15, leftOut: 5, unended: 10 })).toBe(false)
+  expect(ofSurvivors({ tasks: 20, leftOut: 0, unended: 11 })).toBe(true)
+  expect(ofSurvivors(unended(0))).toBe(false)
 })
 
 test('node speeds are found whatever classes ran where, and unknown nodes have none', () => {
