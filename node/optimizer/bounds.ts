@@ -3,7 +3,7 @@ import { second } from '../../base/units.ts'
 
 /** Ended tasks that are kept for replays: about 400 bytes each. */
 export const HISTORY_TASKS = 6_000
-/** Tasks, those that arrived last, that are replayed when a model is judged; older ones in the history fit speeds and begin estimators. */
+/** Tasks, those that arrived last, that are replayed when a model is judged; what had ended before them fits speeds and begins estimators. */
 export const REPLAYED_TASKS = 2_000
 /** Training rows that every node keeps, so that a new leader can go on: about 300 bytes each. */
 export const KEPT_ROWS = 8_000

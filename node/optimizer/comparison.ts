@@ -7,10 +7,12 @@ import { OptimizerThread } from './optimizer-thread.ts'
 import type { ReplayAnswer } from './protocol.ts'
 
 export interface HistoryComparison {
-  /** In the order of ends; what arrived before the last `tasks` fits speeds and begins estimators. */
+  /** In the order of ends; what had ended when the first of the last `tasks` arrived fits speeds and begins estimators. */
   readonly history: readonly FinishedTask[]
   readonly tasks: number
   readonly nodes: readonly NodeFacts[]
+  /** When tasks that have not ended arrived, in state time. */
+  readonly liveArrivals: Float64Array
   /** The policy that the others are compared with. */
   readonly base: string
   readonly policies: readonly string[]
@@ -29,7 +31,7 @@ export function contendersOf(base: string, policies: readonly string[]): string[
 
 /** Errors: INVALID_REQUEST (too little history), OVERLOADED (the thread failed, or the caller is gone). */
 export async function compareOnHistory(comparison: HistoryComparison): Promise<ReplayAnswer> {
-  const { history, tasks, nodes, base, policies, weights, signal } = comparison
+  const { history, tasks, nodes, liveArrivals, base, policies, weights, signal } = comparison
   const thread = new OptimizerThread()
   const stop = (): void => {
     void thread.end()
@@ -42,7 +44,7 @@ export async function compareOnHistory(comparison: HistoryComparison): Promise<R
     }
     if (signal.aborted) throw new AppError('OVERLOADED', 'the comparison was given up')
     const contenders = contendersOf(base, policies).map((name) => ({ name, policy: name, weights }))
-    return await thread.ask({ type: 'replay', count: tasks, nodes, contenders })
+    return await thread.ask({ type: 'replay', count: tasks, nodes, liveArrivals, contenders })
   } finally {
     signal.removeEventListener('abort', stop)
     await thread.end()

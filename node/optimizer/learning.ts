@@ -377,7 +377,7 @@ export class Learning {
 
   async #judge(request: Omit<JudgeRequest, 'type' | 'replay'>): Promise<Verdict | undefined> {
     const ground = this.#ground()
-    const replay = ground === undefined ? undefined : replayOfModels(ground)
+    const replay = ground === undefined ? undefined : await replayOfModels(ground)
     return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay })
   }
 

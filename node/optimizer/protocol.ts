@@ -18,6 +18,8 @@ export interface ReplayRequest {
   readonly type: 'replay'
   readonly count: number
   readonly nodes: readonly NodeFacts[]
+  /** When tasks that have not ended arrived, in state time. */
+  readonly liveArrivals: Float64Array
   readonly contenders: readonly ContenderSpec[]
 }
 

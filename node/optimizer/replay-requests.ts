@@ -3,6 +3,7 @@ import type { History } from '../../optimizer/guard/history.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import { HISTORY_TASKS, REPLAYED_TASKS } from './bounds.ts'
 import { compareOnHistory } from './comparison.ts'
+import { liveArrivals } from './live-arrivals.ts'
 import type { ModelBook } from './model-book.ts'
 import type { ReplayAnswer, ReplayRequest } from './protocol.ts'
 import type { Trainer } from './trainer.ts'
@@ -25,18 +26,21 @@ export async function replayPolicies(
   trainer: Trainer,
   signal: AbortSignal
 ): Promise<ReplayAnswer | undefined> {
+  const live = await liveArrivals(state)
   const weights = weightsOf(state, book.serving?.version)
   const tasks = tasksOf(history)
   const nodes = nodeFacts(state)
   if (trainer.running) {
     const contenders = policies.map((name) => ({ name, policy: name, weights }))
-    return await trainer.ask<ReplayRequest>({ type: 'replay', count: tasks, nodes, contenders })
+    const request = { type: 'replay', count: tasks, nodes, liveArrivals: live, contenders } as const
+    return await trainer.ask<ReplayRequest>(request)
   }
   const newest = history.newest(HISTORY_TASKS)
   return await compareOnHistory({
     history: newest,
     tasks,
     nodes,
+    liveArrivals: live,
     policies,
     weights,
     base: policies[0],
@@ -45,7 +49,11 @@ export async function replayPolicies(
 }
 
 /** The policy in use, with what serves and with the shadow; undefined without a shadow. */
-export function replayOfModels({ state, book, history }: ReplayGround): ReplayRequest | undefined {
+export async function replayOfModels({
+  state,
+  book,
+  history
+}: ReplayGround): Promise<ReplayRequest | undefined> {
   const { shadow, serving } = book
   if (shadow === undefined) return undefined
   const { policy } = state.settings
@@ -54,6 +62,7 @@ export function replayOfModels({ state, book, history }: ReplayGround): ReplayRe
     type: 'replay',
     count: tasksOf(history),
     nodes: nodeFacts(state),
+    liveArrivals: await liveArrivals(state),
     contenders: [
       { name: 'serving', policy, weights: weightsOf(state, inUse) },
       { name: 'shadow', policy, weights: weightsOf(state, shadow.version) }

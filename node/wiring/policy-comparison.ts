@@ -8,6 +8,7 @@ import type { Settings } from '../../scheduler/types.ts'
 import { HISTORY_TASKS } from '../optimizer/bounds.ts'
 import { compareOnHistory } from '../optimizer/comparison.ts'
 import type { Learning } from '../optimizer/learning.ts'
+import { liveArrivals } from '../optimizer/live-arrivals.ts'
 import type { ReplayAnswer } from '../optimizer/protocol.ts'
 import { nodeFacts } from '../optimizer/watching.ts'
 
@@ -22,8 +23,6 @@ type Gain = PolicyComparison['policies'][number]['gain']
 export interface ComparedCluster {
   readonly nodes: number
   readonly settings: Pick<Settings, 'policy' | 'policyChange'>
-  /** When tasks that had not ended had arrived, in state time. */
-  readonly liveArrivals: Float64Array
 }
 
 /** Errors: those of `compareOnHistory`; INTERNAL when a policy failed in the replay. */
@@ -33,27 +32,22 @@ export async function comparePolicies(
   { policies, tasks, signal }: ComparisonRequest
 ): Promise<PolicyComparison> {
   const { settings } = state
+  const live = await liveArrivals(state)
   const nodes = nodeFacts(state)
-  const cluster = { nodes: nodes.length, settings, liveArrivals: liveArrivals(state) }
+  const cluster = { nodes: nodes.length, settings }
   const serving = learning.book.serving?.version
   const answer = await compareOnHistory({
     history: learning.history.newest(HISTORY_TASKS),
     // Older ones are needed for the speeds of nodes.
     tasks: Math.min(tasks, Math.ceil(learning.history.size * MOST_REPLAYED)),
     nodes,
+    liveArrivals: live,
     base: settings.policy,
     policies,
     weights: serving === undefined ? undefined : state.models.get(serving)?.weights,
     signal
   })
   return comparisonView(answer, cluster)
-}
-
-function liveArrivals({ tasks }: SchedulerState): Float64Array {
-  const arrivals = new Float64Array(tasks.size)
-  let at = 0
-  for (const { submittedAt, spec } of tasks.values()) arrivals[at++] = Math.max(submittedAt, spec.notBefore)
-  return arrivals
 }
 
 /** Throws INTERNAL when a policy failed in the replay. */
@@ -88,8 +82,8 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null
 }
 
-function notesOn(answer: ReplayAnswer, { settings, liveArrivals }: ComparedCluster): string[] {
-  const { base, fromAt, lastArrivalAt, leftOut, recordedMeanJctMs, results } = answer
+function notesOn(answer: ReplayAnswer, { settings }: ComparedCluster): string[] {
+  const { base, fromAt, leftOut, unended, recordedMeanJctMs, results } = answer
   const { policyChange } = settings
   const replayedMs = results[0]?.meanJctMs ?? recordedMeanJctMs
   const notes: string[] = []
@@ -107,7 +101,6 @@ function notesOn(answer: ReplayAnswer, { settings, liveArrivals }: ComparedClust
     notes.push(
       `the policy went from ${policyChange.from} to ${policyChange.to} after the first of them arrived`
     )
-  const unended = liveArrivals.filter((at) => at >= fromAt && at <= lastArrivalAt).length
   if (unended > 0)
     notes.push(
       `tasks that arrived within the same time and have not ended: ${unended}; they are not replayed`

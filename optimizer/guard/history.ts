@@ -142,19 +142,21 @@ export function viewOf(task: FinishedTask): TaskView {
 export interface ByArrival {
   /** The tasks that arrived last, in order of arrival. */
   readonly newest: readonly FinishedTask[]
-  /** All that arrived before, in the order that they were given in. */
+  /** Those of the others that had ended when the first of these arrived, in the order that they were given in. */
   readonly older: readonly FinishedTask[]
 }
 
 /**
- * The `count` ended tasks that arrived last, and the others. By their ends the newest would be those that a policy let end
- * first, and tasks that had long waited would bring along the time in which they did.
+ * The `count` ended tasks that arrived last, and what was known when they began to. By their ends the newest would be those
+ * that a policy let end first, and tasks that had long waited would bring along the time in which they did. What arrived
+ * before and ended later is in neither part: nobody knew yet what it would take.
  */
 export function byArrival(tasks: readonly FinishedTask[], count: number): ByArrival {
   const sorted = [...tasks].sort((a, b) => a.arrivedAt - b.arrivedAt || a.id - b.id)
   const newest = sorted.slice(Math.max(0, sorted.length - count))
   const chosen = new Set(newest)
-  return { newest, older: tasks.filter((task) => !chosen.has(task)) }
+  const fromAt = newest[0]?.arrivedAt ?? Infinity
+  return { newest, older: tasks.filter((task) => task.finishedAt <= fromAt && !chosen.has(task)) }
 }
 
 /** A ring of finished tasks. */

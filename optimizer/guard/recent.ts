@@ -1,11 +1,11 @@
 /**
  * What would have become of the newest tasks of a history under other policies or models.
  *
- * Newest are those that arrived last, of all that have ended: what ended last depends on the policy that was in charge.
- * Speeds of nodes are fitted on what is older than the stretch that is replayed, and estimators begin with it; within the
- * stretch they learn as they would have, at completion.
- *
- * All of it is done in one go, but never long without a call of `pace`, where whoever asked may wait, or throw to end it.
+ * 1. Newest are those that arrived last, of all that have ended. What ended last would depend on the policy that was in
+ *    charge; so does what has ended at all while others from the same time still wait (`ofSurvivors`).
+ * 2. Speeds of nodes are fitted on what had ended when the first of them arrived, and estimators begin with it; within the
+ *    stretch they learn as they would have, at completion. What arrived before and ended later is in neither.
+ * 3. All of it is done in one go, but never long without a call of `pace`, where whoever asked may wait, or throw to end it.
  */
 import { AppError } from '../../base/errors.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
@@ -19,6 +19,13 @@ import { createReplay, type NodeFacts } from './replay.ts'
 
 /** Fewer tasks than these say nothing about a policy. */
 export const FEWEST_REPLAYED = 20
+
+/**
+ * Of the tasks that arrived within the time of a replay more than this share has not ended: what a policy put off may then
+ * be half as much as all that is replayed, and a replay without it says little about policies that would not put it off. Of
+ * what runs at any moment, or is of one submission (1,000 tasks at most, of 2,000 that are replayed), it is not exceeded.
+ */
+const MOST_UNENDED = 1 / 3
 
 /** Who takes part in a replay. */
 export interface Player {
@@ -39,13 +46,28 @@ export interface RecentComparison extends Comparison {
   readonly load: number
   /** Tasks that no node of today could run. */
   readonly leftOut: number
+  /** Tasks that arrived between the first and the last of these and had not ended. */
+  readonly unended: number
 }
 
-/** Replays the newest `count` of `history`, which is in the order of ends; throws INVALID_REQUEST when there are too few. */
+/** Whether what a replay is of is what the policy in charge let end first, rather than what arrived. */
+export function ofSurvivors({
+  tasks,
+  leftOut,
+  unended
+}: Pick<RecentComparison, 'tasks' | 'leftOut' | 'unended'>): boolean {
+  return unended > MOST_UNENDED * (tasks + leftOut + unended)
+}
+
+/**
+ * Replays the newest `count` of `history`, which is in the order of ends; throws INVALID_REQUEST when there are too few.
+ * `liveArrivals`: when tasks that have not ended arrived, in state time.
+ */
 export function compareOnRecent(
   history: readonly FinishedTask[],
   count: number,
   nodes: readonly NodeFacts[],
+  liveArrivals: Float64Array,
   base: Player,
   others: readonly Player[],
   pace: Pace = () => undefined
@@ -77,13 +99,15 @@ export function compareOnRecent(
     name,
     make: (rng) => paced(make(tell)(rng), pace)
   })
+  const lastArrivalAt = replay.fromAt + (replay.workload.tasks.at(-1)?.submittedAt ?? 0)
   return {
     ...compare(replay, contender(base), others.map(contender), pace),
     tasks: replay.workload.tasks.length,
     fromAt: replay.fromAt,
     toAt: replay.toAt,
-    lastArrivalAt: replay.fromAt + (replay.workload.tasks.at(-1)?.submittedAt ?? 0),
+    lastArrivalAt,
     load: replay.load,
-    leftOut: replay.leftOut
+    leftOut: replay.leftOut,
+    unended: liveArrivals.filter((at) => at >= replay.fromAt && at <= lastArrivalAt).length
   }
 }

@@ -169,6 +169,7 @@ class SelfChoosing implements Policy {
       this.#history.newest(HISTORY_TASKS),
       Math.min(REPLAYED_TASKS, Math.ceil(this.#history.size / 2)),
       nodeFacts(view),
+      liveArrivals(view),
       { name: safe.name, make: () => safe.factory },
       [
         {
@@ -201,6 +202,14 @@ function checked(policy: Policy, view: ClusterView): PlacementChoice | undefined
   if (task === undefined || node === undefined || !view.eligible(task, node) || !view.fits(task, node))
     throw new Error(`task ${choice.taskId} cannot run on node ${choice.node}`)
   return choice
+}
+
+/** Of what policies see: tasks that wait for others are not among it. */
+function liveArrivals(view: ClusterView): Float64Array {
+  const arrivals: number[] = []
+  for (const { submittedAt } of view.ready()) arrivals.push(submittedAt)
+  for (const { taskId } of view.running()) arrivals.push(view.task(taskId)?.submittedAt ?? view.now)
+  return Float64Array.from(arrivals)
 }
 
 function nodeFacts(view: ClusterView): NodeFacts[] {

@@ -2,7 +2,13 @@ import { afterEach, expect, test } from 'vitest'
 import { OptimizerThread } from '../../../../node/optimizer/optimizer-thread.ts'
 import type { FromThread, ReplayRequest } from '../../../../node/optimizer/protocol.ts'
 
-const REPLAY: ReplayRequest = { type: 'replay', count: 1, nodes: [], contenders: [] }
+const REPLAY: ReplayRequest = {
+  type: 'replay',
+  count: 1,
+  nodes: [],
+  liveArrivals: new Float64Array(),
+  contenders: []
+}
 const threads: OptimizerThread[] = []
 
 afterEach(async () => {

@@ -21,6 +21,7 @@ function answer(relative: number): ReplayAnswer {
     toAt: 1,
     load: 1,
     leftOut: 0,
+    unended: 0,
     lastArrivalAt: 0,
     recordedMeanJctMs: 1,
     failures: [],

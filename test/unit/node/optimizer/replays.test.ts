@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { answerReplay } from '../../../../node/optimizer/replays.ts'
+import { answerJudge, answerReplay } from '../../../../node/optimizer/replays.ts'
 import type { ReplayRequest } from '../../../../node/optimizer/protocol.ts'
 import { History } from '../../../../optimizer/guard/history.ts'
 import { busyHistory, nodeFacts } from '../../optimizer/guard/fixture.ts'
@@ -11,6 +11,7 @@ const request: ReplayRequest = {
   type: 'replay',
   count: TASKS,
   nodes: [nodeFacts(1)],
+  liveArrivals: new Float64Array(),
   contenders: ['least-loaded', 'learned'].map((name) => ({ name, policy: name, weights: undefined }))
 }
 
@@ -40,4 +41,21 @@ test('a contender that is broken off has failed in the replay; without the base 
     { name: 'learned', message: 'Error: too long' }
   ])
   expect(() => answerReplay(history, request, pacing(1))).toThrow('too long')
+})
+
+test('a model is not promoted for completion times of what the policy in charge let end first', () => {
+  const losses = Float64Array.from({ length: 128 }, (_, at) => 1 + (at % 7) / 10)
+  const contenders = ['fifo', 'shortest-first'].map((policy) => ({
+    name: policy,
+    policy,
+    weights: undefined
+  }))
+  const { fromAt } = answerReplay(history, request)
+  const verdict = (unended: number): string => {
+    const liveArrivals = new Float64Array(unended).fill(fromAt)
+    const replay = { ...request, contenders, liveArrivals }
+    const judged = { incumbent: losses, challenger: losses, last: false }
+    return answerJudge(history, { type: 'judge', ...judged, replay }).verdict
+  }
+  expect([0, TASKS / 2, TASKS / 2 + 1].map(verdict)).toEqual(['promote', 'promote', 'wait'])
 })

@@ -97,7 +97,15 @@ test('with the reign the thread ends, and nothing is told to nobody', async () =
   trainer.feed(makeRows(3), [])
   trainer.wantModel()
   expect(threads[0]!.told).toHaveLength(1)
-  expect(await trainer.ask({ type: 'replay', count: 1, nodes: [], contenders: [] })).toBeUndefined()
+  expect(
+    await trainer.ask({
+      type: 'replay',
+      count: 1,
+      nodes: [],
+      liveArrivals: new Float64Array(),
+      contenders: []
+    })
+  ).toBeUndefined()
 })
 
 test('models and progress reach the owner', () => {

@@ -68,7 +68,13 @@ test('history is replayed under other policies; the base has no gain over itself
   tell({
     type: 'request',
     id: 5,
-    request: { type: 'replay', count: 300, nodes: [nodeFacts(1)], contenders }
+    request: {
+      type: 'replay',
+      count: 300,
+      nodes: [nodeFacts(1)],
+      liveArrivals: new Float64Array(),
+      contenders
+    }
   })
   const { id, value } = await answer
   expect(id).toBe(5)
@@ -82,7 +88,13 @@ test('replays between two steps of training are in the share of a core that is r
   const { tell, next } = start()
   tell({ type: 'history', tasks: busyHistory(400) })
   const contenders = ['fifo', 'shortest-first'].map((name) => ({ name, policy: name, weights: undefined }))
-  const replay: ReplayRequest = { type: 'replay', count: 300, nodes: [nodeFacts(1)], contenders }
+  const replay: ReplayRequest = {
+    type: 'replay',
+    count: 300,
+    nodes: [nodeFacts(1)],
+    liveArrivals: new Float64Array(),
+    contenders
+  }
   // What answers is loaded by then.
   const loaded = next('answer')
   tell({ type: 'request', id: 1, request: replay })
@@ -97,7 +109,13 @@ test('replays between two steps of training are in the share of a core that is r
 
 test('what comes while a replay waits for its budget is taken meanwhile, another request after it', async () => {
   const contenders = ['fifo', 'learned'].map((name) => ({ name, policy: name, weights: undefined }))
-  const request: ReplayRequest = { type: 'replay', count: 300, nodes: [nodeFacts(1)], contenders }
+  const request: ReplayRequest = {
+    type: 'replay',
+    count: 300,
+    nodes: [nodeFacts(1)],
+    liveArrivals: new Float64Array(),
+    contenders
+  }
   const inbox: ToThread[] = []
   const answers: { readonly id: number; readonly left: number }[] = []
   let told = (): void => undefined
@@ -195,6 +213,7 @@ test.each([
     type: 'replay',
     count: 50,
     nodes: [nodeFacts(1)],
+    liveArrivals: new Float64Array(),
     contenders: [{ name: 'fifo', policy: 'fifo', weights: undefined }],
     ...changes
   }
@@ -213,6 +232,7 @@ test('a shadow is judged with a replay of the policy in use', async () => {
     type: 'replay',
     count: 100,
     nodes: [nodeFacts(1)],
+    liveArrivals: new Float64Array(),
     contenders: [
       { name: 'serving', policy: 'shortest-first', weights: undefined },
       { name: 'shadow', policy: 'shortest-first', weights: opinionated(0) }

@@ -15,7 +15,8 @@ const ONE_A_SECOND = 1_000
 function compared(
   waitMs: number,
   cluster: Partial<ComparedCluster> = {},
-  changes: Partial<ReplayAnswer> = {}
+  changes: Partial<ReplayAnswer> = {},
+  liveArrivals = new Float64Array()
 ) {
   const history = new History(200)
   for (let id = 1; id <= 200; id++) {
@@ -26,6 +27,7 @@ function compared(
     type: 'replay',
     count: 100,
     nodes: [nodeFacts(1)],
+    liveArrivals,
     contenders: ['least-loaded', 'fifo'].map((name) => ({ name, policy: name, weights: undefined }))
   })
   return comparisonView(
@@ -33,7 +35,6 @@ function compared(
     {
       nodes: 1,
       settings: { policy: 'least-loaded', policyChange: undefined },
-      liveArrivals: new Float64Array(),
       ...cluster
     }
   )
@@ -74,7 +75,7 @@ test('what arrived within the same time and has not ended is counted, and so is 
     START + 200 * ONE_A_SECOND,
     START + 201 * ONE_A_SECOND
   )
-  expect(compared(0, { liveArrivals }, { leftOut: 7 }).notes).toEqual([
+  expect(compared(0, {}, { leftOut: 7 }, liveArrivals).notes).toEqual([
     'tasks that arrived within the same time and have not ended: 2; they are not replayed',
     'tasks that no node of today could run: 7; they are not replayed'
   ])

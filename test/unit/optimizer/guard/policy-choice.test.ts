@@ -1,20 +1,22 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import type { Comparison } from '../../../../optimizer/guard/compare.ts'
 import { PolicyChoice, REPLAY_EVERY } from '../../../../optimizer/guard/policy-choice.ts'
+import type { RecentComparison } from '../../../../optimizer/guard/recent.ts'
+
+type Evidence = Pick<RecentComparison, 'tasks' | 'leftOut' | 'unended' | 'results' | 'failures'>
 
 /** A replay in which the challenger changes completion times by so much, give or take `half`. */
-function replay(relative: number, half = 0.01): Comparison & { readonly tasks: number } {
+function replay(relative: number, half = 0.01, unended = 0): Evidence {
   const interval = { low: relative - half, high: relative + half }
   const jct = { difference: relative, relative, ...interval, relativeInterval: interval }
   const result = { name: '', meanJctMs: 1, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1, jct, slowdown: jct }
   const results = [result, result]
   return {
-    ...{ base: 'safe', units: { tasks: 9, dags: 0 }, tasks: 9, recordedMeanJctMs: 1 },
+    ...{ tasks: 9, leftOut: 0, unended },
     ...{ results, failures: [] }
   }
 }
-const broken = (): Comparison & { readonly tasks: number } => ({
+const broken = (): Evidence => ({
   ...replay(0),
   results: replay(0).results.slice(0, 1),
   failures: [{ name: 'daring', message: 'NaN' }]
@@ -33,6 +35,10 @@ test.each([
   ['daring', replay(0.06), undefined],
   ['daring', replay(0.065), 'safe'],
   ['daring', replay(0.2, 0.19), undefined],
+  // Of survivors: they lead to no challenger, and still away from it.
+  ['safe', replay(-0.2, 0.01, 4), 'daring'],
+  ['safe', replay(-0.2, 0.01, 5), undefined],
+  ['daring', replay(0.2, 0.01, 5), 'safe'],
   // Of one unit nothing is known, and an interval may reach beyond what can be saved.
   ['safe', replay(-0.5, Infinity), undefined],
   ['daring', replay(-0.5, Infinity), undefined],

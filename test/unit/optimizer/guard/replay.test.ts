@@ -4,9 +4,10 @@ import { nodeId, taskId, type NodeId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { timestampMs, type TimestampMs } from '../../../../base/units.ts'
 import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
+import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { byArrival, History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
-import { compareOnRecent } from '../../../../optimizer/guard/recent.ts'
+import { compareOnRecent, ofSurvivors } from '../../../../optimizer/guard/recent.ts'
 import { createReplay } from '../../../../optimizer/guard/replay.ts'
 import { runningMean } from '../../../../optimizer/policies/predictors.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
@@ -20,6 +21,7 @@ const shortest: Contender = {
   make: () => shortestFirst({ name: 'shortest', estimator: runningMean() })
 }
 const NO_SPEEDS = new Map<NodeId, number>()
+const NONE_LIVE = new Float64Array()
 
 test('the history keeps the newest, oldest first', () => {
   fc.assert(
@@ -34,7 +36,8 @@ test('the history keeps the newest, oldest first', () => {
 })
 
 test('newest are the tasks that arrived last, whenever they ended', () => {
-  const at = (arrived: number, id: number) => finished(id, { arrivedAt: timestampMs(arrived) })
+  const at = (arrived: number, id: number) =>
+    finished(id, { arrivedAt: timestampMs(arrived), finishedAt: timestampMs(arrived) })
   // In the order of their ends: the first to arrive waited longest.
   const tasks = [at(20, 3), at(40, 5), at(30, 4), at(20, 2), at(10, 1)]
   const ids = (some: readonly FinishedTask[]): number[] => some.map(({ id }) => id)
@@ -45,6 +48,39 @@ test('newest are the tasks that arrived last, whenever they ended', () => {
   ])
   expect(ids(byArrival(tasks, 9).newest)).toEqual([1, 2, 3, 4, 5])
   expect(byArrival(tasks, 9).older).toEqual([])
+})
+
+test('estimators and speeds of a replay know what had ended when it begins, and nothing that ended later', () => {
+  // A task each second, 10 s between ends: the 41st of 80 arrives when 4 have ended, and node 2 seems slow from then on.
+  const arrival = (index: number): number => 1_000_000 + index * 1_000
+  const history = Array.from({ length: 80 }, (_, index) =>
+    finished(index + 1, {
+      arrivedAt: timestampMs(arrival(index)),
+      finishedAt: timestampMs(1_000_000 + (index + 1) * 10_000),
+      runMs: index < 4 || index >= 40 ? 10_000 : 20_000,
+      node: nodeId(index < 4 ? 1 : 2)
+    })
+  )
+  const told: { ended: number[]; placed: number[] } = { ended: [], placed: [] }
+  const listener: Estimator = {
+    ...runningMean(),
+    observe: ({ task }) => told.ended.push(task.id),
+    placed: (task) => told.placed.push(task.id)
+  }
+  const base = {
+    name: 'fifo',
+    make: (tell: (estimator: Estimator) => void) => {
+      tell(listener)
+      return fifo.make
+    }
+  }
+  const nodes = [nodeFacts(1, { slots: 1 })]
+  const { fromAt, results } = compareOnRecent(history, 40, nodes, NONE_LIVE, base, [])
+  expect(fromAt).toBe(arrival(40))
+  // The fourth ended in the moment in which the first that is replayed arrived.
+  expect(told).toEqual({ ended: [1, 2, 3, 4], placed: [1, 2, 3, 4] })
+  // 40 tasks of 10 s, on another node than the one that ran them: nothing is known of either.
+  expect(results[0]!.meanJctMs).toBeCloseTo((10_000 * 41) / 2 - (1_000 * 39) / 2)
 })
 
 test('what ended last after a long wait does not bring its wait into the replay', () => {
@@ -60,6 +96,7 @@ test('what ended last after a long wait does not bring its wait into the replay'
     [...recent, ...waited],
     60,
     [nodeFacts(1)],
+    NONE_LIVE,
     base,
     []
   )
@@ -69,6 +106,27 @@ test('what ended last after a long wait does not bring its wait into the replay'
     tasks: 60
   })
   expect(load).toBeCloseTo((60 * 100) / (2 * 5_900))
+})
+
+test('a replay is of survivors when more than a third of what arrived in its time has not ended', () => {
+  const history = Array.from({ length: 40 }, (_, index) =>
+    finished(index + 1, { arrivedAt: timestampMs(1_000 + index) })
+  )
+  const base = { name: 'fifo', make: () => fifo.make }
+  // The window is from 1,020 to 1,039; what arrived before it or after does not count.
+  const unended = (inWindow: number) => {
+    const live = Float64Array.from([
+      1_019,
+      1_040,
+      ...Array.from({ length: inWindow }, (_, at) => 1_020 + 2 * at)
+    ])
+    return compareOnRecent(history, 20, [nodeFacts(1)], live, base, [])
+  }
+  expect(unended(10)).toMatchObject({ tasks: 20, unended: 10 })
+  expect(ofSurvivors(unended(10))).toBe(false)
+  expect(ofSurvivors({ tasks: 15, leftOut: 5, unended: 10 })).toBe(false)
+  expect(ofSurvivors({ tasks: 20, leftOut: 0, unended: 11 })).toBe(true)
+  expect(ofSurvivors(unended(0))).toBe(false)
 })
 
 test('node speeds are found whatever classes ran where, and unknown nodes have none', () => {
