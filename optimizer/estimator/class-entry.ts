@@ -37,8 +37,9 @@ export interface Surroundings {
 }
 
 interface BorneOut {
-  readonly mostLn: readonly [p90: number, p99: number]
   readonly support: Support
+  /** What a promise of p90 would be held to by what was borne out over long. */
+  readonly hangsAfterMs: number
 }
 
 export class ClassEntry implements SideKnowledge, Maker {
@@ -58,7 +59,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   snapshot: Snapshot | undefined
   /** Of the model that the mixture's output is of. */
   memoryTrust: MemoryTrust | undefined
-  /** ln of the run times that own runs bear out, and the levels at which these stand; undefined until asked of the mixture as it is. */
+  /** Undefined until it is asked of the mixture as it is. */
   #borneOut: BorneOut | undefined
 
   constructor(around: Surroundings, taskClass: TaskClass<CellStatistics>) {
@@ -131,24 +132,23 @@ export class ClassEntry implements SideKnowledge, Maker {
   get support(): Support | undefined {
     const runs = this.#class.cells.at(-1)?.value.experts
     if (runs?.long === undefined || runs.long.count < WELL_KNOWN) return undefined
-    const memories = [runs.long, runs.slow, runs.fast]
-    const { mostLn, support } = (this.#borneOut ??= this.#bearOut(memories))
-    return this.#isHanging(Math.exp(mostLn[0])) ? undefined : support
+    const { support, hangsAfterMs } = (this.#borneOut ??= this.#bearOut(runs.long, [runs.slow, runs.fast]))
+    return this.#isHanging(hangsAfterMs) ? undefined : support
   }
 
-  /** Whether several attempts run that have outlived what the runs bear out: then the class is not what it was. */
-  #isHanging(mostMs: number): boolean {
+  /** Whether several attempts have outlived this: then the class is not what it was. */
+  #isHanging(afterMs: number): boolean {
     const siblings = this.#around.base.siblingsOf(this.#class)
-    return siblings.reduce((sum, { ageMs, weight }) => (ageMs > mostMs ? sum + weight : sum), 0) > FEW_HANG
+    return siblings.reduce((sum, { ageMs, weight }) => (ageMs > afterMs ? sum + weight : sum), 0) > FEW_HANG
   }
 
-  #bearOut(memories: readonly DecayedHistogram[]): BorneOut {
-    const mostLn = [mostLnOf(memories, 0), mostLnOf(memories, 1)] as const
-    const levelOf = (ln: number): number => {
-      const level = shareBelowLn(this.mixture.masses, ln)
+  #bearOut(long: DecayedHistogram, recent: readonly DecayedHistogram[]): BorneOut {
+    const levelOf = (promise: 0 | 1): number => {
+      const level = shareBelowLn(this.mixture.masses, mostLnOf([long, ...recent], promise))
       return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
     }
-    return { mostLn, support: [levelOf(mostLn[0]), levelOf(mostLn[1])] }
+    const hangsAfterMs = Math.exp(long.quantileLn(quantileWithin(long, 0)))
+    return { support: [levelOf(0), levelOf(1)], hangsAfterMs }
   }
 
   /** Holds the levels to what they make of the prediction, for the task's next attempt. */
