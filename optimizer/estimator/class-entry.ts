@@ -18,8 +18,11 @@ import type { Entry, Statistics } from './statistics.ts'
 
 /** Of `class-tree.ts`. */
 export const TENANT_LEVEL = 2
-/** So many runs of a class bear out where its p90 and p99 lie at most: at the quantiles of its runs that are so far above, on the logit, and … */
-const WELL_KNOWN = 24
+/**
+ * So many runs of a class bear out where its p90 and p99 lie at most (a few of them should have missed each): at the quantile of its runs that
+ * is so far above, on the logit, and …
+ */
+const LEAST_RUNS = [24, 240] as const
 const DEVIATIONS = 3
 const MARGINS = [2, 5] as const
 /** … so many times the run time there: what is beyond the longest of them says little of how far. */
@@ -131,7 +134,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   /** What the class's own runs bear out; undefined while they are too few. */
   get support(): Support | undefined {
     const runs = this.#class.cells.at(-1)?.value.experts
-    if (runs?.long === undefined || runs.long.count < WELL_KNOWN) return undefined
+    if (runs?.long === undefined || runs.long.count < LEAST_RUNS[0]) return undefined
     const { support, hangsAfterMs } = (this.#borneOut ??= this.#bearOut(runs.long, [runs.slow, runs.fast]))
     return this.#isHanging(hangsAfterMs) ? undefined : support
   }
@@ -144,6 +147,7 @@ export class ClassEntry implements SideKnowledge, Maker {
 
   #bearOut(long: DecayedHistogram, recent: readonly DecayedHistogram[]): BorneOut {
     const levelOf = (promise: 0 | 1): number => {
+      if (long.count < LEAST_RUNS[promise]) return LARGEST_LOGIT
       const level = shareBelowLn(this.mixture.masses, mostLnOf([long, ...recent], promise))
       return Math.min(LARGEST_LOGIT, logit(Math.min(1 - Number.EPSILON, level)))
     }
