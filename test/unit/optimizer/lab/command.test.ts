@@ -1,26 +1,12 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { run } from '../../../../bench/policies.ts'
+import { labOutput } from '../../../helpers/lab-output.ts'
 
-let folder = ''
-const out: string[] = []
-const errors: string[] = []
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'dtss-lab-'))
-  vi.spyOn(console, 'log').mockImplementation((text: unknown) => out.push(String(text)))
-  vi.spyOn(console, 'error').mockImplementation((text: unknown) => errors.push(String(text)))
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-  out.length = 0
-  errors.length = 0
-  rmSync(folder, { recursive: true })
-})
+const lab = labOutput()
+const { out, errors } = lab
 
 const SMALL = ['--trace', 'synthetic', '--limit', '200', '--nodes', '2', '--seeds', '2']
 
@@ -51,21 +37,21 @@ test('the network of learned-network is trained during the run, and decides diff
 })
 
 test('--html writes one self-contained file and --svg the plots', async () => {
-  const html = join(folder, 'report.html')
+  const html = join(lab.folder, 'report.html')
   expect(
-    await run([...SMALL, '--policies', 'sjf-last2', '--html', html, '--svg', join(folder, 'plots')])
+    await run([...SMALL, '--policies', 'sjf-last2', '--html', html, '--svg', join(lab.folder, 'plots')])
   ).toBe(0)
   const text = readFileSync(html, 'utf8')
   expect(text).not.toMatch(/<(script|link|img)[^>]*(src|href)=/)
   expect(text.match(/<svg/g)).toHaveLength(7)
   const plots = ['calibration', 'gantt-1', 'gantt-2', 'gantt-3', 'gap', 'jct', 'utilisation']
-  expect(readdirSync(join(folder, 'plots'))).toEqual(plots.map((name) => `${name}.svg`))
+  expect(readdirSync(join(lab.folder, 'plots'))).toEqual(plots.map((name) => `${name}.svg`))
   for (const name of plots)
-    expect(readFileSync(join(folder, 'plots', `${name}.svg`), 'utf8')).not.toContain('NaN')
+    expect(readFileSync(join(lab.folder, 'plots', `${name}.svg`), 'utf8')).not.toContain('NaN')
 })
 
 test('a compressed log on disk is read by its name', async () => {
-  const path = join(folder, 'small.swf.gz')
+  const path = join(lab.folder, 'small.swf.gz')
   const lines = Array.from(
     { length: 50 },
     (_, i) => `${i + 1} ${i * 10} -1 ${30 + i} 1 -1 -1 1 60 -1 1 1 1 1 1 1 -1 -1`
@@ -94,14 +80,14 @@ test.each([
 })
 
 test('a malformed line is misuse, and names file, line, field, got and expected', async () => {
-  const path = join(folder, 'bad.swf')
+  const path = join(lab.folder, 'bad.swf')
   writeFileSync(path, '1 0 -1 5 1 -1 -1 1 6 -1 1 1 1 1 1 1\n2 1 -1 many 1 -1 -1 1 6 -1 1 1 1 1 1 1\n')
   expect(await run(['--trace', path])).toBe(2)
   expect(errors.join('\n')).toContain(`${path}:2: field run time: got "many", expected a number`)
 })
 
 test('a file that only claims to be compressed is reported', async () => {
-  const path = join(folder, 'bad.swf.gz')
+  const path = join(lab.folder, 'bad.swf.gz')
   writeFileSync(path, 'not compressed')
   expect(await run(['--trace', path])).toBe(2)
   expect(errors.join('\n')).toMatch(/incorrect header check, expected a readable file/)
@@ -115,8 +101,8 @@ test.each([
 ])(
   '--%s that cannot be written to is found before anything is read: %j',
   async (option, path, reason, kind) => {
-    writeFileSync(join(folder, 'file'), 'kept')
-    const target = join(folder, ...path)
+    writeFileSync(join(lab.folder, 'file'), 'kept')
+    const target = join(lab.folder, ...path)
     expect(await run(['--trace', 'nowhere.swf', `--${option}`, target, '--json'])).toBe(2)
     expect(errors.join('\n')).toMatch(
       new RegExp(`^bench: --${option}: got ".*" \\(${reason}: .*expected ${kind} that can`)
@@ -124,7 +110,7 @@ test.each([
     expect(out.map((line) => JSON.parse(line) as unknown)).toMatchObject([
       { ok: false, error: { code: 'INVALID_REQUEST', option, got: target } }
     ])
-    expect(readdirSync(folder)).toEqual(['file'])
+    expect(readdirSync(lab.folder)).toEqual(['file'])
   }
 )
 
@@ -136,13 +122,13 @@ test('no folder can be made below /proc, which is found at once', async () => {
 })
 
 test('what is tried before the run stays as it was', async () => {
-  writeFileSync(join(folder, 'old.html'), 'old')
-  const outputs = ['--svg', join(folder, 'new', 'plots'), '--html', join(folder, 'new.html')]
+  writeFileSync(join(lab.folder, 'old.html'), 'old')
+  const outputs = ['--svg', join(lab.folder, 'new', 'plots'), '--html', join(lab.folder, 'new.html')]
   expect(await run(['--trace', 'nowhere.swf', ...outputs])).toBe(2)
-  expect(await run(['--trace', 'nowhere.swf', '--html', join(folder, 'old.html')])).toBe(2)
+  expect(await run(['--trace', 'nowhere.swf', '--html', join(lab.folder, 'old.html')])).toBe(2)
   expect(errors.join('\n')).not.toContain('that can be written')
-  expect(readdirSync(folder)).toEqual(['old.html'])
-  expect(readFileSync(join(folder, 'old.html'), 'utf8')).toBe('old')
+  expect(readdirSync(lab.folder)).toEqual(['old.html'])
+  expect(readFileSync(join(lab.folder, 'old.html'), 'utf8')).toBe('old')
 })
 
 test('a disk that is full after the run costs the file, not the figures', async () => {
@@ -160,8 +146,8 @@ test.each([
     'cycle.jsonl:2: field tasks[0].p: got [0,0]'
   ]
 ])('the trace %s is misuse', async (name, text, message) => {
-  writeFileSync(join(folder, name), text)
-  expect(await run(['--trace', join(folder, name), '--policies', 'fifo-fit'])).toBe(2)
+  writeFileSync(join(lab.folder, name), text)
+  expect(await run(['--trace', join(lab.folder, name), '--policies', 'fifo-fit'])).toBe(2)
   expect(errors.join('\n')).toContain(message)
 })
 

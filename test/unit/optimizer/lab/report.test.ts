@@ -1,28 +1,14 @@
 /** What a report says so that it can be made again, and what it refuses to be asked for. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { run } from '../../../../bench/policies.ts'
+import { labOutput } from '../../../helpers/lab-output.ts'
 import type { UnitLine } from '../../../../node/cli/lab/task-file.ts'
 
-let folder = ''
-const out: string[] = []
-const errors: string[] = []
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'dtss-lab-'))
-  vi.spyOn(console, 'log').mockImplementation((text: unknown) => out.push(String(text)))
-  vi.spyOn(console, 'error').mockImplementation((text: unknown) => errors.push(String(text)))
-})
-
-afterEach(() => {
-  vi.restoreAllMocks()
-  out.length = 0
-  errors.length = 0
-  rmSync(folder, { recursive: true })
-})
+const lab = labOutput()
+const { out, errors } = lab
 
 interface Report {
   readonly load: number
@@ -50,7 +36,7 @@ function log(): { path: string; text: string } {
   )
   const never = [31, 32].map((job) => `${job} 500 -1 0 1 -1 -1 1 60 -1 5 1 1 1 1 1 -1 -1`)
   const text = ['; MaxProcs: 4', ...jobs, ...never, ''].join('\n')
-  const path = join(folder, 'log.swf')
+  const path = join(lab.folder, 'log.swf')
   writeFileSync(path, text)
   return { path, text }
 }
@@ -79,7 +65,7 @@ test('what was asked for, on what, and each run', async () => {
 
 test('a load that cannot be had is told of, in the text and in JSON', async () => {
   const { path } = log()
-  const html = join(folder, 'report.html')
+  const html = join(lab.folder, 'report.html')
   expect(
     await run(['--trace', path, '--load', '1.9', '--policies', 'fifo-fit', '--html', html, '--json'])
   ).toBe(0)
@@ -94,7 +80,7 @@ test('a load that cannot be had is told of, in the text and in JSON', async () =
 })
 
 test('--tasks has a line for each unit of each run, from which the figures follow', async () => {
-  const file = join(folder, 'tasks.ndjson')
+  const file = join(lab.folder, 'tasks.ndjson')
   const argv = [
     '--trace',
     'synthetic',
@@ -133,13 +119,13 @@ test('--tasks has a line for each unit of each run, from which the figures follo
 })
 
 test('groups have a line each in --tasks', async () => {
-  const flows = join(folder, 'flows.jsonl')
+  const flows = join(lab.folder, 'flows.jsonl')
   const tasks = [
     { n: 'a', t: 4 },
     { n: 'b', t: 4, p: [[0, 1]] }
   ]
   writeFileSync(flows, ['w1', 'w2'].map((id) => JSON.stringify({ id, app: 'app', tasks })).join('\n'))
-  const file = join(folder, 'tasks.ndjson')
+  const file = join(lab.folder, 'tasks.ndjson')
   const argv = ['--trace', flows, '--seeds', '1', '--policies', 'fifo-fit', '--tasks', file]
   expect(await run(argv)).toBe(0)
   const units = readFileSync(file, 'utf8').trimEnd().split('\n')
@@ -157,7 +143,7 @@ test('groups have a line each in --tasks', async () => {
 })
 
 test('--tasks that cannot be written to is found before anything is read, and a full disk when it is full', async () => {
-  expect(await run(['--trace', 'nowhere.swf', '--tasks', join(folder, 'no', 'file')])).toBe(2)
+  expect(await run(['--trace', 'nowhere.swf', '--tasks', join(lab.folder, 'no', 'file')])).toBe(2)
   expect(errors.join('\n')).toMatch(
     /^bench: --tasks: got ".*" \(ENOENT: .*expected a file that can be written/
   )
@@ -166,7 +152,7 @@ test('--tasks that cannot be written to is found before anything is read, and a 
   // The figures are there, before the error.
   expect(JSON.parse(out.at(-2)!)).toMatchObject({ policies: [{ policy: 'fifo-fit' }] })
   expect(errors.at(-1)).toMatch(/--tasks: got "\/dev\/full" \(ENOSPC/)
-  expect(readdirSync(folder)).toEqual([])
+  expect(readdirSync(lab.folder)).toEqual([])
 })
 
 test.each([
@@ -215,8 +201,8 @@ test.each([
   ['h.ndjson', '{"nodes":[]}', ['--nodes', '2'], '--nodes: got "2", expected none: a history'],
   ['openb_pods.csv', '', ['--nodes', '2'], '--nodes: got "2", expected none: openb']
 ])('%s %s with %j: what a format does not use is refused', async (name, text, argv, message) => {
-  if (name !== 'synthetic') writeFileSync(join(folder, name), text)
-  const path = name === 'synthetic' ? name : join(folder, name)
+  if (name !== 'synthetic') writeFileSync(join(lab.folder, name), text)
+  const path = name === 'synthetic' ? name : join(lab.folder, name)
   expect(await run(['--trace', path, ...argv])).toBe(2)
   expect(errors.join('\n')).toContain(message)
 })
