@@ -41,6 +41,7 @@ export interface PolicyReport extends RunMetrics {
   /** The figures without the cold start. */
   readonly warm: Phase
   /** A decision is a call of `next`, whether it places something or not. */
+  readonly decisionMeanUs: number
   readonly decisionP50Us: number
   readonly decisionP99Us: number
   /** All of the policy's time, decisions and hooks, ÷ finished tasks. */
@@ -182,6 +183,7 @@ function reportOf(
           }),
     coldStart: phase(own.cold, own.phasesAreRuns),
     warm: phase(own.warm, own.phasesAreRuns),
+    decisionMeanUs: mean(own.decisionUs),
     decisionP50Us: quantileSorted(decisions, 0.5),
     decisionP99Us: quantileSorted(decisions, 0.99),
     policyUsPerTask: own.policyUs / Math.max(1, own.tasksFinished),
