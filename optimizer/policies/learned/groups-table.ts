@@ -26,6 +26,8 @@ export interface Stage {
   /** Tasks that are not finished. */
   left: number
   running: number
+  /** Sum of the times at which running tasks are expected to end. */
+  endsAt: number
 }
 
 export interface Group {
@@ -193,7 +195,8 @@ export class GroupTable {
       lines: new Lines(),
       waiting: 0,
       left: 0,
-      running: 0
+      running: 0,
+      endsAt: 0
     }
     known?.set(key, stage)
     group.stages.push(stage)

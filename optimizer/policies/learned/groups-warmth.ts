@@ -32,6 +32,10 @@ const LEAST_SEEN = 10
 const LEAST_RATIO_LN = Math.log(1.25)
 /** The estimator is asked again about a class when one of its attempts ended, and after so many uses of what it said. */
 const USES = 64
+/** … but about so many classes in one decision, at 20 µs or so each: the others keep what they have. */
+const MOST_ASKED = 16
+/** Of a class that nobody has run it says something else when so much more was heard of others. */
+const NEWS_SHARE = 1 / 8
 /** Classes that are remembered; the oldest goes. */
 const CLASSES = 4096
 
@@ -82,6 +86,7 @@ export class Warmth {
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
   readonly #starts = new PairedStarts()
+  #asks = MOST_ASKED
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
@@ -103,6 +108,11 @@ export class Warmth {
   anew(): void {
     for (const known of this.#classes.values()) known.uses = 0
     this.news++
+  }
+
+  /** A decision begins. */
+  decide(): void {
+    this.#asks = MOST_ASKED
   }
 
   /** What is known of the task's class; to be kept by who asks often. */
@@ -163,6 +173,7 @@ export class Warmth {
     const heldMs = Math.max(1, now - attempt.at)
     const { node, kind, of: known } = attempt
     known.uses = 0
+    this.#asks++
     const { times } = known
     times[2 * kind] = (times[2 * kind] ?? 0) + 1
     times[2 * kind + 1] = (times[2 * kind + 1] ?? 0) + heldMs
@@ -190,7 +201,9 @@ export class Warmth {
     const own = isNew ? this.#newcomers.expectedMs(known, task.group) : undefined
     if (own !== undefined) return own
     // What is heard of others moves the estimator's word for a class that nobody has run.
-    if (known.uses-- <= 0 || (isNew && known.askedAt !== this.news)) {
+    const isOld = known.uses-- <= 0 || (isNew && this.news > known.askedAt * (1 + NEWS_SHARE))
+    if (isOld && (this.#asks > 0 || known.typicalMs === 0)) {
+      this.#asks--
       known.typicalMs = this.#estimator.predict(task).medianMs
       known.uses = USES
       known.askedAt = this.news

@@ -16,6 +16,7 @@
  * A decision costs O(groups × stages + shapes of a stage, at most `TRIED`, × nodes); shares and work are counted again when a group comes, goes or has a tenth done.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import { timestampMs } from '../../../base/units.ts'
 import type { TimestampMs } from '../../../base/units.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
@@ -36,6 +37,8 @@ const STAY = 1.3
 const RECOUNT = 0.9
 /** … and when so much was heard of any class, in relation to the number of groups: what is learned of one stage says something of others. */
 const NEWS = 1 / 16
+/** … or to its number of stages, each of which it takes a look at. */
+const NEWS_OF_STAGES = 1 / 8
 /** A group that waited so many times what it would take alone on all slots is owed a place. */
 const PATIENCE = 30
 const OWED_SHARE = 0.1
@@ -166,9 +169,16 @@ export class SharedGroups implements GroupQueue {
   }
 
   peek(view: ClusterView): Candidate | undefined {
-    if (this.#found === 'quiet') return undefined
+    if (this.#found === 'quiet') {
+      if (view.now <= this.#nodes.againAt) return undefined
+      this.#found = 'anything'
+    }
+    this.#warmth.decide()
     if (this.#stale) this.#count()
-    if (this.#found === 'anything') this.#search.id++
+    if (this.#found === 'anything') {
+      this.#search.id++
+      this.#nodes.againAt = Infinity
+    }
     let candidate = this.#look(view)
     for (let turn = 1; turn < TURNS && candidate === undefined && this.#search.unfinished; turn++)
       candidate = this.#look(view)
@@ -178,17 +188,22 @@ export class SharedGroups implements GroupQueue {
 
   #look(view: ClusterView): Candidate | undefined {
     this.#search.unfinished = false
-    if (this.#waiting === 0) {
-      this.#freed = []
-      return undefined
-    }
-    const open = this.#nodes.open(view)
-    return (this.#warmth.matters() ? this.#goOn(open, view) : undefined) ?? this.#best(open, view)
+    const goesOn = this.#warmth.matters()
+    if (this.#waiting === 0 || !goesOn) this.#freed = []
+    if (this.#waiting === 0) return undefined
+    const owed = this.#owed(view)
+    const open = this.#nodes.open(view, owed)
+    const first = owed === undefined ? undefined : this.#forGroup(owed, -Infinity, open, view)
+    return first ?? (goesOn ? this.#goOn(open, view) : undefined) ?? this.#best(open, view)
   }
 
-  /** At once, while lines are left that were not asked. */
+  /** At once, while lines are left that were not asked; else when waiting for a node does not pay any more, or a group is owed its turn. */
   wakeAt(view: ClusterView): TimestampMs | undefined {
-    return this.#found === 'searching' ? view.now : undefined
+    if (this.#found === 'searching') return view.now
+    const { againAt } = this.#nodes
+    if (this.#found !== 'quiet' || this.#waiting === 0 || againAt === Infinity) return undefined
+    if (!view.nodes().some(({ freeSlots }) => freeSlots > 0)) return undefined
+    return timestampMs(Math.max(view.now, Math.floor(againAt) + 1))
   }
 
   #started(task: TaskView, node: NodeId, at: number): void {
@@ -199,6 +214,7 @@ export class SharedGroups implements GroupQueue {
     this.#endsAt.set(task.id, endsAt)
     group.running++
     stage.running++
+    stage.endsAt += endsAt
     line.running++
     line.endsAt += endsAt
     if (group.stranded > 0) this.#stale = true
@@ -218,6 +234,7 @@ export class SharedGroups implements GroupQueue {
     this.#endsAt.delete(id)
     group.running--
     stage.running--
+    stage.endsAt -= endsAt
     line.running--
     line.endsAt -= endsAt
     if (group.stranded > 0) this.#stale = true
@@ -229,8 +246,8 @@ export class SharedGroups implements GroupQueue {
     const groups = [...this.#table.groups()]
     const { news } = this.#warmth
     for (const group of groups) {
-      const isRecent =
-        group.left >= RECOUNT * group.countedLeft && news - group.countedNews < NEWS * groups.length
+      const mostNews = Math.max(NEWS * groups.length, NEWS_OF_STAGES * group.stages.length)
+      const isRecent = group.left >= RECOUNT * group.countedLeft && news - group.countedNews < mostNews
       if (isRecent && group.countedLeft > 0) continue
       group.remainingMs = this.#remainingMs(group)
       group.parallelism = averageParallelism(group, this.#warmth)
@@ -260,17 +277,17 @@ export class SharedGroups implements GroupQueue {
   }
 
   /** Rule 2: a task for a node that was freed, of the group that it ran last. */
-  #goOn({ slow }: OpenNodes, view: ClusterView): Candidate | undefined {
+  #goOn(open: OpenNodes, view: ClusterView): Candidate | undefined {
     while (this.#freed.length > 0) {
       const id = this.#freed.at(-1) ?? (0 as NodeId)
       const node = view.node(id)
       const groupId = this.#warmth.groupOn(id)
       const group = groupId === undefined ? undefined : this.#table.group(groupId)
-      if (node !== undefined && group !== undefined && this.#mayGoOn(group) && !slow.includes(node)) {
+      if (node !== undefined && group !== undefined && this.#mayGoOn(group) && !open.slow.includes(node)) {
         const top = topPriorityOf(this.#order)
         const same = this.#table.stage(group.id, this.#warmth.stageOn(id) ?? '')
         const stage = same !== undefined && same.priority >= top ? same : firstStageOf(group, top)
-        const candidate = stage === undefined ? undefined : this.#on(group, stage, node, view)
+        const candidate = stage === undefined ? undefined : this.#on(group, stage, node, open, view)
         if (candidate !== undefined) return candidate
       }
       this.#freed.pop()
@@ -284,9 +301,6 @@ export class SharedGroups implements GroupQueue {
 
   #best(open: OpenNodes, view: ClusterView): Candidate | undefined {
     if (open.quick.length === 0) return undefined
-    const owed = this.#owed(view)
-    const first = owed === undefined ? undefined : this.#forGroup(owed, -Infinity, open, view)
-    if (first !== undefined) return first
     for (const priority of prioritiesOf(this.#order)) {
       for (const group of this.#order) {
         if (group.waiting === 0 || group.running >= group.share) continue
@@ -302,8 +316,10 @@ export class SharedGroups implements GroupQueue {
     const group = this.#earliest()
     if (group === undefined || group.waiting === 0) return undefined
     if (group.running >= Math.max(1, Math.floor(this.#slots * OWED_SHARE))) return undefined
-    const aloneMs = group.remainingMs / this.#slots
-    return view.now - group.since > PATIENCE * aloneMs ? group : undefined
+    const owedAt = group.since + (PATIENCE * group.remainingMs) / this.#slots
+    if (view.now > owedAt) return group
+    this.#nodes.againAt = Math.min(this.#nodes.againAt, owedAt)
+    return undefined
   }
 
   /** The table holds groups by arrival. */
@@ -327,14 +343,14 @@ export class SharedGroups implements GroupQueue {
     const task = firstOf(home.line, view)
     if (task === undefined) return undefined
     const node = this.#nodes.choose(home, task, open, view)
-    return node === undefined || node === NO_ROOM ? node : candidateOf(home.group, home.stage, task, node)
+    return node === undefined || node === NO_ROOM ? node : candidateOf(home, task, node, open)
   }
 
-  #on(group: Group, stage: Stage, node: NodeView, view: ClusterView): Candidate | undefined {
+  #on(group: Group, stage: Stage, node: NodeView, open: OpenNodes, view: ClusterView): Candidate | undefined {
     for (const line of stage.lines.next(this.#search)) {
       const task = firstOf(line, view)
       if (task === undefined || task.lastFailedOn === node.id) continue
-      if (takes(task, node, view)) return candidateOf(group, stage, task, node)
+      if (takes(task, node, view)) return candidateOf({ group, stage, line }, task, node, open)
     }
     return undefined
   }
@@ -349,6 +365,8 @@ function isStranded({ stranded, waiting, running }: Group): boolean {
   return stranded > 0 && waiting === 0 && running === 0
 }
 
-function candidateOf(group: Group, stage: Stage, task: TaskView, node: NodeView): Candidate {
-  return { taskId: task.id, node: node.id, priority: stage.priority, areaMs: group.remainingMs }
+/** Independent tasks do not come before a group that is owed its turn. */
+function candidateOf({ group, stage }: Home, task: TaskView, node: NodeView, { owed }: OpenNodes): Candidate {
+  const areaMs = group === owed ? 0 : group.remainingMs
+  return { taskId: task.id, node: node.id, priority: stage.priority, areaMs }
 }
