@@ -86,6 +86,7 @@ export class Warmth {
   readonly #lnRatio = new Float64Array(KINDS)
   readonly #counts = new Float64Array(KINDS)
   readonly #starts = new PairedStarts()
+  /** What is left of `MOST_ASKED` for this decision. */
   #asks = MOST_ASKED
 
   constructor(estimator: Estimator) {
@@ -173,6 +174,7 @@ export class Warmth {
     const heldMs = Math.max(1, now - attempt.at)
     const { node, kind, of: known } = attempt
     known.uses = 0
+    // What has just ended is worth a question of its own.
     this.#asks++
     const { times } = known
     times[2 * kind] = (times[2 * kind] ?? 0) + 1

@@ -7,13 +7,15 @@
  *    - A node goes on with its stage, else with its group, as long as the group holds little more than its share.
  *    - A stage gets another node only if that node, cold, would be through its first task before the nodes that the stage has could
  *      begin its last one.
- *    - A group below its share keeps the nodes that wait for its next stage.
- * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work.
+ *    - A group below its share keeps nodes that wait for its next stage, as long as that pays.
+ * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work: before nodes go on with what
+ *    they had, and before independent tasks.
  * 4. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
  * 5. The first task of each shape of a stage is tried (`groups-lines.ts`), so what fits nowhere now holds up nothing else. What no node
  *    could run counts as if it did not wait until nodes change, and a group that has nothing else holds no share.
  *
- * A decision costs O(groups × stages + shapes of a stage, at most `TRIED`, × nodes); shares and work are counted again when a group comes, goes or has a tenth done.
+ * A decision costs O(groups × stages + shapes of a stage, at most `TRIED`, × nodes); shares and work are counted again when a group comes, goes or has a tenth done,
+ * and when as much was heard as an eighth of its stages.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
