@@ -153,7 +153,8 @@ class Learned implements Policy {
   wakeAt(view: ClusterView): TimestampMs | undefined {
     if (this.#intake.size > 0) return timestampMs(Math.ceil(view.now) + 1)
     const isWanted = this.#alone.wantsRoom || this.#groups.waiting > 0
-    return this.#groups.wakeAt?.(view) ?? (isWanted ? undefined : this.#speculation?.wakeAt(view))
+    const ofRunning = isWanted ? undefined : this.#speculation?.wakeAt(view)
+    return earliest([this.#alone.wakeAt(), this.#groups.wakeAt?.(view), ofRunning])
   }
 
   #began(task: TaskView, node: NodeId, at: number, view: ClusterView): void {
@@ -220,6 +221,12 @@ function differ(view: ClusterView): boolean {
   const nodes = view.nodes()
   const profile = nodes[0]?.profile
   return nodes.some((node) => node.profile !== profile)
+}
+
+function earliest(times: readonly (TimestampMs | undefined)[]): TimestampMs | undefined {
+  let first: TimestampMs | undefined
+  for (const at of times) if (at !== undefined && (first === undefined || at < first)) first = at
+  return first
 }
 
 /** Rule 1; the independent task among equals. */
