@@ -3,6 +3,7 @@
  */
 import { AppError } from '../../base/errors.ts'
 import type { Estimator } from '../../optimizer/estimate.ts'
+import { hourOfUtc } from '../../optimizer/estimator/features.ts'
 import { createLearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import { decodeModel } from '../../optimizer/estimator/weights.ts'
 import type { History } from '../../optimizer/guard/history.ts'
@@ -70,9 +71,9 @@ function player(
   }
   return {
     name,
-    make: (tell) => {
+    make: (tell, fromAt) => {
       part()
-      const learned = createLearnedEstimator({ rows: false })
+      const learned = createLearnedEstimator({ rows: false, hourOf: (now) => hourOfUtc(fromAt + now) })
       const estimator = trusted(learned)
       tell(estimator)
       if (weights !== undefined) learned.useModel(decodeModel(weights))

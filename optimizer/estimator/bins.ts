@@ -40,7 +40,7 @@ export function lnOfBin(bin: number): number {
 /** Relative times (shares of a limit, residuals) are kept around this ln t, in the middle of the grid. */
 export const RELATIVE_ZERO_LN = lnOfBin(FINE_BINS / 2)
 
-/** The ln t below which lies the share `q` of the masses. */
+/** The ln t below which lies the share `q` of the masses; the end of the grid where there are none. */
 export function quantileLn(masses: Float64Array | Float32Array, q: number): number {
   return quantileLnFrom(masses, q, 0, 0)
 }
@@ -53,12 +53,16 @@ function quantileLnFrom(
   belowFirst: number
 ): number {
   let below = belowFirst
+  // Sums are rounded, so that all masses together may be less than a `q` near 1: then it is where the last of them ends.
+  let end = belowFirst > 0 ? first : FINE_BINS
   for (let bin = first; bin < FINE_BINS; bin++) {
     const mass = masses[bin] ?? 0
-    if (mass > 0 && below + mass >= q) return (bin + Math.min(1, Math.max(0, q - below) / mass)) * WIDTH
+    if (!(mass > 0)) continue
+    if (below + mass >= q) return (bin + Math.min(1, Math.max(0, q - below) / mass)) * WIDTH
     below += mass
+    end = bin + 1
   }
-  return FINE_BINS * WIDTH
+  return end * WIDTH
 }
 
 /** How far apart in ln t bins are that lie `bins` apart. */

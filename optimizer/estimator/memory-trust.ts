@@ -63,9 +63,10 @@ function between(corrections: Float32Array, q: number): number {
   const low = bounded(corrections[0])
   if (q <= at50) return low
   const mid = Math.max(low, bounded(corrections[1]))
-  if (q <= at95) return low + ((q - at50) / (at95 - at50)) * (mid - low)
+  // Rounding must not carry it beyond the next one.
+  if (q <= at95) return Math.min(mid, low + ((q - at50) / (at95 - at50)) * (mid - low))
   const high = Math.max(mid, bounded(corrections[2]))
-  return mid + Math.min(1, (q - at95) / (at99 - at95)) * (high - mid)
+  return Math.min(high, mid + Math.min(1, (q - at95) / (at99 - at95)) * (high - mid))
 }
 
 /** What is not a number corrects nothing. */

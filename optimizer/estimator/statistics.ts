@@ -88,7 +88,9 @@ export class Statistics implements Estimator {
   readonly #decayOf: StatisticsOptions['decayOf']
   readonly #prior: number
   readonly #spare = new Float64Array(FINE_BINS)
+  /** What time it is; 0 until it is told. */
   #now = 0
+  #isTold = false
 
   constructor(options: StatisticsOptions) {
     const { decay = DECAY, priorWeight = PRIOR_WEIGHT, classes = CLASSES } = options
@@ -100,7 +102,7 @@ export class Statistics implements Estimator {
       classes,
       (evicted) => {
         this.#entries.delete(evicted.key)
-        this.#asked.get(evicted.tenant)?.delete(evicted.key)
+        this.#forgetAsked(evicted)
         this.#moved.delete(evicted.key)
         options.onEvict?.(evicted.key)
       }
@@ -155,19 +157,25 @@ export class Statistics implements Estimator {
 
   /** `placed`, for who knows the task's class. */
   placedIn(taskClass: TaskClass<CellStatistics>, task: TaskView, node: NodeView, now: number): void {
-    this.#now = Math.max(this.#now, now)
+    this.#hear(now)
     this.#profiles.set(node.id, node.profile)
     const { medianMs } = this.entryOf(taskClass)
     this.running.begin(task.id, taskClass.key, now, medianMs, completionsOf(taskClass))
   }
 
   advance(now: number): Iterable<ClassKey> {
-    this.#now = Math.max(this.#now, now)
+    this.#hear(now)
     this.running.advance(now, this.#heard)
     if (this.#moved.size === 0) return NONE
     const moved = [...this.#moved]
     this.#moved.clear()
     return moved
+  }
+
+  /** Times may be negative (`guard/recent.ts`), but never fall. */
+  #hear(now: number): void {
+    this.#now = this.#isTold ? Math.max(this.#now, now) : now
+    this.#isTold = true
   }
 
   /** Attempts of the class have run for long enough to say something. */
@@ -283,6 +291,11 @@ export class Statistics implements Estimator {
   /** What is shared by many classes remembers for longer: no single class is to decide what is expected of the next. */
   #decayAt(level: number): number {
     return Math.max(this.#decay, WIDE_DECAYS[level] ?? 0)
+  }
+
+  #forgetAsked({ tenant, key }: TaskClass<CellStatistics>): void {
+    const asked = this.#asked.get(tenant)
+    if (asked?.delete(key) === true && asked.size === 0) this.#asked.delete(tenant)
   }
 
   /** Someone waits for this class: report it when its tenant's completions move it. */

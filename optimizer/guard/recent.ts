@@ -5,7 +5,9 @@
  *    charge; so does what has ended at all while others from the same time still wait (`ofSurvivors`).
  * 2. Speeds of nodes are fitted on what had ended when the first of them arrived, and estimators begin with it; within the
  *    stretch they learn as they would have, at completion. What arrived before and ended later is in neither.
- * 3. All of it is done in one go, but never long without a call of `pace`, where whoever asked may wait, or throw to end it.
+ * 3. A replay begins at 0, and estimators are told of what is older in its time, which is negative then: two clocks would make what runs in
+ *    the replay as old as the history. `fromAt` is what the hour of day is worked out with.
+ * 4. All of it is done in one go, but never long without a call of `pace`, where whoever asked may wait, or throw to end it.
  */
 import { AppError } from '../../base/errors.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
@@ -30,8 +32,11 @@ const MOST_UNENDED = 1 / 3
 /** Who takes part in a replay. */
 export interface Player {
   readonly name: string
-  /** A fresh policy, on an estimator of its own that hears from it; `tell` tells an estimator of what is older. */
-  readonly make: (tell: (estimator: Estimator) => void) => PolicyFactory
+  /**
+   * A fresh policy, on an estimator of its own that hears from it; `tell` tells an estimator of what is older. `fromAt` is the state time of
+   * the replay's 0.
+   */
+  readonly make: (tell: (estimator: Estimator) => void, fromAt: number) => PolicyFactory
 }
 
 /** How a replay went, and what it was of. */
@@ -92,12 +97,12 @@ export function compareOnRecent(
       pace()
       const host = hosts.get(task.node)
       if (ended) estimator.observe(feedbackOf(task))
-      else if (host !== undefined) estimator.placed?.(viewOf(task), host, at)
+      else if (host !== undefined) estimator.placed?.(viewOf(task), host, at - replay.fromAt)
     }
   }
   const contender = ({ name, make }: Player): Contender => ({
     name,
-    make: (rng) => paced(make(tell)(rng), pace)
+    make: (rng) => paced(make(tell, replay.fromAt)(rng), pace)
   })
   const lastArrivalAt = replay.fromAt + (replay.workload.tasks.at(-1)?.submittedAt ?? 0)
   return {

@@ -2,7 +2,7 @@
  * A placement policy that cannot take its leader down with it.
  *
  * G1. A policy is out when it throws, answers what is no answer, chooses what does not hold in FAULTY_ROUNDS rounds on end,
- *     takes longer than SLOW_ROUND_MS for SLOW_ROUNDS rounds on end, or lets an idle cluster stand beside ready work (`idle-watch.ts`).
+ *     takes longer than SLOW_ROUND_MS for SLOW_ROUNDS rounds on end (with what it hears before each), or lets an idle cluster stand beside ready work (`idle-watch.ts`).
  *     Being out lasts until another one is made.
  * G2. Its stand-in takes over within the same call, from what the view shows then, so that no task is forgotten.
  * G3. The stand-in is not watched: it is the project's own, and its throw is a bug like any other.
@@ -56,6 +56,8 @@ export class GuardedPolicy implements Policy {
   #out = false
   #faultyRounds = 0
   #slowRounds = 0
+  /** What the policy took to hear of things since the last round. */
+  #hearingMs = 0
 
   constructor(input: GuardInput) {
     this.#input = input
@@ -136,9 +138,14 @@ export class GuardedPolicy implements Policy {
     return timestampMs(view.now)
   }
 
-  /** A round of choices is over. `faulty`: its last choice did not hold. Returns whether the policy went out over it. */
-  roundEnded(faulty: boolean, tookMs: number, view: ClusterView): boolean {
+  /**
+   * A round of choices is over that took so long, beside what the policy took to hear of things since the last one. `faulty`: its last choice
+   * did not hold. Returns whether the policy went out over it.
+   */
+  roundEnded(faulty: boolean, choosingMs: number, view: ClusterView): boolean {
     if (this.#out) return false
+    const tookMs = choosingMs + this.#hearingMs
+    this.#hearingMs = 0
     this.#faultyRounds = faulty ? this.#faultyRounds + 1 : 0
     this.#slowRounds = tookMs > SLOW_ROUND_MS ? this.#slowRounds + 1 : 0
     if (this.#faultyRounds >= FAULTY_ROUNDS)
@@ -153,8 +160,11 @@ export class GuardedPolicy implements Policy {
       call(this.#inner)
       return
     }
+    const { clock } = this.#input
+    const before = clock.monotonicNow()
     try {
       call(this.#inner)
+      this.#hearingMs += clock.monotonicNow() - before
     } catch (error) {
       // What the call was about is in the view, which the stand-in reads.
       this.#fail('threw', String(error), view)

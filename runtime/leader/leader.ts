@@ -102,8 +102,8 @@ export class Leader {
     const { stamps, logger } = this.#input
     stamps.reset(state.time)
     const seat = this.#policies.make(state.settings.policy)
-    const planner = createPlanner({ state, policy: seat.guard, excluded: this.#input.excluded })
-    planner.reset(stamps.now())
+    const { excluded } = this.#input
+    const planner = createPlanner({ state, policy: seat.guard, excluded, now: stamps.now() })
     this.#reign = { state, planner, ids: createIdAllocator(state), term, seat }
     this.#forgetInFlight()
     this.#planDue = true

@@ -25,6 +25,8 @@ export interface PlannerOptions {
   readonly policy: Policy
   /** Nodes that get no placements now: lagging, without a lease. Nodes that leave or are closed are left out anyway. */
   readonly excluded: (node: ClusterNode) => boolean
+  /** What time it is. Default: that of the state. */
+  readonly now?: TimestampMs
 }
 
 /**
@@ -70,11 +72,11 @@ class LeaderPlanner implements Planner {
     this.policy.onReady(task, this.projection)
   }
 
-  constructor({ state, policy, excluded }: PlannerOptions) {
+  constructor({ state, policy, excluded, now = state.time }: PlannerOptions) {
     this.state = state
     this.policy = policy
     this.projection = new Projection(state, excluded)
-    this.reset(state.time)
+    this.reset(now)
   }
 
   get view(): ClusterView {

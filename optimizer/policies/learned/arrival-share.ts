@@ -11,9 +11,11 @@
  * 1. Bounds and credit scale with the tasks at hand (their decayed mean run time and area), so that neither is tied to tasks of
  *    hours or of milliseconds.
  * 2. A reservation is worked out again when the running have changed by an eighth, or when its time has come: O(log n) an event.
- * 3. What stands idle for a reservation is paid for with credit too, and without credit there is none. Credit is counted in predicted
- *    areas, so the guard costs its share as far as these are right: an owed task that runs longer than predicted is not charged
- *    for the rest (charging it made slowdowns worse and nothing better).
+ * 3. What stands idle for a reservation is paid for with credit too, and without credit there is none. A task that used it up in vain has
+ *    room held for it again only when what was earned since lasts until the reservation's time, or is worth another try (`NEXT_TRY`): else
+ *    every bit of credit would go the same way, the more surely the more often the policy is asked. Credit is counted in predicted areas,
+ *    so the guard costs its share as far as these are right: an owed task that runs longer than predicted is not charged for the rest
+ *    (charging it made slowdowns worse and nothing better).
  * 4. Memory is bounded by what waits.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
@@ -26,6 +28,11 @@ const SHARE = 0.01
 const PATIENCE = 1
 /** Credit is kept for at most this many mean tasks. */
 const MOST_CREDIT = 50
+/**
+ * Mean tasks that credit is to be worth before room is held again for a task that has used it up in vain. Reservations are mostly due sooner
+ * than predicted: never to try made METACENTRUM's mean slowdown a tenth worse.
+ */
+const NEXT_TRY = 0.25
 const DECAY = 0.999
 /** Changes of the running, relative to their number, before a reservation is worked out again. */
 const STALE_AFTER = 1 / 8
@@ -82,6 +89,8 @@ export class ArrivalShare {
   #owedId: TaskId | undefined
   /** What stands idle for a reservation, in slots, since when. */
   #idle: { readonly since: number; readonly width: number } | undefined
+  /** The task for which credit was used up in vain, last (rule 3). */
+  #brokeFor: TaskId | undefined
   #changes = 0
   #credit = 0
   #areaSum = 0
@@ -99,6 +108,8 @@ export class ArrivalShare {
     this.#running.clear()
     this.#reservation = undefined
     this.#reservedFor = undefined
+    this.#idle = undefined
+    this.#brokeFor = undefined
   }
 
   /** Places in line, also of tasks that wait no more: what memory grows with (rule 4). */
@@ -189,20 +200,37 @@ export class ArrivalShare {
     return task
   }
 
-  /** Something was refused the node for the reservation's sake: what is free there stands idle, and is paid for. */
+  /** Something is refused the node for the reservation's sake: what is free there stands idle, and is paid for until `owed` is asked again. */
   refused(node: NodeView, now: number): void {
-    let share = node.freeSlots / node.slots
-    for (const name in node.resources) {
-      const capacity = node.resources[name] ?? 0
-      if (capacity > 0) share = Math.min(share, node.free(name) / capacity)
-    }
-    this.#idle = { since: now, width: share * node.slots }
+    this.#idle = { since: now, width: idleOn(node) }
+  }
+
+  /** Whether room is to be held for the reservation (rule 3). */
+  affords({ taskId, node, at }: Reservation, view: ClusterView): boolean {
+    if (taskId !== this.#brokeFor || this.#credit >= (NEXT_TRY * this.#areaSum) / this.#weight) return true
+    const host = view.node(node)
+    return host !== undefined && idleOn(host) * (at - view.now) <= this.#credit
+  }
+
+  /**
+   * When time alone lets go of what stands idle, if nothing else happens: the reservation's time has come, or the credit is gone. Infinity
+   * while nothing does. It lies after the moment when `owed` was asked last, so that asking again makes a difference.
+   */
+  get idleUntil(): number {
+    if (this.#idle === undefined) return Infinity
+    const { since, width } = this.#idle
+    // In whole milliseconds, at the end of which no credit is left whatever was rounded.
+    const paidUntil = width > 0 ? Math.floor(since + this.#credit / width) + 1 : Infinity
+    const { at = Infinity } = this.#reservation ?? {}
+    // What could be had now and is not taken is reserved anew with every question: only the credit's end changes anything.
+    return at > since ? Math.min(at, paidUntil) : paidUntil
   }
 
   #payForIdle(now: number): void {
-    if (this.#idle === undefined || now <= this.#idle.since) return
-    this.#credit -= this.#idle.width * (now - this.#idle.since)
+    if (this.#idle === undefined) return
+    this.#credit -= this.#idle.width * Math.max(0, now - this.#idle.since)
     this.#idle = undefined
+    if (this.#credit <= 0) this.#brokeFor = this.#reservedFor
   }
 
   /** Whether a task that is expected to run until `endsAt` may have the node in spite of the reservation, if there is one. */
@@ -279,6 +307,16 @@ function reserveOn(
   if (slots < 1 || !covers(left, task.resources)) return undefined
   add(left, task.resources, -1)
   return { taskId: task.id, node: node.id, at, spare: left, spareSlots: slots - 1 }
+}
+
+/** What is free on the node, in slots. */
+function idleOn(node: NodeView): number {
+  let share = node.freeSlots / node.slots
+  for (const name in node.resources) {
+    const capacity = node.resources[name] ?? 0
+    if (capacity > 0) share = Math.min(share, node.free(name) / capacity)
+  }
+  return share * node.slots
 }
 
 function expectedEnd({ since, endsAt }: Running, now: number): number {

@@ -8,6 +8,7 @@
 import type { NodeId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import { couldTake } from '../node-rules.ts'
+import type { Lanes } from './dag-lanes.ts'
 import type { DagTimes } from './dag-times.ts'
 
 /** How a task is to end. */
@@ -20,63 +21,66 @@ export interface Wish {
   readonly besides: NodeId | undefined
 }
 
-/** A node, when each of its slots is free (earliest first), the slot that the task would have, and when it would end. */
+/** A node, the lane that the task would have there, and when it would end. */
 export interface Choice {
   readonly node: NodeView
-  readonly lanes: number[]
+  readonly index: number
   readonly lane: number
+  /** Whether that lane is free now. */
+  readonly opens: boolean
   readonly endsAt: number
 }
 
 const ANYWHERE: Wish = { perMs: 1, before: Infinity, besides: undefined }
 
-/** Where the task would end first, as it is wished; `freeAt` by index of node. */
+/** Where the task would end first, as it is wished. */
 export function earliest(
   task: TaskView,
-  freeAt: readonly number[][],
+  lanes: Lanes,
   times: DagTimes,
   view: ClusterView,
   wish: Wish = ANYWHERE
 ): Choice | undefined {
   const failedOn = view.nodes().length > 1 ? task.lastFailedOn : undefined
-  const choice = search(task, freeAt, times, view, wish, failedOn)
+  const choice = search(task, lanes, times, view, wish, failedOn)
   if (choice !== undefined || failedOn === undefined || wish !== ANYWHERE) return choice
-  return search(task, freeAt, times, view, wish, undefined)
+  return search(task, lanes, times, view, wish, undefined)
 }
 
 function search(
   task: TaskView,
-  freeAt: readonly number[][],
+  lanes: Lanes,
   times: DagTimes,
   view: ClusterView,
   { perMs, before, besides }: Wish,
   failedOn: NodeId | undefined
 ): Choice | undefined {
   const nodes = view.nodes()
-  const row = times.row(task, nodes.length)
-  let best: NodeView | undefined
-  let bestLanes: number[] | undefined
+  const { now } = view
+  const { firstAt } = lanes
+  const { typicalMs, factors } = times.row(task, nodes)
+  const ms = perMs * typicalMs
+  let best = -1
   let bestLane = 0
   let bestAt = before
   for (let index = 0; index < nodes.length; index++) {
+    const runMs = ms * (factors[index] ?? NaN)
+    if ((firstAt[index] ?? Infinity) + runMs >= bestAt) continue
     const node = nodes[index]
-    const lanes = freeAt[index]
-    const startsAt = Math.max(lanes?.[0] ?? Infinity, view.now)
-    if (node === undefined || lanes === undefined || startsAt >= bestAt) continue
-    let ms = row[index] ?? NaN
-    if (Number.isNaN(ms)) ms = times.fill(row, index, task, node)
-    if (startsAt + perMs * ms >= bestAt || node.id === besides || node.id === failedOn) continue
-    if (!couldTake(task, node, view)) continue
-    const lane = startsAt <= view.now && !view.fits(task, node) ? laterThan(view.now, lanes) : 0
-    const endsAt = Math.max(lanes[lane] ?? Infinity, view.now) + perMs * ms
+    if (node === undefined || firstAt[index] === Infinity) continue
+    if (node.id === besides || node.id === failedOn || !couldTake(task, node, view)) continue
+    const own = lanes.of(index)
+    const lane = (own[0] ?? Infinity) <= now && !view.fits(task, node) ? laterThan(now, own) : 0
+    const endsAt = Math.max(own[lane] ?? Infinity, now) + runMs
     if (endsAt >= bestAt) continue
-    best = node
-    bestLanes = lanes
+    best = index
     bestLane = lane
     bestAt = endsAt
   }
-  if (best === undefined || bestLanes === undefined) return undefined
-  return { node: best, lanes: bestLanes, lane: bestLane, endsAt: bestAt }
+  const node = nodes[best]
+  if (node === undefined) return undefined
+  const opens = (lanes.of(best)[bestLane] ?? Infinity) <= now
+  return { node, index: best, lane: bestLane, opens, endsAt: bestAt }
 }
 
 /** Index of the first slot that is free later than now; beyond the last for none. */

@@ -15,24 +15,19 @@
  *
  * 5. Tasks that no node could run take no turn until nodes change (`dag-waiting.ts`).
  *
- * A decision costs O(running + tasks looked at × nodes); at most `LOOKED_AT` tasks are for which some node has room, and as many others,
+ * A decision costs O(nodes + what ended or is due + tasks looked at × nodes); at most `LOOKED_AT` tasks are for which some node has room, and as many others,
  * which wait for nodes that those might count on. The rest of the others are passed over.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
 import type { TimestampMs } from '../../../base/units.ts'
-import type {
-  AttemptFeedback,
-  ClusterView,
-  NodeView,
-  PlacementChoice,
-  TaskView
-} from '../../../scheduler/policy.ts'
+import type { AttemptFeedback, ClusterView, PlacementChoice, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
+import { EventHeap } from '../../sim/event-heap.ts'
 import { takes } from '../node-rules.ts'
 import { earliest } from './dag-choice.ts'
 import type { Choice } from './dag-choice.ts'
-import { Lanes, occupy } from './dag-lanes.ts'
+import { Lanes } from './dag-lanes.ts'
 import { DagPlan, NOWHERE } from './dag-plan.ts'
 import { DagTimes } from './dag-times.ts'
 import type { Running } from './dag-times.ts'
@@ -41,6 +36,8 @@ import type { GroupQueue } from './group-queue.ts'
 import type { Candidate } from './independent-queue.ts'
 
 const LEAST_NEWS = 5
+/** Attempts that are over may be remembered beside those that are not: so many, and as many again. */
+const SLACK = 1024
 const NEWS_SHARE = 1 / 8
 const LOOKED_AT = 256
 /** A group that has been there so many times what it would take alone on all slots is owed its turn. */
@@ -51,8 +48,6 @@ const PATIENCE = 30
  */
 const LEAST_SAVED_ALONE = 0.1
 const LEAST_SAVED = 0.3
-/** Who waits for a node looks elsewhere when what runs there has taken so many times what was expected of it. */
-const OUTLIVED = 1.5
 
 export class FinishFirst implements GroupQueue {
   readonly #estimator: Estimator
@@ -68,7 +63,11 @@ export class FinishFirst implements GroupQueue {
   /** Ready or running tasks that no plan holds yet, by group. */
   readonly #strangers = new Map<TaskId, TaskId[]>()
   readonly #lanes = new Lanes()
+  /** Attempts by when to predict their ends again. */
+  #due = new EventHeap<Running>()
   #stale = false
+  /** When the first group that waits will have waited out of proportion (rule 1). */
+  #owedAt = Infinity
   /** Nothing can be placed before something changes, or before `#againAt`. */
   #quiet = false
   #againAt = Infinity
@@ -82,7 +81,12 @@ export class FinishFirst implements GroupQueue {
     return this.#waiting.size
   }
 
-  reset(): void {
+  /** Groups, and tasks that are not over: what memory grows with. */
+  get remembered(): number {
+    return this.#plans.size + this.#groupOf.size + this.#times.remembered
+  }
+
+  reset(view: ClusterView): void {
     this.#plans.clear()
     this.#groupOf.clear()
     this.#since.clear()
@@ -90,23 +94,23 @@ export class FinishFirst implements GroupQueue {
     this.#copies.clear()
     this.#strangers.clear()
     this.#waiting.clear()
-    this.#times.nodesChanged()
-    this.#lanes.clear()
+    this.#lay(view)
     this.#quiet = false
   }
 
   resume(task: TaskView, node: NodeId, placedAt: number, view: ClusterView): void {
     this.#meet(task)
-    this.#running.set(task.id, this.#times.begin(task, view.node(node), node, placedAt))
+    this.#begin(this.#running, task, node, placedAt, view)
   }
 
   add(task: TaskView, view: ClusterView): void {
     this.#meet(task)
-    this.#running.delete(task.id)
-    this.#copies.delete(task.id)
+    this.#end(this.#running, task.id)
+    this.#end(this.#copies, task.id)
     const plan = this.#plans.get(task.group)
     const place = plan?.placeOf(task.id) ?? NOWHERE
-    const turn = { place, groupMs: plan?.remainingMs ?? 0, rank: plan?.rankAt(place) ?? 0 }
+    const groupMs = this.#groupMs(task.group, plan, slotsOf(view), view)
+    const turn = { place, groupMs, rank: plan?.rankAt(place) ?? 0 }
     this.#waiting.add(task, turn, view)
     this.#quiet = false
   }
@@ -114,20 +118,19 @@ export class FinishFirst implements GroupQueue {
   gone(id: TaskId, node: NodeId | undefined, view: ClusterView): void {
     if (!this.#waiting.remove(id)) return
     const task = node === undefined ? undefined : view.task(id)
-    if (node === undefined || task === undefined) return
-    this.#running.set(id, this.#times.begin(task, view.node(node), node, view.now))
+    if (node !== undefined && task !== undefined) this.#begin(this.#running, task, node, view.now, view)
   }
 
   ended({ task, node }: AttemptFeedback): void {
     this.#quiet = false
     this.#times.ended(task)
-    if (this.#copies.get(task.id)?.node === node) this.#copies.delete(task.id)
-    else if (this.#running.get(task.id)?.node === node) this.#running.delete(task.id)
+    if (this.#copies.get(task.id)?.node === node) this.#end(this.#copies, task.id)
+    else if (this.#running.get(task.id)?.node === node) this.#end(this.#running, task.id)
   }
 
   finished(id: TaskId): void {
-    this.#running.delete(id)
-    this.#copies.delete(id)
+    this.#end(this.#running, id)
+    this.#end(this.#copies, id)
     this.#times.over(id)
     const group = this.#groupOf.get(id)
     const plan = group === undefined ? undefined : this.#plans.get(group)
@@ -146,109 +149,99 @@ export class FinishFirst implements GroupQueue {
 
   nodesChanged(view: ClusterView): void {
     if (this.#waiting.nodesChanged(view)) this.#stale = true
-    this.#times.nodesChanged()
-    this.#lanes.clear()
+    this.#lay(view)
     this.#quiet = false
   }
 
   peek(view: ClusterView): Candidate | undefined {
-    if (this.#waiting.size === 0 || (this.#quiet && view.now < this.#againAt)) return undefined
+    if (this.#waiting.size === 0) return undefined
+    const isOwed = view.now >= this.#owedAt
+    if (this.#quiet && !isOwed && view.now < this.#againAt) return undefined
     this.#times.decide()
     if (this.#strangers.size > 0) this.#plan(view)
-    if (this.#stale) this.#rank(view)
+    if (this.#stale || isOwed) this.#rank(view)
     const candidate = this.#choose(view)
     this.#quiet = candidate === undefined
-    if (this.#quiet) this.#againAt = this.#surprisedAt(view)
+    if (this.#quiet) this.#againAt = Math.max(this.#lanes.surprisedAt, view.now + 1)
     return candidate
   }
 
-  /** While tasks wait for busy nodes beside idle ones: when an attempt will have run for surprisingly long. */
+  /** While tasks wait for busy nodes beside idle ones: when an attempt will have run for surprisingly long, or a group is owed its turn. */
   wakeAt(view: ClusterView): TimestampMs | undefined {
     if (!this.#quiet || this.#waiting.size === 0 || this.#againAt === Infinity) return undefined
     if (!view.nodes().some(({ freeSlots }) => freeSlots > 0)) return undefined
-    return timestampMs(Math.ceil(Math.max(this.#againAt, view.now)))
-  }
-
-  #surprisedAt(view: ClusterView): number {
-    let first = Infinity
-    for (const { at, endsAt } of this.#running.values()) {
-      const due = at + OUTLIVED * (Math.max(endsAt, view.now) - at)
-      // A prediction that is no number is no reason to be woken.
-      if (due < first) first = due
-    }
-    return Math.max(first, view.now + 1)
+    return timestampMs(Math.ceil(Math.max(Math.min(this.#againAt, this.#owedAt), view.now)))
   }
 
   /** Rule 4. To be asked only when nothing can be placed. */
   copy(view: ClusterView): PlacementChoice | undefined {
-    const nodes = view.nodes()
-    let open = 0
-    for (const node of nodes) if (node.freeSlots > 0) open++
+    if (this.#running.size === 0) return undefined
+    let open = openNodes(view)
     if (open === 0) return undefined
     if (this.#waiting.size === 0) this.#times.decide()
-    const freeAt = this.#freeAt(nodes, view)
+    this.#freeAt(view)
     for (const { task, running } of this.#latest(view)) {
       if (open === 0) return undefined
-      const choice = this.#sooner(task, running, freeAt, view)
+      const choice = this.#sooner(task, running, view)
       if (choice === undefined) continue
-      const { node, lanes, lane, endsAt } = choice
-      const opens = (lanes[lane] ?? Infinity) <= view.now
+      const { node, index, lane, opens, endsAt } = choice
       if (opens && takes(task, node, view)) {
-        this.#copies.set(task.id, this.#times.begin(task, node, node.id, view.now))
+        this.#begin(this.#copies, task, node.id, view.now, view)
         return { taskId: task.id, node: node.id }
       }
-      occupy(lanes, lane, endsAt)
-      if (opens && (lanes[0] ?? Infinity) > view.now) open--
+      const isLeftFree = this.#lanes.occupy(index, lane, endsAt)
+      if (opens && !isLeftFree) open--
     }
     return undefined
   }
 
   copied({ taskId, node }: PlacementChoice, view: ClusterView): void {
     const task = view.task(taskId)
-    if (task === undefined || !this.#running.has(taskId)) return
-    this.#copies.set(taskId, this.#times.begin(task, view.node(node), node, view.now))
+    if (task !== undefined && this.#running.has(taskId)) this.#begin(this.#copies, task, node, view.now, view)
   }
 
   notCopied(id: TaskId): void {
-    this.#copies.delete(id)
+    this.#end(this.#copies, id)
   }
 
-  /** Attempts that may be copied; the one whose DAG may have to wait longest for it comes first. */
+  /** Attempts that some node may be quick enough to copy; the one whose DAG may have to wait longest for it comes first. */
   #latest(view: ClusterView): { readonly task: TaskView; readonly running: Running }[] {
     const late: { readonly task: TaskView; readonly running: Running; readonly doneAt: number }[] = []
-    for (const [id, running] of this.#running) {
-      const task = this.#copies.has(id) ? undefined : view.task(id)
-      if (task?.idempotent !== true) continue
+    const nodes = view.nodes()
+    for (const running of this.#running.values()) {
+      if (!running.isIdempotent || this.#copies.has(running.id)) continue
+      const task = view.task(running.id)
+      if (task === undefined) continue
       const lateAt = this.#times.lateEndOf(task, running, view)
-      late.push({ task, running, doneAt: lateAt + (this.#plans.get(task.group)?.belowOf(id) ?? 0) })
+      const { factors, least } = this.#times.row(task, nodes)
+      const host = factors[this.#lanes.indexOf(running.node) ?? -1] ?? 0
+      // As in `#sooner`, on a node that is free and the quickest of all.
+      const soonest = view.now + (least / host) * (lateAt - running.at)
+      if (soonest >= this.#copyBefore(lateAt, view)) continue
+      late.push({ task, running, doneAt: lateAt + (this.#plans.get(task.group)?.belowOf(task.id) ?? 0) })
     }
     return late.sort((a, b) => b.doneAt - a.doneAt)
   }
 
   /** Where a copy would end first, if that is soon enough. */
-  #sooner(
-    task: TaskView,
-    running: Running,
-    freeAt: readonly number[][],
-    view: ClusterView
-  ): Choice | undefined {
+  #sooner(task: TaskView, running: Running, view: ClusterView): Choice | undefined {
     const host = view.node(running.node)
     if (host === undefined) return undefined
-    const leftMs = running.lateAt - view.now
     // It is the same work on both nodes: how long it has run for says as much of one as of the other.
-    const wholeMs = view.now - running.at + leftMs
-    const perMs = wholeMs / this.#times.onNode(task, host)
-    const leastSaved = this.#plans.size > 1 ? LEAST_SAVED : LEAST_SAVED_ALONE
-    const before = view.now + leftMs * (1 - leastSaved)
-    return earliest(task, freeAt, this.#times, view, { perMs, before, besides: running.node })
+    const perMs = (running.lateAt - running.at) / this.#times.onNode(task, host)
+    const before = this.#copyBefore(running.lateAt, view)
+    return earliest(task, this.#lanes, this.#times, view, { perMs, before, besides: running.node })
+  }
+
+  /** When a copy must have ended of what ends then if it turns out long. */
+  #copyBefore(lateAt: number, { now }: ClusterView): number {
+    return now + (lateAt - now) * (1 - (this.#plans.size > 1 ? LEAST_SAVED : LEAST_SAVED_ALONE))
   }
 
   #choose(view: ClusterView): Candidate | undefined {
-    const nodes = view.nodes()
-    let open = 0
-    for (const node of nodes) if (node.freeSlots > 0) open++
+    let open = openNodes(view)
     if (open === 0) return undefined
-    const freeAt = this.#freeAt(nodes, view)
+    this.#freeAt(view)
     this.#waiting.decide()
     let looked = 0
     let others = 0
@@ -257,36 +250,66 @@ export class FinishFirst implements GroupQueue {
       if (!this.#waiting.isShut(waiting, view)) looked++
       else if (others++ >= LOOKED_AT) continue
       const task = view.task(waiting.id)
-      const choice = task === undefined ? undefined : earliest(task, freeAt, this.#times, view)
+      const choice = task === undefined ? undefined : earliest(task, this.#lanes, this.#times, view)
       if (task === undefined || choice === undefined) continue
-      const { node, lanes, lane, endsAt } = choice
-      const opens = (lanes[lane] ?? Infinity) <= view.now
+      const { node, index, lane, opens, endsAt } = choice
       if (opens && takes(task, node, view)) {
         return { taskId: task.id, node: node.id, priority: waiting.priority, areaMs: waiting.groupMs }
       }
       // It waits for that node, so others may not count on it.
-      occupy(lanes, lane, endsAt)
-      if (opens && (lanes[0] ?? Infinity) > view.now) open--
+      const isLeftFree = this.#lanes.occupy(index, lane, endsAt)
+      if (opens && !isLeftFree) open--
     }
     return undefined
   }
 
-  /** When each slot of each node is predicted to be free, earliest first. */
-  #freeAt(nodes: readonly NodeView[], view: ClusterView): readonly number[][] {
-    this.#lanes.begin(nodes, view.now)
-    for (const attempts of [this.#running, this.#copies]) {
-      for (const [id, attempt] of attempts) {
-        // Most are not due to be looked at: their task is not needed.
-        const endsAt = view.now < attempt.lookAt ? attempt.endsAt : this.#endOf(id, attempt, view)
-        if (endsAt !== undefined) this.#lanes.add(attempt.node, endsAt)
-      }
+  /** Brings the lanes up to now. */
+  #freeAt(view: ClusterView): void {
+    while (this.#due.nextTime <= view.now) {
+      const attempt = this.#due.pop()
+      const task = attempt === undefined || attempt.isOver ? undefined : view.task(attempt.id)
+      if (attempt === undefined || task === undefined) continue
+      this.#times.endOf(task, attempt, view)
+      this.#lanes.moved(attempt)
+      this.#watch(attempt)
     }
-    return this.#lanes.sorted()
+    this.#lanes.begin(view.nodes(), view.now)
   }
 
-  #endOf(id: TaskId, attempt: Running, view: ClusterView): number | undefined {
-    const task = view.task(id)
-    return task === undefined ? undefined : this.#times.endOf(task, attempt, view)
+  #begin(into: Map<TaskId, Running>, task: TaskView, id: NodeId, at: number, view: ClusterView): void {
+    this.#end(into, task.id)
+    const attempt = this.#times.begin(task, { node: view.node(id), id, at, isCopy: into === this.#copies })
+    into.set(task.id, attempt)
+    this.#lanes.add(attempt)
+    this.#watch(attempt)
+  }
+
+  #end(of: Map<TaskId, Running>, id: TaskId): void {
+    const attempt = of.get(id)
+    if (attempt === undefined) return
+    of.delete(id)
+    attempt.isOver = true
+    this.#lanes.remove(attempt)
+  }
+
+  /** What is predicted to end at no time at all is never due. Attempts that ended long before they were due are dropped now and then. */
+  #watch(attempt: Running): void {
+    if (!Number.isNaN(attempt.lookAt)) this.#due.push(attempt.lookAt, attempt)
+    const live = this.#running.size + this.#copies.size
+    if (this.#due.size <= 2 * live + SLACK) return
+    this.#due = new EventHeap()
+    for (const attempts of [this.#running, this.#copies])
+      for (const other of attempts.values())
+        if (!Number.isNaN(other.lookAt)) this.#due.push(other.lookAt, other)
+  }
+
+  /** There are these nodes now. */
+  #lay(view: ClusterView): void {
+    const nodes = view.nodes()
+    this.#times.nodesChanged(nodes)
+    this.#lanes.lay(nodes)
+    for (const attempts of [this.#running, this.#copies])
+      for (const attempt of attempts.values()) this.#lanes.add(attempt)
   }
 
   #meet(task: TaskView): void {
@@ -312,6 +335,8 @@ export class FinishFirst implements GroupQueue {
       }
       const plan = new DagPlan(roots, view, this.#estimator)
       this.#plans.set(group, plan)
+      // Also those that may end without ever being ready.
+      for (const id of plan.ids) this.#groupOf.set(id, group)
       for (const waiting of this.#waiting.all())
         if (waiting.group === group) waiting.place = plan.placeOf(waiting.id)
     }
@@ -332,20 +357,39 @@ export class FinishFirst implements GroupQueue {
   /** Rule 3. */
   #rank(view: ClusterView): void {
     this.#stale = false
+    this.#owedAt = Infinity
     this.#times.limit()
     for (const plan of this.#plans.values()) {
       if (plan.news >= Math.max(LEAST_NEWS, plan.left * NEWS_SHARE)) {
         plan.rank((task) => this.#times.typical(task))
       }
     }
-    const slots = view.nodes().reduce((sum, node) => sum + node.slots, 0)
+    const slots = slotsOf(view)
     for (const waiting of this.#waiting.all()) {
       const plan = this.#plans.get(waiting.group)
-      const remainingMs = plan?.remainingMs ?? 0
-      const ageMs = view.now - (this.#since.get(waiting.group) ?? view.now)
-      waiting.groupMs = ageMs > (PATIENCE * remainingMs) / slots ? 0 : remainingMs
+      waiting.groupMs = this.#groupMs(waiting.group, plan, slots, view)
       waiting.rank = plan?.rankAt(waiting.place) ?? 0
     }
     this.#waiting.sort()
   }
+
+  /** By what a group's turn goes (rule 1): what it has left, or nothing when it is owed its turn. */
+  #groupMs(group: TaskId, plan: DagPlan | undefined, slots: number, { now }: ClusterView): number {
+    const remainingMs = plan?.remainingMs ?? 0
+    const owedAt = (this.#since.get(group) ?? now) + (PATIENCE * remainingMs) / slots
+    if (now > owedAt) return 0
+    this.#owedAt = Math.min(this.#owedAt, owedAt + 1)
+    return remainingMs
+  }
+}
+
+function slotsOf(view: ClusterView): number {
+  return view.nodes().reduce((sum, node) => sum + node.slots, 0)
+}
+
+/** Nodes that have a free slot. */
+function openNodes(view: ClusterView): number {
+  let open = 0
+  for (const { freeSlots } of view.nodes()) if (freeSlots > 0) open++
+  return open
 }

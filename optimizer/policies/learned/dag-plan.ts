@@ -72,6 +72,10 @@ export class DagPlan {
     this.#order = this.#dependentsFirst(this.#classOf.length)
   }
 
+  get ids(): Iterable<TaskId> {
+    return this.#placeOf.keys()
+  }
+
   has(id: TaskId): boolean {
     return this.#placeOf.has(id)
   }

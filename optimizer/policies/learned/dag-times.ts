@@ -24,36 +24,41 @@ const MOST_COMPARED = 24
 /** Classes that are kept. */
 const MOST_CLASSES = 4096
 
-/** What a class takes on a node, in relation to a typical one, and ended attempts when that was asked for. */
-interface Factor {
-  readonly value: number
-  readonly at: number
-}
-
 /** Predictions of one class. */
 interface Times {
-  readonly factors: Map<NodeId, Factor>
   /** Ended attempts when it was asked for; −1 when it is to be asked for again. */
   askedAt: number
-  /** 0 before it was asked for. */
+  /** The mean run time on a typical node; 0 before it was asked for. */
   typicalMs: number
-  /** The decision that `row` and `referenceMs` belong to. */
+  /** What each node takes in relation to a typical one, by its index. */
+  readonly factors: Float64Array
+  /** Ended attempts when that was asked for; −1 where it is as for other classes. */
+  readonly comparedAt: Float64Array
+  /** When more attempts have ended, some of that is old. */
+  freshUntil: number
+  /** The smallest factor. */
+  least: number
+  /** The decision in which factors were looked at last. */
   decision: number
-  /** Mean run times by index of node; NaN where none was needed yet. */
-  row: Float64Array
-  /** What nodes are compared with; 0 before it was asked for. */
-  referenceMs: number
 }
+
+/** What a decision needs of a class. Holds until the next decision. */
+export type Row = Pick<Times, 'typicalMs' | 'factors' | 'least'>
 
 /** An attempt, and when it is expected to end. */
 export interface Running {
+  readonly id: TaskId
   readonly node: NodeId
   readonly at: number
+  readonly isCopy: boolean
+  readonly isIdempotent: boolean
   endsAt: number
   /** When it ends if it turns out long; 0 when that is to be worked out. */
   lateAt: number
   /** When to predict its end again. */
   lookAt: number
+  /** It runs no more. */
+  isOver: boolean
 }
 
 export class DagTimes {
@@ -61,8 +66,9 @@ export class DagTimes {
   readonly #times = new Map<ClassKey, Times>()
   /** The same by task that is not over, as far as it was asked for. */
   readonly #byTask = new Map<TaskId, Times>()
-  /** The latest factors of any class. */
-  readonly #usual = new Map<NodeId, number>()
+  readonly #indexes = new Map<NodeId, number>()
+  /** The latest factors of any class, by index of node; NaN where there are none. */
+  #usual = new Float64Array(0)
   #ended = 0
   #decision = 0
   /** Rule 2: what is left for this decision. */
@@ -71,6 +77,11 @@ export class DagTimes {
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
+  }
+
+  /** Tasks whose class is kept with them. */
+  get remembered(): number {
+    return this.#byTask.size
   }
 
   /** A decision begins. */
@@ -87,9 +98,7 @@ export class DagTimes {
 
   /** Forgets all when there are too many classes. */
   limit(): void {
-    if (this.#times.size <= MOST_CLASSES) return
-    this.#times.clear()
-    this.#byTask.clear()
+    if (this.#times.size > MOST_CLASSES) this.anew()
   }
 
   /** All predictions have moved: what is known of classes is asked for anew. */
@@ -98,10 +107,11 @@ export class DagTimes {
     this.#times.clear()
   }
 
-  nodesChanged(): void {
-    this.#byTask.clear()
-    this.#times.clear()
-    this.#usual.clear()
+  nodesChanged(nodes: readonly NodeView[]): void {
+    this.anew()
+    this.#indexes.clear()
+    nodes.forEach(({ id }, index) => this.#indexes.set(id, index))
+    this.#usual = new Float64Array(nodes.length).fill(NaN)
   }
 
   ended(task: TaskView): void {
@@ -110,60 +120,76 @@ export class DagTimes {
     if (times !== undefined) times.askedAt = -1
   }
 
-  /** Mean run times on nodes by their index, as far as this decision has asked for them (`fill` asks); NaN elsewhere. */
-  row(task: TaskView, nodes: number): Float64Array {
-    const times = this.#current(this.#of(task))
-    if (times.row.length !== nodes) times.row = new Float64Array(nodes).fill(NaN)
-    return times.row
-  }
-
-  /** Works out an entry of the task's row. */
-  fill(row: Float64Array, index: number, task: TaskView, node: NodeView): number {
-    const ms = this.onNode(task, node)
-    row[index] = ms
-    return ms
-  }
-
-  /** Rule 3: what belongs to an earlier decision is dropped. */
-  #current(times: Times): Times {
-    if (times.decision === this.#decision) return times
-    times.decision = this.#decision
-    times.row.fill(NaN)
-    times.referenceMs = 0
+  /** What the task takes on each of these nodes. */
+  row(task: TaskView, nodes: readonly NodeView[]): Row {
+    const times = this.#of(task)
+    this.#askAgain(times, task)
+    // Where nothing may be asked for any more, what is there does.
+    const mayAsk = this.#comparisons > 0 || times.least === Infinity
+    if (mayAsk && this.#ended > times.freshUntil && times.decision !== this.#decision)
+      this.#compareAll(times, task, nodes)
     return times
   }
 
   /** The mean run time on the node, in milliseconds. */
   onNode(task: TaskView, node: NodeView): number {
+    const index = this.#indexes.get(node.id) ?? -1
     const times = this.#of(task)
-    const typicalMs = this.#typicalOf(times, task)
-    const known = times.factors.get(node.id)
-    if (known !== undefined && (this.#comparisons === 0 || !this.#isOld(known.at, MOST_NEWS_OF_NODES)))
-      return typicalMs * known.value
-    const usual = this.#comparisons > 0 ? undefined : this.#usual.get(node.id)
-    if (usual !== undefined) return typicalMs * usual
-    return typicalMs * this.#compare(task, node, times)
+    const typicalMs = this.#askAgain(times, task)
+    if (index < 0) return this.#predict(task, node).meanMs
+    let factor = times.factors[index] ?? NaN
+    if (Number.isNaN(factor)) factor = this.#usual[index] ?? NaN
+    if (Number.isNaN(factor)) factor = this.#compare(times, task, node, index, this.#predict(task).meanMs)
+    return typicalMs * factor
   }
 
-  #compare(task: TaskView, node: NodeView, times: Times): number {
-    if (this.#comparisons > 0) this.#comparisons--
-    const current = this.#current(times)
-    if (current.referenceMs === 0) current.referenceMs = this.#predict(task).meanMs
-    const value = this.#predict(task, node).meanMs / current.referenceMs
-    times.factors.set(node.id, { value, at: this.#ended })
-    this.#usual.set(node.id, value)
-    return value
+  /** Rule 2: as much as this decision may; the rest is as it was, or as for other classes. */
+  #compareAll(times: Times, task: TaskView, nodes: readonly NodeView[]): void {
+    const { factors, comparedAt } = times
+    times.decision = this.#decision
+    times.freshUntil = Infinity
+    times.least = Infinity
+    let referenceMs = 0
+    for (let index = 0; index < nodes.length; index++) {
+      const node = nodes[index]
+      const at = comparedAt[index] ?? -1
+      if (node !== undefined && this.#ended > expiryOf(at)) {
+        const usual = this.#usual[index] ?? NaN
+        const isUnknown = at < 0 && Number.isNaN(usual)
+        if (this.#comparisons > 0 || isUnknown) {
+          if (referenceMs === 0) referenceMs = this.#predict(task).meanMs
+          this.#compare(times, task, node, index, referenceMs)
+          this.#comparisons = Math.max(0, this.#comparisons - 1)
+        } else if (at < 0) factors[index] = usual
+      }
+      times.freshUntil = Math.min(times.freshUntil, expiryOf(comparedAt[index] ?? -1))
+      times.least = Math.min(times.least, factors[index] ?? Infinity)
+    }
+  }
+
+  #compare(times: Times, task: TaskView, node: NodeView, index: number, referenceMs: number): number {
+    const factor = this.#predict(task, node).meanMs / referenceMs
+    times.factors[index] = factor
+    times.comparedAt[index] = this.#ended
+    this.#usual[index] = factor
+    return factor
   }
 
   /** The mean run time on a typical node, in milliseconds. */
   typical(task: TaskView): number {
-    return this.#typicalOf(this.#of(task), task)
+    return this.#askAgain(this.#ofClass(task), task)
   }
 
   /** An attempt that began at `at`. */
-  begin(task: TaskView, node: NodeView | undefined, id: NodeId, at: number): Running {
+  begin(
+    task: TaskView,
+    { node, id, at, isCopy }: { node: NodeView | undefined; id: NodeId; at: number; isCopy: boolean }
+  ): Running {
     const ms = node === undefined ? this.typical(task) : this.onNode(task, node)
-    return { node: id, at, endsAt: at + ms, lateAt: 0, lookAt: at + ms / 2 }
+    return {
+      ...{ id: task.id, node: id, at, isCopy, isIdempotent: task.idempotent },
+      ...{ endsAt: at + ms, lateAt: 0, lookAt: at + ms / 2, isOver: false }
+    }
   }
 
   /** When the attempt is expected to end. One that outlives its prediction may end at any moment, but not now. */
@@ -196,37 +222,45 @@ export class DagTimes {
     return estimator.predictByClass?.(task, node) ?? estimator.predict(task, node)
   }
 
-  #typicalOf(times: Times, task: TaskView): number {
+  #askAgain(times: Times, task: TaskView): number {
     const isNew = times.typicalMs === 0
-    if (!isNew && (this.#asks === 0 || !this.#isOld(times.askedAt, Infinity))) return times.typicalMs
+    if (!isNew && (this.#asks === 0 || this.#ended <= staleAfter(times.askedAt, Infinity)))
+      return times.typicalMs
     if (!isNew) this.#asks--
     times.askedAt = this.#ended
     times.typicalMs = this.#predict(task).meanMs
     return times.typicalMs
   }
 
-  /** Rule 1. */
-  #isOld(since: number, most: number): boolean {
-    return since < 0 || this.#ended > since + Math.min(most, since * NEWS)
-  }
-
   #of(task: TaskView): Times {
     const known = this.#byTask.get(task.id)
     if (known !== undefined) return known
-    const key = this.#estimator.classOf(task)
-    let times = this.#times.get(key)
-    if (times === undefined) {
-      times = {
-        factors: new Map(),
-        askedAt: -1,
-        typicalMs: 0,
-        decision: -1,
-        row: new Float64Array(0),
-        referenceMs: 0
-      }
-      this.#times.set(key, times)
-    }
+    const times = this.#ofClass(task)
     this.#byTask.set(task.id, times)
     return times
   }
+
+  #ofClass(task: TaskView): Times {
+    const key = this.#estimator.classOf(task)
+    let times = this.#times.get(key)
+    if (times === undefined) {
+      const nodes = this.#usual.length
+      times = {
+        ...{ askedAt: -1, typicalMs: 0, freshUntil: -1, least: Infinity, decision: -1 },
+        factors: new Float64Array(nodes).fill(NaN),
+        comparedAt: new Float64Array(nodes).fill(-1)
+      }
+      this.#times.set(key, times)
+    }
+    return times
+  }
+}
+
+/** Rule 1: how many attempts may have ended until what was asked for at `since` of them is old, `most` more than then. */
+function staleAfter(since: number, most: number): number {
+  return since < 0 ? -1 : since + Math.min(most, since * NEWS)
+}
+
+function expiryOf(comparedAt: number): number {
+  return staleAfter(comparedAt, MOST_NEWS_OF_NODES)
 }

@@ -14,6 +14,8 @@
  * 4. Tasks that no node could run wait until nodes change, in nobody's way: each shape is asked about once until then.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import { timestampMs } from '../../../base/units.ts'
+import type { TimestampMs } from '../../../base/units.ts'
 import type { AttemptFeedback, ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { ClassKey, Estimator } from '../../estimate.ts'
 import { hasRun } from '../../estimator/failures.ts'
@@ -132,6 +134,7 @@ export class IndependentQueue {
     this.#hear(view)
     const task = this.#candidate?.taskId === id ? view.task(id) : undefined
     if (task === undefined) {
+      this.#held.clear()
       this.#queues.remove(id)
       this.#bursts.withdrawn(id)
       this.#share.gone(id)
@@ -181,6 +184,7 @@ export class IndependentQueue {
       const task = head === undefined ? undefined : view.task(head.taskId)
       shape.placeable = task === undefined || isPlaceable(task, view)
     }
+    this.#held.clear()
     this.#retryAll()
   }
 
@@ -205,15 +209,23 @@ export class IndependentQueue {
   peek(view: ClusterView): Candidate | undefined {
     this.#hear(view)
     this.#candidate = undefined
-    if (this.#queues.size === 0) return undefined
     const owed = this.#share.owed(view, this.#isPlaceable)
-    let reservation: Reservation | undefined
-    if (owed !== undefined) {
-      const placed = this.#placeOwed(owed, view)
-      if (placed !== undefined) return placed
-      reservation = this.#share.reservationFor(owed, view)
-    }
-    return this.#best(view, reservation)
+    if (this.#queues.size === 0) return undefined
+    if (owed === undefined) return this.#best(view, undefined)
+    const placed = this.#placeOwed(owed, view)
+    if (placed !== undefined) return placed
+    const reservation = this.#share.reservationFor(owed, view)
+    return this.#best(
+      view,
+      reservation !== undefined && this.#share.affords(reservation, view) ? reservation : undefined
+    )
+  }
+
+  /** When time alone may let something go that is held back for a reservation; undefined for when something changes. */
+  wakeAt(): TimestampMs | undefined {
+    const at = this.#share.idleUntil
+    // An estimator gone wrong is no reason to be woken at no time at all.
+    return at < Infinity ? timestampMs(Math.ceil(at)) : undefined
   }
 
   #placeOwed(task: TaskView, view: ClusterView): Candidate | undefined {
@@ -231,7 +243,10 @@ export class IndependentQueue {
   #best(view: ClusterView, reservation: Reservation | undefined): Candidate | undefined {
     if (reservation !== this.#heldFor) this.#held.clear()
     this.#heldFor = reservation
-    return this.#queues.offer(this.#isOpen, (head) => this.#placed(head, reservation, view))
+    const best = this.#queues.offer(this.#isOpen, (head) => this.#placed(head, reservation, view))
+    const host = reservation === undefined || this.#held.size === 0 ? undefined : view.node(reservation.node)
+    if (host !== undefined) this.#share.refused(host, view.now)
+    return best
   }
 
   /** Where the head of a shape goes now; the shape is closed where it goes nowhere, and a task that is gone is removed. */
@@ -271,7 +286,6 @@ export class IndependentQueue {
     const node = chooseNode(task, candidates, view, this.#estimator, (candidate) => {
       if (this.#share.allows(reservation, task, candidate, endsAt)) return true
       this.#held.add(shape)
-      this.#share.refused(candidate, view.now)
       return false
     })
     if (node !== undefined) this.#held.delete(shape)

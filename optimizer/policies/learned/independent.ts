@@ -2,6 +2,7 @@
  * The learned policy for independent tasks: `IndependentQueue` on any estimator, which it feeds.
  */
 import type { TaskId } from '../../../base/ids.ts'
+import type { TimestampMs } from '../../../base/units.ts'
 import type {
   AttemptFeedback,
   ClusterView,
@@ -80,5 +81,9 @@ class LearnedIndependent implements Policy {
     if (this.#learns && task !== undefined && host !== undefined)
       this.#estimator.placed?.(task, host, view.now)
     return { taskId: candidate.taskId, node: candidate.node }
+  }
+
+  wakeAt(): TimestampMs | undefined {
+    return this.#queue.wakeAt()
   }
 }

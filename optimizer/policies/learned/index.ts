@@ -7,9 +7,11 @@
  * 1. Larger `priority` first, then least predicted work: a task's own, or all that its group has left.
  * 2. What nobody waits for may run copies of attempts that take suspiciously long (`speculation.ts`).
  * 3. What no node could run waits until nodes change, and counts as if it were not there.
- * 4. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
+ * 4. Of many tasks that become ready at once, or that wait where it begins, it looks at some in each moment (`intake.ts`).
+ * 5. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
+import { timestampMs } from '../../../base/units.ts'
 import type { TimestampMs } from '../../../base/units.ts'
 import type {
   AttemptFeedback,
@@ -26,6 +28,7 @@ import type { GroupQueue } from './group-queue.ts'
 import { SharedGroups } from './groups.ts'
 import { IndependentQueue } from './independent-queue.ts'
 import type { Candidate } from './independent-queue.ts'
+import { Intake } from './intake.ts'
 import { Speculation } from './speculation.ts'
 
 export interface LearnedOptions {
@@ -48,6 +51,7 @@ class Learned implements Policy {
   readonly #learns: boolean
   readonly #alone: IndependentQueue
   readonly #speculation: Speculation | undefined
+  readonly #intake = new Intake()
   #groups: GroupQueue
   /** Whether `#groups` is the one for nodes that differ. */
   #mixed = false
@@ -67,25 +71,27 @@ class Learned implements Policy {
     this.#offered = undefined
     this.#alone.reset(view)
     this.#speculation?.reset()
-    this.#resetGroups(view)
+    this.#intake.clear()
+    this.#newGroups(view)
     for (const { taskId, node, placedAt } of originals(view)) {
       const task = view.task(taskId)
       if (task === undefined) continue
       this.#began(task, node, placedAt, view)
       if (!belongs(task)) this.#alone.resume(task, node, placedAt, view)
     }
-    for (const task of view.ready()) if (!belongs(task)) this.#alone.add(task, view)
+    for (const id of byId(view.readyIds())) this.#intake.put(id)
   }
 
   onReady(task: TaskView, view: ClusterView): void {
     this.#speculation?.over(task.id)
-    if (belongs(task)) this.#groups.add(task, view)
-    else this.#alone.add(task, view)
+    if (this.#intake.isOpen(view.now)) this.#lookAt(task, view)
+    else this.#intake.put(task.id)
   }
 
   onGone(taskId: TaskId, view: ClusterView): void {
     const node = this.#offered?.taskId === taskId ? this.#offered.node : undefined
     this.#offered = undefined
+    if (this.#intake.gone(taskId)) return
     this.#alone.gone(taskId, view)
     this.#groups.gone(taskId, node, view)
     const task = node === undefined ? undefined : view.task(taskId)
@@ -119,12 +125,13 @@ class Learned implements Policy {
   next(view: ClusterView): PlacementChoice | undefined {
     this.#hearOfEpoch()
     this.#alone.advance(view, this.#estimator.advance?.(view.now) ?? [])
+    this.#takeIn(view)
     const candidate = better(this.#alone.peek(view), this.#groups.peek(view))
     if (candidate !== undefined) {
       this.#offered = { taskId: candidate.taskId, node: candidate.node }
       return this.#offered
     }
-    if (this.#speculation === undefined || this.#alone.wantsRoom) return undefined
+    if (this.#speculation === undefined || this.#alone.wantsRoom || this.#intake.size > 0) return undefined
     const copy = this.#groups.copy?.(view)
     if (copy !== undefined) {
       this.#speculation.copied(copy.taskId)
@@ -144,8 +151,10 @@ class Learned implements Policy {
   }
 
   wakeAt(view: ClusterView): TimestampMs | undefined {
+    if (this.#intake.size > 0) return timestampMs(Math.ceil(view.now) + 1)
     const isWanted = this.#alone.wantsRoom || this.#groups.waiting > 0
-    return this.#groups.wakeAt?.(view) ?? (isWanted ? undefined : this.#speculation?.wakeAt(view))
+    const ofRunning = isWanted ? undefined : this.#speculation?.wakeAt(view)
+    return earliest([this.#alone.wakeAt(), this.#groups.wakeAt?.(view), ofRunning])
   }
 
   #began(task: TaskView, node: NodeId, at: number, view: ClusterView): void {
@@ -154,8 +163,29 @@ class Learned implements Policy {
     this.#speculation?.started(task, node, at, view)
   }
 
-  /** Fills the queue that suits the nodes with the DAGs' tasks. */
+  #takeIn(view: ClusterView): void {
+    for (let id = this.#intake.take(view.now); id !== undefined; id = this.#intake.take(view.now)) {
+      const task = view.task(id)
+      if (task !== undefined) this.#lookAt(task, view)
+    }
+  }
+
+  #lookAt(task: TaskView, view: ClusterView): void {
+    this.#intake.pay(this.#estimator.classOf(task))
+    if (belongs(task)) this.#groups.add(task, view)
+    else this.#alone.add(task, view)
+  }
+
+  /** Makes the queue that suits the nodes anew; DAGs' tasks that wait are looked at again. */
   #resetGroups(view: ClusterView): void {
+    this.#newGroups(view)
+    for (const id of byId(view.readyIds())) {
+      const task = view.task(id)
+      if (task !== undefined && belongs(task)) this.#intake.put(id)
+    }
+  }
+
+  #newGroups(view: ClusterView): void {
     this.#mixed = differ(view)
     this.#groups = this.#mixed ? new FinishFirst(this.#estimator) : new SharedGroups(this.#estimator)
     this.#groups.reset(view)
@@ -163,8 +193,12 @@ class Learned implements Policy {
       const task = view.task(taskId)
       if (task !== undefined && belongs(task)) this.#groups.resume(task, node, placedAt, view)
     }
-    for (const task of view.ready()) if (belongs(task)) this.#groups.add(task, view)
   }
+}
+
+/** The order of arrival. */
+function byId(ids: Iterable<TaskId>): TaskId[] {
+  return [...ids].sort((a, b) => a - b)
 }
 
 /** One live attempt a task: the earliest. */
@@ -187,6 +221,12 @@ function differ(view: ClusterView): boolean {
   const nodes = view.nodes()
   const profile = nodes[0]?.profile
   return nodes.some((node) => node.profile !== profile)
+}
+
+function earliest(times: readonly (TimestampMs | undefined)[]): TimestampMs | undefined {
+  let first: TimestampMs | undefined
+  for (const at of times) if (at !== undefined && (first === undefined || at < first)) first = at
+  return first
 }
 
 /** Rule 1; the independent task among equals. */

@@ -8,12 +8,14 @@
  *    anew as it ages, since what was unknown when it began may be known by now.
  * 4. Predicted from is what attempts took that are over (`predictFresh`). One that runs is evidence of a longer class as well, and the
  *    longer it hangs the more: the p95 would run ahead of the very attempt that it judges, for ever.
+ * 5. An attempt whose copy ended before the task did is looked at again like one that never had any.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
 import type { TimestampMs } from '../../../base/units.ts'
 import type { ClusterView, NodeView, PlacementChoice, TaskView } from '../../../scheduler/policy.ts'
 import type { Estimator, Prediction } from '../../estimate.ts'
+import { EventHeap } from '../../sim/event-heap.ts'
 import { takes } from '../node-rules.ts'
 
 const BUDGET = 0.05
@@ -28,17 +30,28 @@ const OVERHEAD_MS = 100
 const TAIL = 0.01
 const STEPS = 14
 
+/** So many attempts that are over may be kept beside as many as run. */
+const SLACK = 64
+
 interface Watched {
+  readonly id: TaskId
   readonly node: NodeId
   readonly at: number
+  /** Attempts that are due together are looked at in the order in which they were heard of. */
+  readonly order: number
   lookAt: number
 }
 
 export class Speculation {
   readonly #estimator: Estimator
   readonly #watched = new Map<TaskId, Watched>()
-  readonly #copied = new Set<TaskId>()
-  #lookAt = Infinity
+  /** Where copies run, or will. */
+  readonly #copies = new Map<TaskId, NodeId>()
+  /** Those of `#watched` without a copy, by when to look, among some that are over. */
+  #later = new EventHeap<Watched>()
+  /** Those of them that it was time for, by order, before they were looked at. */
+  #due = new EventHeap<Watched>()
+  #order = 0
 
   constructor(estimator: Estimator) {
     this.#estimator = estimator
@@ -46,8 +59,13 @@ export class Speculation {
 
   reset(): void {
     this.#watched.clear()
-    this.#copied.clear()
-    this.#lookAt = Infinity
+    this.#copies.clear()
+    this.#sort()
+  }
+
+  /** Attempts that are kept by time, also such as are over: what memory grows with. */
+  get kept(): number {
+    return this.#later.size + this.#due.size
   }
 
   /** An attempt began, or runs already. */
@@ -57,9 +75,16 @@ export class Speculation {
     const lateMs = this.#fresh(task, host).quantileMs(LATE_QUANTILE)
     // An estimator gone wrong is no reason to be woken at no time at all.
     if (!Number.isFinite(lateMs)) return
-    const lookAt = at + Math.min(lateMs, FIRST_LOOK_MS)
-    this.#watched.set(task.id, { node, at, lookAt })
-    this.#lookAt = Math.min(this.#lookAt, lookAt)
+    const watched = {
+      id: task.id,
+      node,
+      at,
+      order: this.#order++,
+      lookAt: at + Math.min(lateMs, FIRST_LOOK_MS)
+    }
+    this.#watched.set(task.id, watched)
+    this.#later.push(watched.lookAt, watched)
+    if (this.kept > 2 * this.#watched.size + SLACK) this.#sort()
   }
 
   /** Somebody else copied the task. */
@@ -67,50 +92,77 @@ export class Speculation {
     this.#watched.delete(id)
   }
 
-  /** The copy was not made, mostly because the attempt itself had not been placed yet: it is looked at again later. */
+  /** There is no copy, mostly because the attempt itself had not been placed yet: it is looked at again later. */
   notCopied(id: TaskId): void {
-    this.#copied.delete(id)
-    this.#lookAt = Math.min(this.#lookAt, this.#watched.get(id)?.lookAt ?? Infinity)
+    const watched = this.#watched.get(id)
+    if (this.#copies.delete(id) && watched !== undefined) this.#later.push(watched.lookAt, watched)
   }
 
   /** The attempt on this node is over. */
   ended(id: TaskId, node: NodeId): void {
     if (this.#watched.get(id)?.node === node) this.#watched.delete(id)
+    else if (this.#copies.get(id) === node) this.notCopied(id)
   }
 
   /** The task runs no more: it is done, or waits again. */
   over(id: TaskId): void {
     this.#watched.delete(id)
-    this.#copied.delete(id)
+    this.#copies.delete(id)
   }
 
-  /** A task to copy and where. To be asked only when nothing waits. */
+  /** A task to copy and where. To be asked only when nothing waits. Costs what is due. */
   peek(view: ClusterView): PlacementChoice | undefined {
-    if (view.now < this.#lookAt) return undefined
-    if (!this.#mayCopy(view)) return undefined
-    let next = Infinity
-    for (const [id, watched] of this.#watched) {
-      if (this.#copied.has(id)) continue
-      if (watched.lookAt <= view.now) {
-        const task = view.task(id)
-        const node = task === undefined ? undefined : this.#betterNode(task, watched, view)
-        watched.lookAt = view.now + Math.max(1, (AGAIN - 1) * (view.now - watched.at))
-        if (node !== undefined) {
-          this.#copied.add(id)
-          return { taskId: id, node: node.id }
-        }
+    if (view.now < this.#lookAt || !this.#mayCopy(view)) return undefined
+    this.#findDue(view.now)
+    for (let watched = this.#due.pop(); watched !== undefined; watched = this.#due.pop()) {
+      if (!this.#isWatched(watched)) continue
+      const { id, at } = watched
+      const task = view.task(id)
+      const node = task === undefined ? undefined : this.#betterNode(task, watched, view)
+      watched.lookAt = view.now + Math.max(1, (AGAIN - 1) * (view.now - at))
+      if (node !== undefined) {
+        this.#copies.set(id, node.id)
+        return { taskId: id, node: node.id }
       }
-      next = Math.min(next, watched.lookAt)
+      this.#later.push(watched.lookAt, watched)
     }
-    this.#lookAt = next
     return undefined
   }
 
   /** When to ask again, which may be now; undefined for when something changes. */
   wakeAt(view: ClusterView): TimestampMs | undefined {
     // What keeps it from copying ends with an event, which wakes the policy by itself.
-    if (this.#lookAt === Infinity || !this.#mayCopy(view) || !view.nodes().some(hasRoom)) return undefined
-    return timestampMs(Math.ceil(Math.max(this.#lookAt, view.now)))
+    const lookAt = this.#lookAt
+    if (lookAt === Infinity || !this.#mayCopy(view) || !view.nodes().some(hasRoom)) return undefined
+    return timestampMs(Math.ceil(Math.max(lookAt, view.now)))
+  }
+
+  get #lookAt(): number {
+    return this.#due.size > 0 ? -Infinity : this.#later.nextTime
+  }
+
+  #isWatched(watched: Watched): boolean {
+    return this.#watched.get(watched.id) === watched
+  }
+
+  /** Moves what it is time for from one heap to the other, and forgets what is over up to the next that runs. */
+  #findDue(now: number): void {
+    for (let watched = this.#later.pop(); watched !== undefined; watched = this.#later.pop()) {
+      if (!this.#isWatched(watched)) continue
+      if (watched.lookAt > now) {
+        this.#later.push(watched.lookAt, watched)
+        return
+      }
+      this.#due.push(watched.order, watched)
+    }
+  }
+
+  /** Fills the heaps with what runs, and nothing else. */
+  #sort(): void {
+    this.#later = new EventHeap()
+    this.#due = new EventHeap()
+    for (const watched of this.#watched.values())
+      if (!this.#copies.has(watched.id)) this.#later.push(watched.lookAt, watched)
   }
 
   /** Rule 4. */
@@ -121,7 +173,7 @@ export class Speculation {
   #mayCopy(view: ClusterView): boolean {
     const nodes = view.nodes()
     const slots = nodes.reduce((sum, node) => sum + node.slots, 0)
-    return nodes.length > 1 && this.#copied.size < Math.max(1, Math.floor(slots * BUDGET))
+    return nodes.length > 1 && this.#copies.size < Math.max(1, Math.floor(slots * BUDGET))
   }
 
   #betterNode(task: TaskView, { node, at }: Watched, view: ClusterView): NodeView | undefined {

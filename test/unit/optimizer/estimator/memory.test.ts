@@ -204,7 +204,9 @@ describe('trust', () => {
         )
         expect(at.every((each) => Math.abs(each) <= Math.log(4) + 1e-9)).toBe(true)
         expect([...at].sort((a, b) => a - b)).toEqual(at)
-      })
+      }),
+      // Rounded up between two that are next to nothing.
+      { examples: [[[], [-1.08420223710899e-19, -7.006492321624087e-46, NaN]]] }
     )
   })
 })

@@ -7,8 +7,9 @@ import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { byArrival, History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
-import { compareOnRecent, ofSurvivors } from '../../../../optimizer/guard/recent.ts'
+import { compareOnRecent, ofSurvivors, type Player } from '../../../../optimizer/guard/recent.ts'
 import { createReplay } from '../../../../optimizer/guard/replay.ts'
+import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import { runningMean } from '../../../../optimizer/policies/predictors.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
 import { simulate } from '../../../../optimizer/sim/engine.ts'
@@ -81,6 +82,41 @@ test('estimators and speeds of a replay know what had ended when it begins, and 
   expect(told).toEqual({ ended: [1, 2, 3, 4], placed: [1, 2, 3, 4] })
   // 40 tasks of 10 s, on another node than the one that ran them: nothing is known of either.
   expect(results[0]!.meanJctMs).toBeCloseTo((10_000 * 41) / 2 - (1_000 * 39) / 2)
+})
+
+test('what estimators are told of a history and of its replay is of one clock', () => {
+  const history = Array.from({ length: 80 }, (_, index) => {
+    const arrivedAt = timestampMs(1.79e12 + index * 1_000)
+    return finished(index + 1, {
+      arrivedAt,
+      readyAt: arrivedAt,
+      finishedAt: timestampMs(arrivedAt + 500),
+      runMs: 400
+    })
+  })
+  const heard: number[] = []
+  const listener: Estimator = {
+    ...runningMean(),
+    placed: (_task, _node, now) => heard.push(now),
+    advance: (now) => {
+      heard.push(now)
+      return []
+    }
+  }
+  const hours: number[] = []
+  const learner: Player = {
+    name: 'learned',
+    make: (tell, fromAt) => {
+      tell(listener)
+      hours.push(fromAt)
+      return learnedPolicy(listener)
+    }
+  }
+  const { fromAt } = compareOnRecent(history, 40, [nodeFacts(1)], NONE_LIVE, learner, [])
+  expect(hours).toEqual([fromAt])
+  expect(heard[0]).toBe(1.79e12 + 100 - fromAt)
+  expect(heard).toEqual([...heard].sort((a, b) => a - b))
+  expect(heard.at(-1)).toBeLessThan(60_000)
 })
 
 test('what ended last after a long wait does not bring its wait into the replay', () => {

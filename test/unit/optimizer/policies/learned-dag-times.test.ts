@@ -13,6 +13,12 @@ const tasks = Array.from(
   (_, index) => new LiveTask(taskOf({ work: 1, name: `n${index}` }, index), [])
 )
 
+function timesOf(estimator: Estimator): DagTimes {
+  const times = new DagTimes(estimator)
+  times.nodesChanged(nodes)
+  return times
+}
+
 /** An estimator whose answers are `scale` seconds, that counts questions about classes and about nodes. */
 function counting(): { estimator: Estimator; scale: number; asked: number; compared: number } {
   const counter = { scale: 1, asked: 0, compared: 0, estimator: known('', () => 0) }
@@ -23,6 +29,7 @@ function counting(): { estimator: Estimator; scale: number; asked: number; compa
   )
   counter.estimator = {
     ...inner,
+    classOf: ({ name }) => name,
     predict: (task, node) => {
       if (node === undefined) counter.asked++
       else counter.compared++
@@ -54,7 +61,7 @@ test('after completions a decision asks again about a few classes, and the other
 
 test('nodes differ for a new class as for another until it is its turn, and each is asked about in the end', () => {
   const counter = counting()
-  const times = new DagTimes(counter.estimator)
+  const times = timesOf(counter.estimator)
   const [first, second] = tasks
   const speedOf = (index: number): number => SPEEDS[index]!
   nodes.forEach((node, index) => {
@@ -68,16 +75,16 @@ test('nodes differ for a new class as for another until it is its turn, and each
   expect(counter.compared).toBe(before)
   for (let decision = 0; decision < 3; decision++) {
     times.decide()
-    for (const node of nodes) times.onNode(second!, node)
+    times.row(second!, nodes)
   }
   expect(counter.compared).toBe(before + nodes.length)
 })
 
 test('without spread an attempt that turns out long ends when it is expected to, in time or overdue', () => {
-  const times = new DagTimes(known('known', () => 1000))
+  const times = timesOf(known('known', () => 1000))
   const [task] = tasks
   const [node] = nodes
-  const running = times.begin(task!, node, node!.id, 0)
+  const running = times.begin(task!, { node, id: node!.id, at: 0, isCopy: false })
   const view = { now: 100, node: () => node } as unknown as Parameters<DagTimes['lateEndOf']>[2]
   expect(times.lateEndOf(task!, running, view)).toBe(1000)
   const late = { ...view, now: 3000 } as typeof view
@@ -85,25 +92,33 @@ test('without spread an attempt that turns out long ends when it is expected to,
   expect(running.endsAt).toBe(5000)
 })
 
-test('what a decision needs of a class on a node is asked for once, however many tasks of the class wait', () => {
+test('how nodes differ for a class is asked for once, however many tasks of the class wait and decisions are made', () => {
   const counter = counting()
-  const times = new DagTimes(counter.estimator)
+  const times = timesOf(counter.estimator)
   const alike = Array.from(
     { length: 20 },
     (_, index) => new LiveTask(taskOf({ work: 1, name: 'same' }, index), [])
   )
-  times.decide()
-  for (const task of alike) {
-    const row = times.row(task, nodes.length)
-    nodes.forEach((node, index) => {
-      if (Number.isNaN(row[index])) times.fill(row, index, task, node)
-    })
+  for (let decision = 0; decision < 5; decision++) {
+    times.decide()
+    for (const task of alike) times.row(task, nodes)
   }
   expect(counter.compared).toBe(nodes.length)
-  const [first] = alike
-  expect(times.row(first!, nodes.length)[3]).toBe(times.onNode(first!, nodes[3]!))
-  times.decide()
-  expect(times.row(first!, nodes.length)[3]).toBeNaN()
+  const { typicalMs, factors, least } = times.row(alike[0]!, nodes)
+  nodes.forEach((node, index) => {
+    expect(typicalMs * factors[index]!).toBe(times.onNode(alike[0]!, node))
+  })
+  expect(least).toBe(Math.min(...factors))
+})
+
+test('of tasks that are over nothing is kept, also where one stood for its class', () => {
+  const times = timesOf(known('known', () => 1000))
+  for (const task of tasks) {
+    times.row(task, nodes)
+    times.over(task.id)
+    times.typical(task)
+  }
+  expect(times.remembered).toBe(0)
 })
 
 test('an estimator that keeps what classes took apart is asked for that', () => {

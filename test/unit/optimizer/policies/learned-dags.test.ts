@@ -3,12 +3,13 @@ import fc from 'fast-check'
 import { taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { dagFrom, upwardRanks } from '../../../../optimizer/policies/dag.ts'
+import { FinishFirst } from '../../../../optimizer/policies/learned/dag-finish.ts'
 import { DagPlan } from '../../../../optimizer/policies/learned/dag-plan.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { known } from '../../../../optimizer/policies/predictors.ts'
 import type { RunModel, SimNode } from '../../../../optimizer/sim/types.ts'
-import { LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
 import { nodesOf, runPolicy, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
@@ -284,4 +285,56 @@ test('a group that waited out of proportion to its work goes before smaller ones
   // Small ones alone fill both nodes for 100 s; the big one would take a second on each.
   expect(result.startedAt[0]).toBeGreaterThan(25_000)
   expect(result.finishedAt[1]).toBeLessThan(40_000)
+})
+
+test('a group that waits while single tasks keep all nodes busy has its turn when it has waited out of proportion', () => {
+  const tasks: TaskSketch[] = [
+    { work: 1000, group: 1, name: 'dag', at: 50 },
+    { work: 1000, group: 1, name: 'dag', needs: [1], at: 50 },
+    // 5 % more than both nodes can do, for 100 s.
+    ...Array.from({ length: 2100 }, (_, index) => ({
+      work: 100,
+      name: 'single',
+      at: 50 + 47.6 * Math.max(0, index - 3)
+    }))
+  ]
+  const estimator = known('known', ({ name }) => (name === 'dag' ? 1000 : 100))
+  const result = runPolicy(tasks, mixed([1, 1]), learnedPolicy(estimator)(createRng(1)))
+  // 30 times the second that it takes on both.
+  expect(result.startedAt[0]).toBeGreaterThan(25_000)
+  expect(result.finishedAt[1]).toBeLessThan(70_000)
+})
+
+test('nothing is remembered of DAGs that are over, also where most of their tasks were never ready', () => {
+  const estimator = known('known', () => 100)
+  for (const isFailed of [false, true]) {
+    const group = new FinishFirst(estimator)
+    const tasks = [[], [1], [1], [2, 3]].map(
+      (needs, index) =>
+        new LiveTask(
+          taskOf({ work: 1, group: 1, name: `n${index}`, needs }, index),
+          [[2, 3], [4], [4], []][index]!.map(taskId)
+        )
+    )
+    const view = new SimView(
+      tasks,
+      mixed([1, 2]).map((node) => new LiveNode(node))
+    )
+    group.reset(view)
+    for (const task of isFailed ? tasks.slice(0, 1) : tasks) {
+      task.status = 'ready'
+      group.add(task, view)
+      const choice = group.peek(view)
+      expect(choice?.taskId).toBe(task.id)
+      task.status = 'running'
+      group.gone(task.id, choice!.node, view)
+      const end = isFailed ? 'failed' : 'succeeded'
+      group.ended({ task, node: choice!.node, end, runMs: 1, peakMemoryBytes: 0 })
+      task.status = end
+      group.finished(task.id)
+    }
+    expect(group.remembered > 0).toBe(isFailed)
+    for (const { id } of tasks) group.finished(id)
+    expect(group.remembered).toBe(0)
+  }
 })

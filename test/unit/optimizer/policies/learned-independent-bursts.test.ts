@@ -122,3 +122,18 @@ test('the hazard of the normal distribution', () => {
   expect(normalHazard(1)).toBeCloseTo(1.52514, 4)
   expect(normalHazard(3)).toBeCloseTo(3.2831, 3)
 })
+
+test('the hazard of the normal distribution lies between x and x + 1/x, and rises', () => {
+  const from = fc.double({ min: 0, max: 1000, noNaN: true })
+  const further = fc.double({ min: 1e-6, max: 10, noNaN: true })
+  fc.assert(
+    fc.property(from, further, (x, step) => {
+      const hazard = normalHazard(x)
+      expect(hazard).toBeGreaterThan(x)
+      if (x > 0) expect(hazard).toBeLessThan(x + 1 / x)
+      expect(normalHazard(x + step)).toBeGreaterThan(hazard)
+    })
+  )
+  expect(normalHazard(10)).toBeCloseTo(10.09809, 4)
+  expect(normalHazard(30)).toBeCloseTo(30.03326, 5)
+})

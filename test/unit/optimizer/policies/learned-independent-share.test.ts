@@ -116,6 +116,58 @@ test('room that stands idle for a reservation is paid for, until there is no cre
   expect(share.owed(view)).toBeUndefined()
 })
 
+test('time alone lets go of what stands idle when the credit is gone or the reservation is due, whichever comes first', () => {
+  const held = (running: readonly number[], meanMs: number): { share: ArrivalShare; view: SimView } => {
+    const { view, task, place } = scene([narrow, wide, narrow, narrow])
+    const share = new ArrivalShare({ share: 0.5, patience: 0 })
+    for (const id of [2, ...running]) share.ready(task(id))
+    for (const id of running) place(share, id, meanMs)
+    share.reservationFor(share.owed(view)!, view)
+    expect(share.idleUntil).toBe(Infinity)
+    share.refused(view.allNodes[0]!, view.now)
+    return { share, view }
+  }
+  // Half of 10 s on one processor pays for three that stand idle.
+  const { share, view } = held([1], 10_000)
+  expect(share.idleUntil).toBe(1667)
+  view.now = timestampMs(1667)
+  expect(share.owed(view)).toBeUndefined()
+  expect(share.idleUntil).toBe(Infinity)
+  // Half of three times 1 s pays for one for longer than they run.
+  expect(held([1, 3, 4], 1000).share.idleUntil).toBe(1000)
+})
+
+test('what could be had now but is not taken ends with the credit, not at once and again', () => {
+  const { view, task, place } = scene([narrow, wide, narrow])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 3]) share.ready(task(id))
+  place(share, 1, 1000)
+  expect(share.reservationFor(task(3), view)?.at).toBe(0)
+  share.refused(view.allNodes[0]!, view.now)
+  expect(share.idleUntil).toBe(167)
+})
+
+test('a reservation that used up the credit in vain is held again only when it can be paid for until its time', () => {
+  const { view, task, place } = scene([narrow, wide, narrow, narrow])
+  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  for (const id of [1, 2, 3, 4]) share.ready(task(id))
+  place(share, 1, 10_000)
+  const held = share.reservationFor(share.owed(view)!, view)!
+  expect(share.affords(held, view)).toBe(true)
+  share.refused(view.allNodes[0]!, view.now)
+  view.now = timestampMs(1700)
+  expect(share.owed(view)).toBeUndefined()
+  // Two processors would stand idle for 8.3 s; the half of 1 s on one has been earned, less what was overdrawn.
+  place(share, 3, 1000)
+  expect(share.owed(view)?.id).toBe(2)
+  expect(share.affords(held, view)).toBe(false)
+  view.now = timestampMs(9900)
+  expect(share.affords(held, view)).toBe(true)
+  // Another task's is another try.
+  view.now = timestampMs(1700)
+  expect(share.affords({ ...held, taskId: taskId(4) }, view)).toBe(true)
+})
+
 test('a share of 0 owes nothing to anybody', () => {
   const { view, task, place } = scene([narrow, narrow])
   const share = new ArrivalShare({ share: 0 })

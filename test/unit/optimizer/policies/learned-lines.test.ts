@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
+import { timestampMs } from '../../../../base/units.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import {
   Lines,
@@ -47,6 +48,8 @@ function scene(
   const policy = learnedPolicy(known('known', () => 1))(createRng(1))
   policy.reset(view)
   for (const task of tasks) {
+    // One after the other: of what comes at once the policy would look at a part only.
+    view.now = timestampMs(view.now + 1)
     task.status = 'ready'
     policy.onReady(task, view)
   }

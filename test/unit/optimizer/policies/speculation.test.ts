@@ -1,11 +1,16 @@
 /** Copies of single idempotent tasks that hang, by what is learned of their class. */
 import { expect, test } from 'vitest'
+import { nodeId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import type { Rng } from '../../../../base/prng.ts'
+import { timestampMs } from '../../../../base/units.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
+import { Speculation } from '../../../../optimizer/policies/learned/speculation.ts'
+import { known } from '../../../../optimizer/policies/predictors.ts'
 import type { RunModel } from '../../../../optimizer/sim/types.ts'
-import { nodesOf, runPolicy } from '../../../helpers/workloads.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import { nodesOf, runPolicy, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 import { ended, node, task } from '../estimator/support.ts'
 
@@ -20,7 +25,11 @@ const again: RunModel = {
 }
 
 /** A class of which many have ended, and a minute later these, each alone on an idle cluster of twelve slots. */
-function run(drawMs: (rng: Rng) => number, lastMs: readonly number[]): { tookMs: number[]; copies: number } {
+function run(
+  drawMs: (rng: Rng) => number,
+  lastMs: readonly number[],
+  model = again
+): { tookMs: number[]; copies: number } {
   const rng = createRng(3)
   const tasks: TaskSketch[] = Array.from({ length: PAST }, (_, index) => ({
     work: drawMs(rng),
@@ -28,11 +37,19 @@ function run(drawMs: (rng: Rng) => number, lastMs: readonly number[]): { tookMs:
   }))
   lastMs.forEach((work, index) => tasks.push({ work, at: 3_000_000 + index * 600_000, idempotent: true }))
   const policy = learnedPolicy(createLearnedEstimator())(createRng(1))
-  const result = runPolicy(tasks, nodesOf([1, 1, 1], SLOTS), policy, { model: again })
+  const result = runPolicy(tasks, nodesOf([1, 1, 1], SLOTS), policy, { model })
   const tookMs = lastMs.map(
     (_, index) => (result.finishedAt[PAST + index] ?? 0) - (tasks[PAST + index]?.at ?? 0)
   )
   return { tookMs, copies: result.attemptCount - tasks.length }
+}
+
+/** So many tasks that are expected to take 100 ms, and two nodes on which that many copies are allowed. */
+function scene(count: number): { view: SimView; speculation: Speculation } {
+  const sketch = { work: 100, idempotent: true }
+  const tasks = Array.from({ length: count }, (_, index) => new LiveTask(taskOf(sketch, index), []))
+  const nodes = nodesOf([1, 1], 100).map((each) => new LiveNode(each))
+  return { view: new SimView(tasks, nodes), speculation: new Speculation(known('known', () => 100)) }
 }
 
 /** Mostly around 1.2 s; one in twelve takes up to 3 s. */
@@ -60,6 +77,60 @@ test('what hung before does not keep the next from being copied', () => {
 test('an attempt that is merely long for a class that takes from one second to two minutes is not copied', () => {
   const wide = (rng: Rng): number => 1000 * Math.exp(Math.log(120) * rng.nextFloat())
   expect(run(wide, [20_000, 60_000, 90_000]).copies).toBe(0)
+})
+
+test('a copy that fails keeps neither its task nor others from being copied', () => {
+  // Both hang together for most of an hour, and one copy at a time is allowed.
+  const hangs = [3_600_000, 3_600_000]
+  const { tookMs, copies } = run(mostlyMs, hangs, {
+    start: (task, on, clock, plan) => {
+      again.start(task, on, clock, plan)
+      plan.succeeds = task.id !== taskId(PAST + 1) || clock.attempt !== 2
+    }
+  })
+  expect(Math.max(...tookMs)).toBeLessThan(4 * 3000 + 2 * AGAIN_MS)
+  expect(copies).toBe(3)
+})
+
+test('attempts that it is time for are looked at in the order in which they were heard of', () => {
+  const { view, speculation } = scene(4)
+  for (const [id, at] of [100, 0, 50, 0].entries())
+    speculation.started(view.task(taskId(id + 1))!, nodeId(1), at, view)
+  expect(speculation.wakeAt(view)).toBe(100)
+  view.now = timestampMs(900)
+  speculation.ended(taskId(3), nodeId(1))
+  const copied: (number | undefined)[] = []
+  for (let asked = 0; asked < 4; asked++) copied.push(speculation.peek(view)?.taskId)
+  expect(copied).toEqual([1, 2, 4, undefined])
+})
+
+test('a copy that ended has its attempt looked at again, unless that is over as well', () => {
+  const { view, speculation } = scene(2)
+  for (const id of [1, 2]) speculation.started(view.task(taskId(id))!, nodeId(1), 0, view)
+  view.now = timestampMs(500)
+  expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
+  expect(speculation.peek(view)).toEqual({ taskId: 2, node: 2 })
+  expect(speculation.wakeAt(view)).toBeUndefined()
+  speculation.ended(taskId(1), nodeId(1))
+  speculation.ended(taskId(1), nodeId(2))
+  expect(speculation.wakeAt(view)).toBeUndefined()
+  speculation.ended(taskId(2), nodeId(2))
+  expect(speculation.wakeAt(view)).toBe(750)
+  view.now = timestampMs(750)
+  expect(speculation.peek(view)).toEqual({ taskId: 2, node: 2 })
+})
+
+test('what is kept of attempts is as much as run, though nobody ever asks for a copy', () => {
+  const { view, speculation } = scene(2)
+  const [hung, short] = [view.task(taskId(1))!, view.task(taskId(2))!]
+  speculation.started(hung, nodeId(1), 0, view)
+  for (let at = 0; at < 10_000; at++) {
+    speculation.started(short, nodeId(1), at, view)
+    speculation.over(short.id)
+  }
+  expect(speculation.kept).toBeLessThan(100)
+  view.now = timestampMs(10_000)
+  expect(speculation.peek(view)).toEqual({ taskId: 1, node: 2 })
 })
 
 test('what a fresh attempt would take does not follow the age of one that hangs', () => {

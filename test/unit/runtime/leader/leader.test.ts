@@ -294,6 +294,24 @@ test('a policy that takes too long again and again is replaced, one slow round i
   expect(world.leader.policyStatus.decisions.p99Us).toBeGreaterThan(500_000)
 })
 
+test('what a policy takes to hear of tasks counts like what it takes to choose, and a reign begins with one reset', () => {
+  let resets = 0
+  const world: World = usingOdd(() => undefined, {
+    reset: () => resets++,
+    onReady: () => {
+      world.clock.advance(600)
+    }
+  })
+  expect(resets).toBe(1)
+  for (let round = 1; round <= 3; round++) {
+    expect(world.failures).toEqual([])
+    world.submit(round)
+    world.leader.collect()
+    world.apply()
+  }
+  expect(world.failures).toEqual(['odd slow'])
+})
+
 /** A tick each 100 ms of state time, for so long. */
 function beat(world: World, ms: number): void {
   for (let passed = 0; passed < ms; passed += 100) {
