@@ -97,15 +97,16 @@ export async function listen(app: FastifyInstance, address: { host: string; port
     return await app.listen(address)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    throw new AppError(
-      'PORT_IN_USE',
-      `port: got ${address.port}, expected one that is free on ${address.host}`,
-      {
-        cause: error,
-        details: { field: 'port', got: address.port, expected: 'a free port' }
-      }
-    )
+    throw portInUse(address.host, address.port, error)
   }
+}
+
+/** PORT_IN_USE, for an address that somebody else listens on. */
+export function portInUse(host: string, port: number, cause: unknown): AppError {
+  return new AppError('PORT_IN_USE', `port: got ${port}, expected one that is free on ${host}`, {
+    cause,
+    details: { field: 'port', got: port, expected: 'a free port' }
+  })
 }
 
 function newApp({ bootId }: ServerOptions): FastifyInstance {
