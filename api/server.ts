@@ -4,7 +4,7 @@
  * Owns nothing but HTTP. All that it knows of the node comes through `NodePort`; routes stand one file per resource
  * under `routes/`.
  */
-import swagger from '@fastify/swagger'
+import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { isUtf8 } from 'node:buffer'
 import fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
@@ -72,7 +72,8 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     refResolver: {
       buildLocalReference: (schema, _baseUri, _fragment, index) =>
         typeof schema['$id'] === 'string' ? schema['$id'] : `schema-${index}`
-    }
+    },
+    transformObject: optionalBodies
   })
   submitRoutes(app, context)
   taskRoutes(app, context)
@@ -97,15 +98,30 @@ export async function listen(app: FastifyInstance, address: { host: string; port
     return await app.listen(address)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    throw new AppError(
-      'PORT_IN_USE',
-      `port: got ${address.port}, expected one that is free on ${address.host}`,
-      {
-        cause: error,
-        details: { field: 'port', got: address.port, expected: 'a free port' }
-      }
-    )
+    throw portInUse(address.host, address.port, error)
   }
+}
+
+/** PORT_IN_USE, for an address that somebody else listens on. */
+export function portInUse(host: string, port: number, cause: unknown): AppError {
+  return new AppError('PORT_IN_USE', `port: got ${port}, expected one that is free on ${host}`, {
+    cause,
+    details: { field: 'port', got: port, expected: 'a free port' }
+  })
+}
+
+/** Operations that take a body and can do without. The generator takes every body that has a schema for required. */
+const OPTIONAL_BODIES: readonly string[] = ['comparePolicies']
+
+const optionalBodies: NonNullable<FastifyDynamicSwaggerOptions['transformObject']> = (document) => {
+  if (!('openapiObject' in document)) return document.swaggerObject
+  const { openapiObject } = document
+  for (const path of Object.values(openapiObject.paths ?? {})) {
+    const body = path?.post?.requestBody
+    if (body !== undefined && 'required' in body && OPTIONAL_BODIES.includes(path?.post?.operationId ?? ''))
+      body.required = false
+  }
+  return openapiObject
 }
 
 function newApp({ bootId }: ServerOptions): FastifyInstance {

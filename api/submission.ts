@@ -8,7 +8,7 @@
 import { AppError } from '../base/errors.ts'
 import { parseTaskId } from '../base/ids.ts'
 import { LIMITS } from '../base/limits.ts'
-import { durationMs, timestampMs } from '../base/units.ts'
+import { durationMs, hour, timestampMs } from '../base/units.ts'
 import type { DurationMs, TimestampMs } from '../base/units.ts'
 import { parseDuration } from '../base/wire/common.ts'
 import type { Duration } from '../base/wire/common.ts'
@@ -22,6 +22,7 @@ const checkTask = compileCheck(TaskRequestSchema, 'body')
 const checkBatch = compileCheck(TaskBatchSchema, 'body')
 const encoder = new TextEncoder()
 const NO_BYTES = new Uint8Array(0)
+const DAY_MS = 24 * hour
 const NOTHING: Readonly<Record<string, never>> = Object.freeze({})
 
 /** The drafts of a request body: one task, or an array of them. Throws INVALID_REQUEST, UNKNOWN_EXECUTOR, LIMIT_EXCEEDED. */
@@ -239,7 +240,7 @@ function notBeforeOf(task: TaskRequest, now: TimestampMs, prefix: string): Times
   if (task.delayMs !== undefined)
     throw invalid(`${prefix}runAt`, task.runAt, 'either delayMs or runAt, not both')
   if (task.runAt > now + LIMITS.taskDurationMs) {
-    throw exceeded(`${prefix}runAt`, `${task.runAt - now} ms from now`, `at most ${LIMITS.taskDurationMs} ms`)
+    throw tooFarAhead(`${prefix}runAt`, task.runAt - now)
   }
   return timestampMs(task.runAt + 0)
 }
@@ -258,9 +259,15 @@ function deadlineOf(task: TaskRequest, now: TimestampMs, prefix: string): Timest
   const at = typeof deadlineAt === 'number' ? deadlineAt : Date.parse(deadlineAt)
   if (!(at > now)) throw invalid(field, deadlineAt, 'a point of time that is still to come')
   if (at > now + LIMITS.taskDurationMs) {
-    throw exceeded(field, `${at - now} ms from now`, `at most ${LIMITS.taskDurationMs} ms`)
+    throw tooFarAhead(field, at - now)
   }
   return timestampMs(at)
+}
+
+/** In days, rounded up so that what is too far never looks as if it were not: milliseconds of a month tell nobody anything. */
+function tooFarAhead(field: string, aheadMs: number): AppError {
+  const inDays = (ms: number): string => `${Math.ceil((ms / DAY_MS) * 10) / 10} days from now`
+  return exceeded(field, inDays(aheadMs), `at most ${inDays(LIMITS.taskDurationMs)}`)
 }
 
 function exceeded(field: string, got: string, expected: string): AppError {

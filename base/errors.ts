@@ -20,7 +20,7 @@ export const ERRORS = {
   UNKNOWN_HANDLER: [422, false, 'No node of the cluster has this handler'],
   UNKNOWN_NEED: [422, false, 'A dependency names no task'],
   CYCLIC_NEEDS: [422, false, 'The dependencies form a cycle'],
-  DUPLICATE_NAME: [422, false, 'Two tasks of one submission have the same name'],
+  DUPLICATE_NAME: [422, false, 'A dependency names more than one task of the submission'],
   LIMIT_EXCEEDED: [422, false, 'A published limit is exceeded'],
   IDEMPOTENCY_IN_FLIGHT: [409, true, 'The first request with this idempotency key is not committed yet'],
   IDEMPOTENCY_MISMATCH: [422, false, 'The idempotency key was used with another body'],

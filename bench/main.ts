@@ -42,8 +42,12 @@ const BENCHES: Readonly<Record<string, { readonly summary: string; readonly load
 endOnLostOutput('bench')
 const [name = '', ...argv] = process.argv.slice(2)
 const bench = BENCHES[name]
-if (bench === undefined) {
-  const list = Object.entries(BENCHES).map(([known, { summary }]) => `  ${known.padEnd(12)} ${summary}`)
+const list = Object.entries(BENCHES).map(([known, { summary }]) => `  ${known.padEnd(12)} ${summary}`)
+if (name === '--help' || name === '-h') {
+  console.log(
+    ['Usage: npm run bench -- NAME [options]; NAME --help explains its options', '', ...list].join('\n')
+  )
+} else if (bench === undefined) {
   console.error([`bench: got "${name}", expected one of`, ...list].join('\n'))
   process.exitCode = 2
 } else {

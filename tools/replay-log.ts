@@ -47,9 +47,15 @@ function replayUnder(release: string, file: string): Replay | undefined {
   return undefined
 }
 
+const USAGE = 'usage: replay-log FILE [--versions 22,24]'
+
 const [, , file, flag, versions] = argv
-if (file === undefined || (flag !== undefined && flag !== '--versions')) {
-  console.error('usage: replay-log FILE [--versions 22,24]')
+if (file === '--help' || file === '-h') {
+  console.log(USAGE)
+  exit(0)
+}
+if (file === undefined || file.startsWith('-') || (flag !== undefined && flag !== '--versions')) {
+  console.error(USAGE)
   exit(2)
 }
 const own = replay(file)

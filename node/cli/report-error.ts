@@ -47,8 +47,11 @@ function sentenceOf({ code, message }: CommanderError): string {
   return message.replace(/^error: /, '').replaceAll('\n', ' ')
 }
 
+/** What the caller has to put right before the same line can succeed. CONFIG_INVALID is what a start cannot be asked for. */
+const MISUSES: readonly Explanation['code'][] = ['USAGE', 'INVALID_REQUEST', 'INVALID_JSON', 'CONFIG_INVALID']
+
 function exitCodeOf(code: Explanation['code']): number {
-  if (code === 'USAGE' || code === 'INVALID_REQUEST' || code === 'INVALID_JSON') return EXIT.usage
+  if (MISUSES.includes(code)) return EXIT.usage
   const unreachable = code === 'UNREACHABLE' || code === 'UNEXPECTED_REPLY' || code === 'NO_LEADER'
   return unreachable ? EXIT.unreachable : EXIT.failed
 }

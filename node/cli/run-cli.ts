@@ -47,8 +47,8 @@ const COMMANDS: readonly Entry[] = [
 ]
 
 const EXIT_CODES = `
-Exit codes: 0 success; 1 a task failed, or the cluster refused; 2 the command line or a file is wrong;
-3 no node answered, or the cluster has no leader; 130 interrupted.`
+Exit codes: 0 success; 1 a task failed, the cluster refused, or there are alarms; 2 the command line or a
+file is wrong, or the request is not valid; 3 no node answered, or the cluster has no leader; 130 interrupted.`
 
 /** Runs one command line (without the program's own name) and returns its exit code. */
 export async function runCli(argv: readonly string[], context: CliContext, version: string): Promise<number> {

@@ -1,6 +1,10 @@
 /** Parsers of the options of `dtss start` and `dtss dev`: what is wrong is named with what was expected. */
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
+import { LIMITS } from '../../base/limits.ts'
+import { checkOffer } from '../../scheduler/spec-rules.ts'
+import type { NodeOffer } from '../../scheduler/types.ts'
+import { UsageError } from './context.ts'
 
 const TIMINGS = ['default', 'lan'] as const
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -16,6 +20,11 @@ export function parsePort(text: string): number {
 
 export function parseCount(text: string): number {
   return parseInteger(text, 0, 10_000)
+}
+
+/** Nodes of one cluster. */
+export function parseNodes(text: string): number {
+  return parseInteger(text, 1, LIMITS.nodes)
 }
 
 /** How long nodes wait for one another. */
@@ -53,10 +62,29 @@ export function parseResources(
   former: Readonly<Record<string, number>>
 ): Readonly<Record<string, number>> {
   const [name, value] = pair(text)
-  const amount = Number(value)
-  if (!Number.isFinite(amount) || amount < 0)
-    throw new InvalidArgumentError(`got "${value}", expected an amount ≥ 0`)
+  // How large it may be, and what the name may be, `checkOffered` says.
+  const amount = value.trim() === '' ? NaN : Number(value)
+  if (Number.isNaN(amount)) throw new InvalidArgumentError(`got "${value}", expected an integer`)
   return { ...former, [name]: amount }
+}
+
+type Offered = Pick<NodeOffer, 'slots' | 'labels' | 'resources'>
+
+const OPTION_OF: Readonly<Record<string, string>> = {
+  slots: '--slots',
+  labels: '--label',
+  resources: '--resource'
+}
+
+/** Throws a usage error for what the cluster would refuse of a node that offers this, by the cluster's own rule. */
+export function checkOffered(offered: Offered): void {
+  const rest = { executors: [], handlers: {}, zone: '', url: '', addresses: [], version: '' }
+  const wrong = checkOffer({ ...rest, ...offered })
+  if (wrong === undefined) return
+  const { field, got, expected } = wrong
+  const [table = '', ...name] = field.split('.')
+  const option = [OPTION_OF[table] ?? table, name.join('.')].filter(Boolean).join(' ')
+  throw new UsageError(`${option}: got ${got}, expected ${expected}`, { field, got, expected })
 }
 
 /** An integer of digits alone, within these bounds. */

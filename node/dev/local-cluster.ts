@@ -26,6 +26,8 @@ export interface LocalClusterOptions {
   readonly args?: readonly string[]
   /** Each line that a node logs. */
   readonly onLog?: (node: number, line: string) => void
+  /** Once aborted no further node is started: a start that is under way stops what it began, and fails. */
+  readonly signal?: AbortSignal
 }
 
 /** What `dtss start --json` says when it is up. */
@@ -35,6 +37,8 @@ export interface NodeAddress {
   readonly addresses: readonly string[]
   readonly data: string
   readonly pid: number
+  /** What is not as it was asked for, though the node is up. */
+  readonly warnings: readonly string[]
 }
 
 interface Member {
@@ -127,6 +131,8 @@ export class LocalCluster {
   }
 
   async #start(member: Member, contacts: readonly string[]): Promise<NodeAddress> {
+    const { signal } = this.#options
+    signal?.throwIfAborted()
     const child = spawn(
       process.execPath,
       [...(this.#options.execArgs ?? []), CLI, 'start', ...this.#args(member, contacts)],
@@ -145,7 +151,9 @@ export class LocalCluster {
       if (member.process === child) member.process = undefined
     })
     const lines = createInterface({ input: child.stdout })
-    const up = once(lines, 'line', { signal: AbortSignal.timeout(START_TIMEOUT_MS) }) as Promise<[string]>
+    const tooLate = AbortSignal.timeout(START_TIMEOUT_MS)
+    const giveUp = signal === undefined ? tooLate : AbortSignal.any([tooLate, signal])
+    const up = once(lines, 'line', { signal: giveUp }) as Promise<[string]>
     const died = once(child, 'exit').then(() => undefined)
     const line = await Promise.race([up, died])
     if (line === undefined) {

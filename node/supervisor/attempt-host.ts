@@ -130,7 +130,10 @@ class RealAttemptHost implements AttemptHost {
       }
     )
     const { handlers: found, problems } = await this.discoverer.result
-    for (const problem of problems) this.options.log.error(problem, 'a handler module cannot be loaded')
+    for (const problem of problems) {
+      this.options.log.error(problem, 'a handler module cannot be loaded')
+      this.options.onProblem?.(problem)
+    }
     this.handlerEntries = found
     this.pool.setHandlers(found)
   }

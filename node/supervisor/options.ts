@@ -14,6 +14,8 @@ export interface AttemptHostOptions {
   /** The clock that deadlines are given on. */
   readonly clock: Clock
   readonly log: Logger
+  /** A handler module that cannot be loaded, and why; its handlers are not offered. */
+  readonly onProblem?: (problem: { readonly file: string; readonly message: string }) => void
   /** How long before the lease's end the supervisor kills, so that the kill is over by then. Default 250. */
   readonly leaseMarginMs?: number
   /** Environment variables that attempts inherit, by name. Default `DEFAULT_ENVIRONMENT`. */

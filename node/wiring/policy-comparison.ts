@@ -1,7 +1,7 @@
 /** The reply to `POST /v1/policy/compare`: a replay of recent history, beside what really became of the same tasks. */
 import type { ComparisonRequest } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
-import type { PolicyComparison } from '../../base/wire/optimizer.ts'
+import { FEWEST_COMPARED, type PolicyComparison } from '../../base/wire/optimizer.ts'
 import type { Interval } from '../../optimizer/lab/statistics.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { Settings } from '../../scheduler/types.ts'
@@ -25,12 +25,13 @@ export interface ComparedCluster {
   readonly settings: Pick<Settings, 'policy' | 'policyChange'>
 }
 
-/** Errors: those of `compareOnHistory`; INTERNAL when a policy failed in the replay. */
+/** Errors: INVALID_REQUEST when too few tasks have ended; those of `compareOnHistory`; INTERNAL when a policy failed in the replay. */
 export async function comparePolicies(
   state: SchedulerState,
   learning: Learning,
   { policies, tasks, signal }: ComparisonRequest
 ): Promise<PolicyComparison> {
+  const most = mostReplayed(learning.history.size)
   const { settings } = state
   const live = await liveArrivals(state)
   const nodes = nodeFacts(state)
@@ -38,8 +39,7 @@ export async function comparePolicies(
   const serving = learning.book.serving?.version
   const answer = await compareOnHistory({
     history: learning.history.newest(HISTORY_TASKS),
-    // Older ones are needed for the speeds of nodes.
-    tasks: Math.min(tasks, Math.ceil(learning.history.size * MOST_REPLAYED)),
+    tasks: Math.min(tasks, most),
     nodes,
     liveArrivals: live,
     base: settings.policy,
@@ -48,6 +48,17 @@ export async function comparePolicies(
     signal
   })
   return comparisonView(answer, cluster)
+}
+
+/** How many of so many ended tasks are replayed: older ones are needed for the speeds of nodes. Throws INVALID_REQUEST for too few. */
+export function mostReplayed(ended: number): number {
+  const most = Math.ceil(ended * MOST_REPLAYED)
+  if (most >= FEWEST_COMPARED) return most
+  const needed = Math.floor((FEWEST_COMPARED - 1) / MOST_REPLAYED) + 1
+  const share = `three quarters of them are replayed, ${FEWEST_COMPARED} at the least`
+  throw new AppError('INVALID_REQUEST', `got ${ended} ended tasks, expected at least ${needed}: ${share}`, {
+    details: { field: 'history', got: ended, expected: `at least ${needed} ended tasks` }
+  })
 }
 
 /** Throws INTERNAL when a policy failed in the replay. */

@@ -6,7 +6,6 @@ import { AppError } from '../../base/errors.ts'
 import type { NodeId } from '../../base/ids.ts'
 import { peerId } from '../../base/ids.ts'
 import { second } from '../../base/units.ts'
-import { checkBinding } from '../../api/hosts.ts'
 import { createServer, listen } from '../../api/server.ts'
 import { DEFAULT_RUNTIME, type RuntimeConfig, type Timing } from '../../runtime/config.ts'
 import { requestJoin } from '../../runtime/membership/peer-desk.ts'
@@ -27,6 +26,8 @@ import { createLibp2pTransport, generatePeerKey } from '../transport/libp2p-tran
 import { newClusterId, readIdentity, writeIdentity, type Identity } from './identity.ts'
 import { createMetrics } from './metrics.ts'
 import { createNodePort } from './node-port.ts'
+import { refusedOffers } from './refused-offers.ts'
+import { checkAsked, checkPorts, unusedJoin } from './start-checks.ts'
 import { createOptimizerPort } from './optimizer-port.ts'
 
 export interface StartOptions {
@@ -64,6 +65,8 @@ export interface RunningNode {
   /** Multiaddresses, with its peer id: what others give to `--join`. */
   readonly addresses: readonly string[]
   readonly runtime: NodeRuntime
+  /** What is not as it was asked for, though the node is up: whoever started it should read them. */
+  readonly warnings: readonly string[]
   /** Stops cleanly; others are waited for at most `timeoutMs`. */
   stop(timeoutMs?: number): Promise<void>
 }
@@ -74,15 +77,16 @@ const JOIN_TIMEOUT_MS = 20 * second
 const LEASE_KILL_MARGIN_MS = 250
 
 export async function startNode(options: StartOptions): Promise<RunningNode> {
-  // Before anything is made: a node that may not listen there is not born either.
-  checkBinding(options.httpHost, false)
+  // Before anything is made: a node that cannot be up is not born either.
+  checkAsked(options)
   const known = await readIdentity(options.dataFolder)
   const { identity, initialPeers } =
     known === undefined ? await settle(options) : { identity: known, initialPeers: [] }
   const transport = await openTransport(options, identity.peerKey, options.peerPort || identity.peerPort)
-  const ports = makePorts(options, transport)
+  const warnings: string[] = []
+  const ports = makePorts(options, transport, warnings)
   try {
-    return await startOver(options, ports, identity, initialPeers)
+    return await startOver(options, ports, identity, initialPeers, warnings)
   } catch (error) {
     // What is left open keeps the process alive, and a node that cannot start must end.
     await ports.host.close()
@@ -97,7 +101,8 @@ async function startOver(
   options: StartOptions,
   ports: RuntimePorts,
   identity: Identity,
-  initialPeers: readonly PeerAddress[]
+  initialPeers: readonly PeerAddress[],
+  warnings: string[]
 ): Promise<RunningNode> {
   let failed = false
   const learning = new Learning({
@@ -113,6 +118,7 @@ async function startOver(
     initialPeers,
     policies: options.builtInPolicies === true ? new Map() : learning.policies,
     ...learning.hooks(),
+    onEvents: refusedOffers(identity.nodeId, options.logger),
     onFatal: (error) => {
       failed = true
       options.onFatal(error)
@@ -120,6 +126,12 @@ async function startOver(
   })
   try {
     learning.attach(runtime)
+    // A node that has just been let in knows no member yet.
+    const unused = initialPeers.length > 0 ? undefined : unusedJoin(options.join, identity, runtime.state)
+    if (unused !== undefined) {
+      warnings.push(unused)
+      options.logger.warn({ join: options.join }, unused)
+    }
     const { app, url } = await serve(options, ports, identity, { runtime, learning })
     // History is read once the node takes part: it may take seconds, and nobody waits for it.
     void learning.warmUp()
@@ -129,6 +141,7 @@ async function startOver(
       url,
       addresses,
       runtime,
+      warnings,
       stop: async (timeoutMs = STOP_TIMEOUT_MS) => {
         await app.close()
         await learning.close()
@@ -183,6 +196,7 @@ async function serve(
 async function settle(
   options: StartOptions
 ): Promise<{ identity: Identity; initialPeers: readonly PeerAddress[] }> {
+  await checkPorts(options)
   const peerKey = generatePeerKey()
   if (options.join.length === 0) {
     const identity = {
@@ -241,7 +255,7 @@ async function openTransport(
   })
 }
 
-function makePorts(options: StartOptions, transport: Transport): RuntimePorts {
+function makePorts(options: StartOptions, transport: Transport, warnings: string[]): RuntimePorts {
   const clock = createClock()
   return {
     clock,
@@ -257,6 +271,9 @@ function makePorts(options: StartOptions, transport: Transport): RuntimePorts {
       handlersFolder: options.handlersFolder,
       clock,
       log: options.logger,
+      onProblem: ({ file, message }) => {
+        warnings.push(`handlers of ${file} are missing: ${message}`)
+      },
       leaseMarginMs: LEASE_KILL_MARGIN_MS,
       ...(options.pool === undefined ? {} : { pool: options.pool })
     }),

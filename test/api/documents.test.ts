@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { DEFAULT_ENVIRONMENT } from '../../node/supervisor/options.ts'
 import { errorsDocument, limitsDocument, readRepositoryFile } from '../helpers/documented.ts'
 
 test.each([
@@ -12,4 +13,11 @@ test.each([
 
 test('every limit says what it bounds', () => {
   expect(limitsDocument()).not.toMatch(/\| {2}\|$/m)
+})
+
+test('docs/api.md names every variable that a command gets', () => {
+  const document = readRepositoryFile('docs/api.md')
+  const own = readRepositoryFile('node/executors/shell/command.ts').match(/\bDTSS_[A-Z_]+(?=:)/g) ?? []
+  expect(own.length).toBeGreaterThan(5)
+  for (const name of [...DEFAULT_ENVIRONMENT, ...own]) expect(document).toContain(`\`${name}\``)
 })

@@ -9,7 +9,10 @@ import { fakeServer } from '../helpers/fake-node.ts'
 
 interface Operation {
   readonly operationId: string
-  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> }
+  readonly requestBody?: {
+    readonly required?: boolean
+    readonly content: Readonly<Record<string, { readonly schema: object }>>
+  }
   readonly responses: Readonly<
     Record<string, { readonly content?: Readonly<Record<string, { readonly schema: object }>> }>
   >
@@ -213,4 +216,13 @@ test('what the document says of a submission is what the server accepts', async 
     const reply = await app.inject({ method: 'POST', url: '/v1/tasks', payload: body })
     expect([check(body), reply.statusCode === 202], JSON.stringify(body)).toEqual([fits, fits])
   }
+})
+
+test('a body that may be left out is not said to be required, and all others are', async () => {
+  const posts = Object.values(document.paths).flatMap(({ post }) =>
+    post?.requestBody === undefined ? [] : [post]
+  )
+  const optional = posts.filter(({ requestBody }) => requestBody?.required !== true)
+  expect(optional.map(({ operationId }) => operationId)).toEqual(['comparePolicies'])
+  expect((await app.inject({ method: 'POST', url: '/v1/policy/compare' })).statusCode).toBe(200)
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -37,6 +37,38 @@ test('Ctrl-C ends dev and everything that it started', async () => {
     expect(stderr).toBe('')
     expect(exitCode).toBe(0)
     expect(processesWith(...marks)).toEqual([])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('a signal while dev starts is obeyed before the next node is started', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dtss-e2e-'))
+  try {
+    const dev = dtss('dev', '--data', folder, '--nodes', '8')
+    await until('the first node has a folder', () => existsSync(join(folder, 'node-1')))
+    const marks = marksBelow(folder)
+    dev.child.kill('SIGTERM')
+    const { exitCode } = await dev.ended
+    expect(exitCode).toBe(130)
+    expect(existsSync(join(folder, 'node-8'))).toBe(false)
+    expect(processesWith(...marks)).toEqual([])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('a handler that cannot be loaded is named where it says that the cluster is up, with the reason', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dtss-e2e-'))
+  try {
+    const handlers = join(folder, 'handlers')
+    mkdirSync(handlers)
+    writeFileSync(join(handlers, 'broken.js'), "import 'no-such-package'\nexport default () => 1\n")
+    const dev = dtss('dev', '--nodes', '1', '--data', join(folder, 'data'), '--handlers', handlers)
+    await until('dev is up', () => dev.stdout().includes('The cluster is up'))
+    process.kill(-dev.child.pid!, 'SIGINT')
+    const { stdout } = await dev.ended
+    expect(stdout).toMatch(/^ {2}warning: handlers of broken\.js are missing: .*no-such-package/m)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -59,8 +59,9 @@ export function limitsDocument(): string {
   return [
     '# Limits',
     '',
-    'Every bound that DTSS has. Exceeding one is an error with a code (`LIMIT_EXCEEDED` unless the text says otherwise), never',
-    'a silent truncation. Names that end in `Bytes` are bytes, in `Ms` milliseconds.',
+    'Every bound that DTSS has. A request beyond one is refused with a code: `LIMIT_EXCEEDED`, or the one that the text names. The',
+    'text also says where something is cut off, dropped or left for later instead. Names that end in `Bytes` are bytes, in `Ms`',
+    'milliseconds.',
     '',
     '| Name | Value | What it bounds |',
     '|---|---|---|',

@@ -5,13 +5,19 @@
  */
 import { findScripts, runFile } from './runner.ts'
 
+const USAGE = 'usage: npm run conformance -- DIR [--normalise]'
+
 process.exitCode = main(process.argv.slice(2))
 
 function main(args: readonly string[]): number {
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(USAGE)
+    return 0
+  }
   const normalise = args.includes('--normalise')
   const [root, ...others] = args.filter((arg) => arg !== '--normalise')
   if (root === undefined || others.length > 0 || root.startsWith('-')) {
-    console.error('usage: npm run conformance -- DIR [--normalise]')
+    console.error(USAGE)
     return 2
   }
   let scripts: readonly string[]

@@ -1,13 +1,15 @@
 /** `dtss dev`: a whole cluster on this machine, with an example that runs on it. */
 import type { Command } from 'commander'
 import { AppError } from '../../../base/errors.ts'
+import { LIMITS } from '../../../base/limits.ts'
 import { createClient, type Client, type TaskView } from '../../../client/index.ts'
 import type { Example } from '../../dev/examples.ts'
 import type { LocalCluster, NodeAddress } from '../../dev/local-cluster.ts'
+import { checkHandlersFolder } from '../../wiring/handlers-folder.ts'
 import { EXIT, print, printJson, UsageError, type CliContext } from '../context.ts'
 import { formatDuration } from '../format.ts'
 import { progressOf, type Progress } from '../progress.ts'
-import { parseCount, parseLogLevel, parseTiming } from '../start-options.ts'
+import { parseCount, parseLogLevel, parseNodes, parseTiming } from '../start-options.ts'
 
 interface Options {
   readonly nodes: number
@@ -34,7 +36,7 @@ const ELECTION_TIMEOUT_MS = 60_000
 
 export function define(command: Command, context: CliContext): void {
   command
-    .option('--nodes <n>', 'nodes of the cluster', parseCount, 3)
+    .option('--nodes <n>', `nodes of the cluster, 1 to ${LIMITS.nodes}`, parseNodes, 3)
     .option('--data <folder>', 'keep the data there (default: a temporary folder)')
     .option('--handlers <folder>', 'folder of js handlers')
     .option('--slots <n>', 'attempts that run at once on each node', parseCount)
@@ -52,11 +54,11 @@ export function define(command: Command, context: CliContext): void {
 }
 
 async function run(options: Options, context: CliContext): Promise<void> {
-  if (options.nodes < 1) throw new UsageError('--nodes: got 0, expected at least 1')
   if (options.once === true && options.example === undefined) throw new UsageError('--once needs --example')
   if (options.example !== undefined && options.handlers !== undefined) {
     throw new UsageError('--handlers: got it together with --example, which brings its own')
   }
+  if (options.handlers !== undefined) checkHandlersFolder(options.handlers)
   const { LocalCluster } = await import('../../dev/local-cluster.ts')
   const { loadExample } = await import('../../dev/examples.ts')
   const example = options.example === undefined ? undefined : await loadExample(options.example)
@@ -69,6 +71,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
   const cluster = await LocalCluster.start({
     nodes: options.nodes,
     timing: options.timing,
+    signal: context.signal,
     logLevel: options.logLevel,
     onLog: (node, line) => context.stderr.write(`node ${node}: ${line}\n`),
     ...(options.data === undefined ? {} : { dataFolder: options.data }),
@@ -78,6 +81,9 @@ async function run(options: Options, context: CliContext): Promise<void> {
   try {
     const nodes = await waitForLeader(cluster, context.signal)
     for (const { id, url, role } of nodes) say(`  node ${id}  ${url}  ${role}`)
+    // Nodes that share a folder of handlers say the same of it.
+    for (const warning of new Set(cluster.nodes.flatMap(({ warnings }) => warnings)))
+      say(`  warning: ${warning}`)
     const outcome =
       example === undefined ? undefined : await runExample(example, nodes, context, options, say)
     const durationMs = Math.round(performance.now() - startedAt)

@@ -1,6 +1,6 @@
 /** `dtss policy list | set NAME|auto | compare [NAMES]`: which policy places tasks, and what others would have made of the same work. */
 import type { Command } from 'commander'
-import { COMPARED_TASKS, FEWEST_COMPARED } from '../../../base/wire/optimizer.ts'
+import { COMPARED_TASKS, DEFAULT_COMPARED_TASKS, FEWEST_COMPARED } from '../../../base/wire/optimizer.ts'
 import type { PolicyComparison, PolicyView } from '../../../client/index.ts'
 import { connect, connectToLeader, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
@@ -35,7 +35,12 @@ export function define(command: Command, context: CliContext): void {
       .command('compare')
       .description("replay the cluster's recent history under policies")
       .argument('[names]', 'names with commas between (default: all)')
-      .option('--tasks <count>', 'how many of the last ended tasks are replayed, by arrival', parseCompared)
+      .option(
+        '--tasks <count>',
+        `how many of the last ended tasks are replayed, by arrival: ${FEWEST_COMPARED} to ${COMPARED_TASKS} ` +
+          `(default: ${DEFAULT_COMPARED_TASKS}), and at most three quarters of them`,
+        parseCompared
+      )
   ).action(async (names: string | undefined, options: CompareOptions) => {
     const comparison = await connect(context, options).comparePolicies(
       {

@@ -7,6 +7,7 @@ import { DEFAULT_TIMING, LAN_TIMING } from '../../../runtime/config.ts'
 import type { RunningNode } from '../../wiring/start-node.ts'
 import { EXIT, print, printJson, type CliContext } from '../context.ts'
 import {
+  checkOffered,
   defaultSlots,
   parseCount,
   parseLabels,
@@ -44,6 +45,7 @@ interface Options {
 }
 
 const DEFAULT_PEER_PORT = 7401
+const ZERO_PORT = '0 for the one used last in this folder, else any free one'
 
 export function define(command: Command, context: CliContext): void {
   const collect = (value: string, former: readonly string[]): string[] => [...former, value]
@@ -51,14 +53,14 @@ export function define(command: Command, context: CliContext): void {
     .option('--data <folder>', 'data folder: log, state, identity', 'dtss-data')
     .option(
       '--join <multiaddr>',
-      'a member to join through (repeatable); without it an empty folder founds a cluster',
+      'a member to join through (repeatable); without it an empty folder founds a cluster; a folder that belongs to a node stays in its cluster',
       collect,
       []
     )
     .option('--http-host <address>', 'where the HTTP API listens', '127.0.0.1')
-    .option('--http-port <port>', 'port of the HTTP API; 0 for any free one', parsePort, DEFAULT_PORT)
+    .option('--http-port <port>', `port of the HTTP API; ${ZERO_PORT}`, parsePort, DEFAULT_PORT)
     .option('--peer-host <address>', 'where other nodes connect to', '127.0.0.1')
-    .option('--peer-port <port>', 'port for other nodes; 0 for any free one', parsePort, DEFAULT_PEER_PORT)
+    .option('--peer-port <port>', `port for other nodes; ${ZERO_PORT}`, parsePort, DEFAULT_PEER_PORT)
     .option('--slots <n>', 'attempts that run here at once', parseCount, defaultSlots())
     .option('--pool-processes <n>', 'js processes that are kept ready', parseCount)
     .option('--no-shell', 'do not offer the shell executor')
@@ -67,7 +69,7 @@ export function define(command: Command, context: CliContext): void {
     .option('--label <key=value>', 'label for node selectors (repeatable)', parseLabels, {})
     .option(
       '--resource <name=amount>',
-      'limit on what tasks here ask for together (repeatable); what is not declared is unlimited, so declare 0 of what is missing: gpu=0',
+      'limit, an integer, on what tasks here ask for together (repeatable); what is not declared is unlimited, so declare 0 of what is missing: gpu=0',
       parseResources,
       {}
     )
@@ -96,6 +98,7 @@ export function define(command: Command, context: CliContext): void {
 }
 
 async function run(options: Options, context: CliContext): Promise<void> {
+  checkOffered({ slots: options.slots, labels: options.label, resources: options.resource })
   const { startNode } = await import('../../wiring/start-node.ts')
   const { createLogger } = await import('../../system/logger.ts')
   let fatal: AppError | undefined
@@ -145,7 +148,7 @@ async function run(options: Options, context: CliContext): Promise<void> {
 }
 
 function announce(options: Options, context: CliContext, node: RunningNode): void {
-  const { nodeId: id, url, addresses } = node
+  const { nodeId: id, url, addresses, warnings } = node
   if (options.json === true) {
     printJson(context, {
       ok: true,
@@ -153,13 +156,15 @@ function announce(options: Options, context: CliContext, node: RunningNode): voi
       url,
       addresses,
       data: resolve(options.data),
-      pid: process.pid
+      pid: process.pid,
+      warnings
     })
     return
   }
   print(context, `node ${id} is up`)
   print(context, `  HTTP API   ${url}`)
   for (const address of addresses) print(context, `  join with  --join ${address}`)
+  for (const warning of warnings) print(context, `  warning    ${warning}`)
 }
 
 async function stdinEnds(context: CliContext): Promise<void> {

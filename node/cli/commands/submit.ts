@@ -29,7 +29,10 @@ export function define(command: Command, context: CliContext): void {
   )
     .option('--shell <command>', 'run this command line')
     .option('--js <handler>', 'call this handler')
-    .option('--input <json>', "the handler's argument")
+    .option(
+      '--input <json>',
+      "the handler's argument, or what the command reads from its standard input, DTSS_INPUT_FILE or DTSS_INPUT"
+    )
     .option('--name <name>', "the task's name")
     .option('--env <NAME=value...>', 'environment variables for the command')
     .option('--cwd <folder>', 'the folder that the command runs in')
@@ -40,7 +43,7 @@ export function define(command: Command, context: CliContext): void {
     .option('--delay <duration>', 'do not start before so long from now')
     .option(
       '--deadline <when>',
-      'when it should be done: a length of time from now, or 2027-01-31T18:00Z; warns, never kills'
+      'when it should be done: a length of time from now, or a point of time as YYYY-MM-DDThh:mmZ, at most 30 days ahead; warns, never kills'
     )
     .option('--tenant <name>', 'who the task is run for')
     .option('--idempotent', 'two runs do no harm')

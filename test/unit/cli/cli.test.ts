@@ -5,6 +5,7 @@ import { afterAll, beforeEach, expect, test } from 'vitest'
 import { taskId } from '../../../base/ids.ts'
 import type { CliContext } from '../../../node/cli/context.ts'
 import { runCli } from '../../../node/cli/run-cli.ts'
+import { readRepositoryFile } from '../../helpers/documented.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-cli-'))
@@ -69,6 +70,10 @@ test('help names every command and the exit codes', async () => {
   for (const name of ['start', 'dev', 'submit', 'status', 'result', 'list', 'logs', 'cancel', 'nodes']) {
     expect(out).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'))
   }
+  const inOneLine = (text: string): string => text.replaceAll(/\s+/g, ' ')
+  const [, codes = ''] = /Exit codes: (0 success; .* or there are alarms; .*)\./.exec(inOneLine(out)) ?? []
+  expect(inOneLine(readRepositoryFile('docs/api.md'))).toContain(codes)
+  expect(codes).toContain('130 interrupted')
   expect(out).toContain('Exit codes: 0 success')
   expect((await run(['help', 'submit'])).out).toContain('--shell <command>')
   expect((await run(['--version'])).out).toBe('1.2.3\n')

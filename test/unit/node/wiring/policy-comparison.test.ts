@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { timestampMs } from '../../../../base/units.ts'
 import type { ReplayAnswer } from '../../../../node/optimizer/protocol.ts'
 import { answerReplay } from '../../../../node/optimizer/replays.ts'
-import { comparisonView, type ComparedCluster } from '../../../../node/wiring/policy-comparison.ts'
+import {
+  comparisonView,
+  mostReplayed,
+  type ComparedCluster
+} from '../../../../node/wiring/policy-comparison.ts'
 import { History } from '../../../../optimizer/guard/history.ts'
 import { EVERYTHING } from '../../../../optimizer/lab/statistics.ts'
 import type { Interval } from '../../../../optimizer/lab/statistics.ts'
@@ -91,4 +95,10 @@ test('an end of an interval that is not known is null, since JSON has no infinit
   }
   expect(saved(EVERYTHING)).toEqual({ mean: 0, ci95: { low: null, high: null } })
   expect(saved({ low: -0.1, high: Infinity })).toEqual({ mean: 0, ci95: { low: null, high: 0.1 } })
+})
+
+test('who asks too early is told how many tasks must have ended, not how many of them would be replayed', () => {
+  expect(() => mostReplayed(25)).toThrow('got 25 ended tasks, expected at least 26: three quarters of them')
+  expect(mostReplayed(26)).toBe(20)
+  expect(mostReplayed(4_000)).toBe(3_000)
 })
