@@ -5,8 +5,8 @@
  * 2. While a cold start costs more than going on, nodes are chosen by what they ran last, and among equals by their share of free slots. While
  *    it does not, it is the other way round: a stage is spread.
  * 3. A node on which the task's last attempt failed is taken only when no other has room.
- * 4. A group keeps nodes that wait for its next stage: no more than are left of its share, not from a group that is owed its turn, and not from
- *    a task that would be through before that stage begins, and by as much as a cold start costs.
+ * 4. A group keeps nodes that wait for its next stage: no more than are left of its share, not from a group that is owed its turn, and not for
+ *    attempts that take many times what was expected of them.
  * 5. Attempts that have outlived what was expected of them, on average, are expected to take the longer the more they exceed it by. So who
  *    waits for them, by the rules above, looks elsewhere in time (`againAt`).
  */
@@ -15,7 +15,7 @@ import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.
 import type { Estimator } from '../../estimate.ts'
 import { freer, freestOf, takes } from '../node-rules.ts'
 import { NO_ROOM } from './groups-lines.ts'
-import type { Group, GroupTable, Home, Stage } from './groups-table.ts'
+import type { Group, GroupTable, Home } from './groups-table.ts'
 import { COLD, FIRST, WARM } from './groups-warmth.ts'
 import type { Warmth } from './groups-warmth.ts'
 import { quickOf } from './node-speeds.ts'
@@ -28,25 +28,25 @@ export interface OpenNodes {
   readonly owed: Group | undefined
 }
 
+/** Attempts that exceed their expected end by so many usual run times will go on, for all one knows: nothing is kept for what comes after them. */
+const HOPELESS = 10
 /** What attempts have exceeded their expected end by, for each millisecond that is left of them; most are about to end. */
 const EXCESS = 4
 
-/** A group waits for what runs, and keeps a node from tasks that would hold it for `leastMs` or more. */
-interface Wait {
-  readonly leastMs: number
-  readonly endsAt: number
-  /** What a cold start costs the group. */
-  readonly dearerMs: number
+/** Nodes that a group keeps from others, until then if nothing happens. */
+interface Kept {
+  readonly nodes: ReadonlySet<NodeId>
+  readonly until: number
 }
 
-const NO_WAIT: Wait = { leastMs: Infinity, endsAt: 0, dearerMs: 0 }
+const NONE_KEPT: Kept = { nodes: new Set(), until: -Infinity }
 
 export class GroupNodes {
   readonly #estimator: Estimator
   readonly #warmth: Warmth
   readonly #table: GroupTable
-  /** What groups keep nodes for, as far as this decision has asked. */
-  readonly #waits = new Map<TaskId, Wait>()
+  /** What groups keep, as far as this decision has asked. */
+  readonly #kept = new Map<TaskId, Kept>()
   /** After this time an answer differs, though nothing happens; of all answers since it was set to Infinity. */
   againAt = Infinity
 
@@ -58,7 +58,7 @@ export class GroupNodes {
 
   /** To be worked out once a decision. */
   open(view: ClusterView, owed: Group | undefined): OpenNodes {
-    this.#waits.clear()
+    this.#kept.clear()
     const open = view.nodes().filter((node) => node.freeSlots > 0)
     const quick = quickOf(open, this.#estimator)
     if (quick.length === open.length) return { quick, slow: [], owed }
@@ -94,7 +94,6 @@ export class GroupNodes {
     let free: NodeView | undefined
     let other: NodeView | undefined
     let hasRoom = false
-    const guestMs = this.#staysMs(home, task)
     for (const node of nodes) {
       if (node.id === task.lastFailedOn || !takes(task, node, view)) continue
       hasRoom = true
@@ -107,7 +106,7 @@ export class GroupNodes {
       else {
         const beside = this.#beside(node.id)
         if (beside === undefined) free = freer(free, node)
-        else if (home.group === owed || !this.#keeps(beside, guestMs, view)) other = freer(other, node)
+        else if (home.group === owed || !this.#keeps(beside, node, view)) other = freer(other, node)
       }
     }
     if (!hasRoom) return NO_ROOM
@@ -118,60 +117,49 @@ export class GroupNodes {
     return cold !== undefined && this.#isWorth(home, task, view) ? cold : undefined
   }
 
-  /** How long the group would hold another node for what waits of the stage. */
-  #staysMs({ group, stage }: Home, task: TaskView): number {
-    const others = Math.max(0, stage.waiting / group.share - 1)
-    const warmMs = this.#warmth.expectedMs(task, stage.known, WARM)
-    return this.#warmth.expectedMs(task, stage.known, COLD) + others * warmMs
-  }
-
   /** The unfinished group that the node ran last. */
   #beside(node: NodeId): Group | undefined {
     const id = this.#warmth.groupOn(node)
     return id === undefined ? undefined : this.#table.group(id)
   }
 
-  /** Rule 4, against a task that would hold the node for so long. */
-  #keeps(group: Group, guestMs: number, view: ClusterView): boolean {
-    let wait = this.#waits.get(group.id)
-    if (wait === undefined) {
-      wait = this.#mayKeep(group, view) ? this.#waitOf(group, view) : NO_WAIT
-      this.#waits.set(group.id, wait)
+  /** Rule 4. */
+  #keeps(group: Group, node: NodeView, view: ClusterView): boolean {
+    let kept = this.#kept.get(group.id)
+    if (kept === undefined) {
+      kept = this.#keptBy(group, view)
+      this.#kept.set(group.id, kept)
     }
-    if (wait.leastMs > guestMs) return false
-    this.#differsAt(passesAt(wait.endsAt, wait.dearerMs + guestMs), view)
+    if (!kept.nodes.has(node.id)) return false
+    this.#differsAt(kept.until, view)
     return true
   }
 
-  #mayKeep(group: Group, view: ClusterView): boolean {
-    if (group.running === 0 || !this.#warmth.matters()) return false
-    let slots = 0
-    for (const node of view.nodes())
-      if (node.freeSlots > 0 && this.#warmth.groupOn(node.id) === group.id) slots += node.freeSlots
-    return group.running + slots <= group.share
+  /** The first of its nodes that are idle, as many as it may still have. */
+  #keptBy(group: Group, view: ClusterView): Kept {
+    if (group.running === 0 || group.running >= group.share || !this.#warmth.matters()) return NONE_KEPT
+    const until = this.#untilOf(group)
+    if (until < view.now) return NONE_KEPT
+    const nodes = new Set<NodeId>()
+    let left = group.share - group.running
+    for (const { id, freeSlots } of view.nodes()) {
+      if (left <= 0) break
+      if (freeSlots === 0 || this.#warmth.groupOn(id) !== group.id) continue
+      nodes.add(id)
+      left -= freeSlots
+    }
+    return { nodes, until }
   }
 
-  /** For the stage that is expected to lead to more first. */
-  #waitOf(group: Group, view: ClusterView): Wait {
-    let first = NO_WAIT
-    for (const stage of group.stages) {
-      if (stage.running === 0 || stage.waiting > 0 || stage.children.size === 0) continue
-      const endsAt = stage.endsAt / stage.running
-      const dearerMs = this.#dearerMs(stage.children)
-      const leastMs = leftMs(endsAt, view.now) - dearerMs
-      if (leastMs < first.leastMs) first = { leastMs, endsAt, dearerMs }
+  /** When the last of what runs and leads to more will have gone on for too long. */
+  #untilOf(group: Group): number {
+    let until = -Infinity
+    for (const { children, sample, known, running, waiting, endsAt } of group.stages) {
+      if (running === 0 || waiting > 0 || children.size === 0) continue
+      const usualMs = this.#warmth.expectedMs(sample, known, COLD)
+      until = Math.max(until, endsAt / running + HOPELESS * usualMs)
     }
-    return first
-  }
-
-  /** By how much longer a first task of one of these stages takes on a cold node, at most. */
-  #dearerMs(stages: Iterable<Stage>): number {
-    let most = 0
-    for (const { sample, known } of stages) {
-      const coldMs = this.#warmth.expectedMs(sample, known, COLD)
-      most = Math.max(most, coldMs - this.#warmth.expectedMs(sample, known, FIRST))
-    }
-    return most
+    return until
   }
 
   /** Whether a cold node would be of use to the stage. Of its nodes those count that ran tasks of this shape. */

@@ -8,8 +8,8 @@
  *    - A stage gets another node only if that node, cold, would be through its first task before the nodes that the stage has could
  *      begin its last one.
  *    - A group below its share keeps nodes that wait for its next stage, as long as that pays.
- * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work: before nodes go on with what
- *    they had, and before independent tasks.
+ * 3. The earliest group may always hold a tenth of the slots once it has waited out of proportion to its work, and goes before independent
+ *    tasks.
  * 4. Work of classes that were never seen is scaled by what the group's attempts took in relation to what was expected of them.
  * 5. The first task of each shape of a stage is tried (`groups-lines.ts`), so what fits nowhere now holds up nothing else. What no node
  *    could run counts as if it did not wait until nodes change, and a group that has nothing else holds no share.
@@ -195,8 +195,7 @@ export class SharedGroups implements GroupQueue {
     if (this.#waiting === 0) return undefined
     const owed = this.#owed(view)
     const open = this.#nodes.open(view, owed)
-    const first = owed === undefined ? undefined : this.#forGroup(owed, -Infinity, open, view)
-    return first ?? (goesOn ? this.#goOn(open, view) : undefined) ?? this.#best(open, view)
+    return (goesOn ? this.#goOn(open, view) : undefined) ?? this.#best(open, view)
   }
 
   /** At once, while lines are left that were not asked; else when waiting for a node does not pay any more, or a group is owed its turn. */
@@ -303,6 +302,8 @@ export class SharedGroups implements GroupQueue {
 
   #best(open: OpenNodes, view: ClusterView): Candidate | undefined {
     if (open.quick.length === 0) return undefined
+    const first = open.owed === undefined ? undefined : this.#forGroup(open.owed, -Infinity, open, view)
+    if (first !== undefined) return first
     for (const priority of prioritiesOf(this.#order)) {
       for (const group of this.#order) {
         if (group.waiting === 0 || group.running >= group.share) continue
