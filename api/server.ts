@@ -30,6 +30,7 @@ import { policyRoutes } from './routes/policy.ts'
 import { submitRoutes } from './routes/submit.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { addSharedSchemas } from './schemas.ts'
+import { invalid } from './validation.ts'
 
 export interface ServerOptions extends HostRules {
   readonly port: NodePort
@@ -188,6 +189,19 @@ function guard(app: FastifyInstance, options: ServerOptions, { port, streams }: 
     } catch (error) {
       done(error as Error)
     }
+  })
+  app.addHook('preValidation', ({ body, routeOptions }, _reply, done) => {
+    // What is said in it would be passed over: a caller who names a version there means that one.
+    const isTold =
+      typeof body === 'object' && body !== null ? Object.keys(body).length > 0 : body !== undefined
+    if (
+      isTold &&
+      body !== null &&
+      routeOptions.schema !== undefined &&
+      routeOptions.schema.body === undefined
+    )
+      done(invalid('body', body, 'no body: this request takes none'))
+    else done()
   })
   app.addHook('onSend', (_request, reply, payload, done) => {
     reply.header(HEADERS.appliedIndex, port.appliedIndex())

@@ -239,10 +239,21 @@ function notBeforeOf(task: TaskRequest, now: TimestampMs, prefix: string): Times
   }
   if (task.delayMs !== undefined)
     throw invalid(`${prefix}runAt`, task.runAt, 'either delayMs or runAt, not both')
-  if (task.runAt > now + LIMITS.taskDurationMs) {
-    throw tooFarAhead(`${prefix}runAt`, task.runAt - now)
-  }
-  return timestampMs(task.runAt + 0)
+  const at = momentOf(task.runAt, `${prefix}runAt`)
+  if (at > now + LIMITS.taskDurationMs) throw tooFarAhead(`${prefix}runAt`, at - now)
+  return timestampMs(at)
+}
+
+const DATE = /^(\d{4})-(\d{2})-(\d{2})T/
+
+/** In milliseconds since the Unix epoch. `Date.parse` moves a day that a month does not have into the next one. */
+function momentOf(moment: number | string, field: string): number {
+  if (typeof moment === 'number') return moment + 0
+  const [, year, month, day] = DATE.exec(moment)?.map(Number) ?? []
+  const daysOfMonth = new Date(Date.UTC(year ?? NaN, month ?? NaN, 0)).getUTCDate()
+  const at = Date.parse(moment)
+  if (!((day ?? NaN) <= daysOfMonth) || Number.isNaN(at)) throw invalid(field, moment, 'a date that there is')
+  return at
 }
 
 /** When the task is wanted, or 0. One that has passed already is a mistake: no cluster could keep it. */
@@ -256,7 +267,7 @@ function deadlineOf(task: TaskRequest, now: TimestampMs, prefix: string): Timest
   }
   const field = `${prefix}deadlineAt`
   if (deadlineMs !== undefined) throw invalid(field, deadlineAt, 'either deadlineMs or deadlineAt, not both')
-  const at = typeof deadlineAt === 'number' ? deadlineAt : Date.parse(deadlineAt)
+  const at = momentOf(deadlineAt, field)
   if (!(at > now)) throw invalid(field, deadlineAt, 'a point of time that is still to come')
   if (at > now + LIMITS.taskDurationMs) {
     throw tooFarAhead(field, at - now)

@@ -47,7 +47,8 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
         operationId: 'setPolicy',
         summary: 'Have another policy place tasks',
         description:
-          'It takes over at once, wherever the leader is; attempts that run are not touched. With `auto` the leader chooses.',
+          'It takes over at once, wherever the leader is; attempts that run are not touched. With `auto` the leader chooses. ' +
+          'The reply is what holds by then: another policy where somebody else has set one since.',
         body: reference(PolicyChangeSchema),
         response: replies(200, 'it is set', PolicyViewSchema)
       }

@@ -11,7 +11,6 @@ import {
   LabelsSchema,
   MomentInputSchema,
   ResourcesSchema,
-  TimestampSchema,
   closed,
   nameSchema,
   reference
@@ -83,7 +82,8 @@ export const TaskRequestSchema = closed(
         {
           additionalProperties: false,
           maxProperties: 256,
-          description: 'environment variables, text by name, added to those of the node (executor shell)'
+          description:
+            'environment variables, text by name, beside the few of the node that a command gets (executor shell)'
         }
       )
     ),
@@ -97,7 +97,7 @@ export const TaskRequestSchema = closed(
     ),
     input: Type.Optional(
       Type.Unknown({
-        description: `any JSON, at most ${LIMITS.taskInputBytes} bytes; the handler's argument`
+        description: `any JSON, at most ${LIMITS.taskInputBytes} bytes: the handler's argument; a command finds it in the file DTSS_INPUT_FILE`
       })
     ),
     needs: Type.Optional(NeedsSchema),
@@ -154,7 +154,7 @@ export const TaskRequestSchema = closed(
       Type.Enum(['process', 'thread'], { type: 'string', description: 'process | thread' })
     ),
     delayMs: Type.Optional(DurationSchema),
-    runAt: Type.Optional(TimestampSchema),
+    runAt: Type.Optional(MomentInputSchema),
     deadlineMs: Type.Optional(DurationSchema),
     deadlineAt: Type.Optional(MomentInputSchema)
   },

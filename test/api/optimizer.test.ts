@@ -51,6 +51,15 @@ test('policies are compared on what is asked for, by default all on 2,000 tasks'
   expect((await call('POST', '/v1/policy/compare', { tasks: 9 })).json).toMatchObject({ field: 'tasks' })
 })
 
+test.each(['/v1/models/rollback', '/v1/models/3/promote', '/v1/models/3/rollback'])(
+  'a body that would be passed over is refused: POST %s',
+  async (url) => {
+    const reply = await call('POST', url, { version: 1 })
+    expect(reply.json).toMatchObject({ code: 'INVALID_REQUEST', field: 'body' })
+    expect(reply.status).toBe(400)
+  }
+)
+
 test('models are shown, promoted, rolled back and frozen', async () => {
   const { json } = await call('GET', '/v1/models')
   expect((json['models'] as Json[]).map(({ version, state }) => [version, state])).toEqual([

@@ -46,6 +46,15 @@ test('every reply carries the applied index, the node and the leader', async () 
   expect(headers['dtss-leader']).toBe('1')
 })
 
+test('a point of time to start at is a number or text with an offset', async () => {
+  const at = Math.floor(node.now() / 60_000) * 60_000 + 3_600_000
+  const text = new Date(at).toISOString()
+  for (const runAt of [at, text, text.replace(/:00\.000Z$/, 'Z'), text.replace('Z', '+00:00')]) {
+    expect((await post({ handler: 'x', runAt })).status).toBe(202)
+    expect(node.submissions.at(-1)?.tasks[0]?.notBefore).toBe(at)
+  }
+})
+
 test('defaults are filled in before the port sees a task', async () => {
   await post({ command: 'make', env: { A: '1' }, workingDirectory: '/tmp' })
   const task = node.submissions.at(-1)?.tasks[0]
@@ -185,6 +194,19 @@ const refusals: readonly {
     body: { handler: 'x', delayMs: 1, runAt: 1 },
     code: 'INVALID_REQUEST',
     field: 'runAt'
+  },
+  {
+    name: 'a day that the month does not have',
+    body: { handler: 'x', runAt: '2027-02-29T18:00Z' },
+    code: 'INVALID_REQUEST',
+    field: 'runAt',
+    detail: 'got "2027-02-29T18:00Z", expected a date that there is'
+  },
+  {
+    name: 'a deadline in a month that there is not',
+    body: { handler: 'x', deadlineAt: '2027-13-01T18:00Z' },
+    code: 'INVALID_REQUEST',
+    field: 'deadlineAt'
   },
   {
     name: 'a kill grace over the limit',
