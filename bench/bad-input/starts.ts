@@ -46,8 +46,8 @@ function optionCases({ scratch, running }: StartInput): Case[] {
   return [
     fresh('port in use', 'PORT_IN_USE', new RegExp(httpPort), ['--http-port', httpPort]),
     fresh('peer port in use', 'PORT_IN_USE', new RegExp(peerPort), ['--peer-port', peerPort]),
-    fresh('unknown option value', 'CONFIG_INVALID', /timing.*got.*wan.*expected/, ['--timing', 'wan']),
-    fresh('unknown log level', 'CONFIG_INVALID', /log-level.*got.*loud.*expected/, ['--log-level', 'loud'])
+    fresh('unknown option value', 'USAGE', /timing.*got.*wan.*expected/, ['--timing', 'wan']),
+    fresh('unknown log level', 'USAGE', /log-level.*got.*loud.*expected/, ['--log-level', 'loud'])
   ]
 }
 
