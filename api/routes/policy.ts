@@ -47,8 +47,7 @@ export function policyRoutes(app: FastifyInstance, { port, streams }: RouteConte
         operationId: 'setPolicy',
         summary: 'Have another policy place tasks',
         description:
-          'It takes over at once, wherever the leader is; attempts that run are not touched. With `auto` the leader chooses. ' +
-          'The reply is what holds by then: another policy where somebody else has set one since.',
+          'It takes over at once, and attempts that run are not touched. With `auto` the leader chooses. The reply is what holds by then.',
         body: reference(PolicyChangeSchema),
         response: replies(200, 'it is set', PolicyViewSchema)
       }
