@@ -118,16 +118,16 @@ export class LocalCluster {
   }
 
   async #startAll(): Promise<void> {
-    const [first, ...others] = this.#members
+    const used = await Promise.all(this.#members.map(({ folder }) => isUsed(folder)))
+    const old = this.#members.filter((_, index) => used[index])
+    const others = this.#members.filter((_, index) => used[index] !== true)
+    // Members of an old cluster need each other to elect a leader: all at once.
+    const [member] = await Promise.all(old.map((one) => this.#start(one, [])))
+    const [first, ...rest] = others
     if (first === undefined) return
-    const known = await isUsed(first.folder)
-    if (known) {
-      // Members of an old cluster need each other to elect a leader: all at once.
-      await Promise.all(this.#members.map((member) => this.#start(member, [])))
-      return
-    }
-    const contact = await this.#start(first, [])
-    for (const member of others) await this.#start(member, contact.addresses)
+    const contact = await this.#start(first, member?.addresses ?? [])
+    // A start that was interrupted, or more nodes than last time: what has no cluster yet joins the one that there is.
+    for (const one of rest) await this.#start(one, (member ?? contact).addresses)
   }
 
   async #start(member: Member, contacts: readonly string[]): Promise<NodeAddress> {

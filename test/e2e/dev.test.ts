@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -53,6 +53,28 @@ test('a signal while dev starts is obeyed before the next node is started', asyn
     expect(exitCode).toBe(130)
     expect(existsSync(join(folder, 'node-8'))).toBe(false)
     expect(processesWith(...marks)).toEqual([])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('more nodes than last time join the cluster that there is', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dtss-e2e-'))
+  const clusterOf = (node: number): unknown =>
+    (
+      JSON.parse(readFileSync(join(folder, `node-${node}`, 'identity.json'), 'utf8')) as {
+        clusterId: unknown
+      }
+    ).clusterId
+  try {
+    for (const nodes of [1, 3]) {
+      const dev = dtss('dev', '--data', folder, '--nodes', String(nodes))
+      await until('dev is up', () => dev.stdout().includes('The cluster is up'))
+      process.kill(-dev.child.pid!, 'SIGINT')
+      expect((await dev.ended).exitCode).toBe(0)
+    }
+    expect(clusterOf(1)).toEqual(expect.any(String))
+    expect([clusterOf(2), clusterOf(3)]).toEqual([clusterOf(1), clusterOf(1)])
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
