@@ -187,8 +187,15 @@ export class DagTimes {
   ): Running {
     const ms = node === undefined ? this.typical(task) : this.onNode(task, node)
     return {
-      ...{ id: task.id, node: id, at, isCopy, isIdempotent: task.idempotent },
-      ...{ endsAt: at + ms, lateAt: 0, lookAt: at + ms / 2, isOver: false }
+      id: task.id,
+      node: id,
+      at,
+      isCopy,
+      isIdempotent: task.idempotent,
+      endsAt: at + ms,
+      lateAt: 0,
+      lookAt: at + ms / 2,
+      isOver: false
     }
   }
 
