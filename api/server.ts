@@ -193,7 +193,9 @@ function guard(app: FastifyInstance, options: ServerOptions, { port, streams }: 
   app.addHook('preValidation', ({ body, routeOptions }, _reply, done) => {
     // What is said in it would be passed over: a caller who names a version there means that one.
     const isTold =
-      typeof body === 'object' && body !== null ? Object.keys(body).length > 0 : body !== undefined
+      typeof body === 'object' && body !== null
+        ? Object.keys(body).length > 0
+        : body !== undefined && body !== ''
     if (
       isTold &&
       body !== null &&

@@ -7,7 +7,7 @@
  * 1. Larger `priority` first, then least predicted work: a task's own, or all that its group has left.
  * 2. What nobody waits for may run copies of attempts that take suspiciously long (`speculation.ts`).
  * 3. What no node could run waits until nodes change, and counts as if it were not there.
- * 4. Of many tasks that become ready at once, or that wait where it begins, it looks at some in each moment (`intake.ts`).
+ * 4. Of many tasks that become ready at once, or that wait where it begins, it looks at some in each moment (`intake.ts`), those of larger priority first.
  * 5. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
@@ -79,13 +79,13 @@ class Learned implements Policy {
       this.#began(task, node, placedAt, view)
       if (!belongs(task)) this.#alone.resume(task, node, placedAt, view)
     }
-    for (const id of byId(view.readyIds())) this.#intake.put(id)
+    for (const task of view.ready()) this.#intake.put(task)
   }
 
   onReady(task: TaskView, view: ClusterView): void {
     this.#speculation?.over(task.id)
     if (this.#intake.isOpen(view.now)) this.#lookAt(task, view)
-    else this.#intake.put(task.id)
+    else this.#intake.put(task)
   }
 
   onGone(taskId: TaskId, view: ClusterView): void {
@@ -127,6 +127,8 @@ class Learned implements Policy {
     this.#alone.advance(view, this.#estimator.advance?.(view.now) ?? [])
     this.#takeIn(view)
     const candidate = better(this.#alone.peek(view), this.#groups.peek(view))
+    // Something of larger priority was not looked at yet: its moment comes at once.
+    if (candidate !== undefined && candidate.priority < this.#intake.topPriority) return undefined
     if (candidate !== undefined) {
       this.#offered = { taskId: candidate.taskId, node: candidate.node }
       return this.#offered
@@ -179,10 +181,7 @@ class Learned implements Policy {
   /** Makes the queue that suits the nodes anew; DAGs' tasks that wait are looked at again. */
   #resetGroups(view: ClusterView): void {
     this.#newGroups(view)
-    for (const id of byId(view.readyIds())) {
-      const task = view.task(id)
-      if (task !== undefined && belongs(task)) this.#intake.put(id)
-    }
+    for (const task of view.ready()) if (belongs(task)) this.#intake.put(task)
   }
 
   #newGroups(view: ClusterView): void {
@@ -194,11 +193,6 @@ class Learned implements Policy {
       if (task !== undefined && belongs(task)) this.#groups.resume(task, node, placedAt, view)
     }
   }
-}
-
-/** The order of arrival. */
-function byId(ids: Iterable<TaskId>): TaskId[] {
-  return [...ids].sort((a, b) => a - b)
 }
 
 /** One live attempt a task: the earliest. */

@@ -12,15 +12,24 @@ const COUNT = 3000
 const PLENTY = 300
 
 /** `COUNT` ready tasks of classes of their own, the later the shorter, and a policy that counts what it asks of its estimator. */
-function scene(): { view: SimView; tasks: LiveTask[]; policy: Policy; asked: () => number } {
+function scene({ slots = COUNT, urgent = 0 } = {}): {
+  view: SimView
+  tasks: LiveTask[]
+  policy: Policy
+  asked: () => number
+} {
   const tasks = Array.from(
     { length: COUNT },
-    (_, index) => new LiveTask(taskOf({ work: 1, name: `job-${index}` }, index), [])
+    (_, index) =>
+      new LiveTask(
+        taskOf({ work: 1, name: `job-${index}`, priority: index + 1 === urgent ? 100 : 0 }, index),
+        []
+      )
   )
   for (const task of tasks) task.status = 'ready'
   const view = new SimView(
     tasks,
-    nodesOf([1], COUNT).map((node) => new LiveNode(node))
+    nodesOf([1], slots).map((node) => new LiveNode(node))
   )
   view.now = timestampMs(1)
   const inner = known('known', (task) => COUNT - task.id + 1)
@@ -82,6 +91,27 @@ test('of thousands that become ready at once the first are looked at, and one th
   policy.onReady(late, view)
   // The shortest of all.
   expect(policy.next(view)?.taskId).toBe(late.id)
+})
+
+test('of larger priority goes first what was not looked at yet as well, where it begins and where much becomes ready at once', () => {
+  for (const isReset of [true, false]) {
+    const { view, tasks, policy } = scene({ slots: 4, urgent: COUNT - 2 })
+    if (!isReset) {
+      for (const task of tasks) task.status = 'pending'
+      policy.reset(view)
+      for (const task of tasks) {
+        task.status = 'ready'
+        policy.onReady(task, view)
+      }
+    } else policy.reset(view)
+    const placed: LiveTask[] = []
+    for (let moment = 0; moment < 40 && placed.length < 4; moment++) {
+      placed.push(...placeAll(policy, view))
+      view.now = timestampMs(view.now + 1)
+    }
+    expect(placed).toHaveLength(4)
+    expect(placed[0]!.id).toBe(COUNT - 2)
+  }
 })
 
 test('a task that is withdrawn before it was looked at is never offered', () => {
