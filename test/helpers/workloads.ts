@@ -1,7 +1,7 @@
 /** Small workloads and clusters for tests of the simulator and of policies. */
 import fc from 'fast-check'
 import { nodeId, taskId } from '../../base/ids.ts'
-import type { Policy } from '../../scheduler/policy.ts'
+import type { ClusterView, Policy } from '../../scheduler/policy.ts'
 import { simulate } from '../../optimizer/sim/engine.ts'
 import { fixedRunTimes } from '../../optimizer/sim/run-models.ts'
 import { compileWorkload } from '../../optimizer/sim/workload.ts'
@@ -107,5 +107,16 @@ export function sketches(processors: number): fc.Arbitrary<TaskSketch[]> {
       const back = [...new Set(needs.map((steps) => index + 1 - steps).filter((id) => id >= 1))]
       return { work, at, cpu, limit, tenant, needs: back, group: 1 }
     })
+  })
+}
+
+/** The policy itself, of which every wish to be woken goes through `wish`. */
+export function wishing(
+  policy: Policy,
+  wish: (at: number | undefined, now: number) => number | undefined
+): Policy {
+  const own = policy.wakeAt?.bind(policy)
+  return Object.assign(policy, {
+    wakeAt: (view: ClusterView) => wish(own?.(view), view.now)
   })
 }

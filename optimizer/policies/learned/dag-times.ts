@@ -5,7 +5,7 @@
  *    differ for it, only in the latter case, or when 256 more have.
  * 2. One decision asks again about `MOST_ASKED` classes and `MOST_COMPARED` nodes at most; the others keep what they have until later. A
  *    class that is new is asked about at once, but nodes differ for it as they do for others until its turn comes.
- * 3. What a decision needs of a class on a node is worked out once, however many tasks of the class wait.
+ * 3. What a class takes on each node is kept by class, in one row, however many of its tasks wait and decisions are made.
  * 4. An attempt that runs is looked at again when it is half through, and each time that it is half as old again.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
@@ -42,7 +42,7 @@ interface Times {
   decision: number
 }
 
-/** What a decision needs of a class. Holds until the next decision. */
+/** What a class takes: on a typical node, and by how much each node multiplies that. Others may be there after the next question. */
 export type Row = Pick<Times, 'typicalMs' | 'factors' | 'least'>
 
 /** An attempt, and when it is expected to end. */

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import { taskId } from '../../../base/ids.ts'
-import type { CliContext } from '../../../node/cli/context.ts'
-import { runCli } from '../../../node/cli/run-cli.ts'
+import { fetchInto, runHere, type CliWorld } from '../../helpers/cli.ts'
 import { readRepositoryFile } from '../../helpers/documented.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
@@ -19,43 +18,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** `fetch` into the fake server, without a port. */
-const injected: typeof fetch = async (input, init) => {
-  const { pathname, search } = input as URL
-  const reply = await server.app.inject({
-    method: (init?.method ?? 'GET') as 'GET',
-    url: pathname + search,
-    headers: init?.headers as Record<string, string>,
-    ...(typeof init?.body === 'string' ? { payload: init.body } : {})
-  })
-  return new Response(reply.rawPayload, {
-    status: reply.statusCode,
-    headers: reply.headers as Record<string, string>
-  })
-}
+const injected = fetchInto(() => server.app)
 
 /** Runs one command line and gives what it wrote and its exit code. */
-async function run(
-  argv: readonly string[],
-  options: { stdin?: string; env?: Record<string, string>; fetch?: typeof fetch } = {}
-) {
-  let out = ''
-  let err = ''
-  const context: CliContext = {
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    stdin: (async function* () {
-      yield await Promise.resolve(options.stdin ?? '')
-    })(),
-    env: options.env ?? {},
-    signal: new AbortController().signal,
-    fetch: options.fetch ?? injected,
-    now: () => 1_700_000_065_000,
-    exitCode: 0
-  }
-  const code = await runCli(argv, context, '1.2.3')
-  const last = out.trimEnd().split('\n').at(-1) ?? ''
-  return { code, out, err, json: (): Record<string, unknown> => JSON.parse(last) as Record<string, unknown> }
+async function run(argv: readonly string[], options: CliWorld = {}) {
+  return await runHere(argv, { fetch: injected, now: 1_700_000_065_000, ...options })
 }
 
 function file(name: string, content: unknown): string {

@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { taskId } from '../../../base/ids.ts'
-import type { CliContext } from '../../../node/cli/context.ts'
 import { runLab } from '../../../node/cli/lab/run-lab.ts'
-import { runCli } from '../../../node/cli/run-cli.ts'
 import { BASELINES } from '../../../optimizer/lab/catalog.ts'
 import type { Trace } from '../../../optimizer/lab/trace.ts'
+import { fetchInto, runHere } from '../../helpers/cli.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-lab-'))
@@ -25,30 +24,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const injected: typeof fetch = async (input, init) => {
-  const { pathname, search } = input as URL
-  const reply = await server.app.inject({ method: (init?.method ?? 'GET') as 'GET', url: pathname + search })
-  return new Response(reply.rawPayload, { status: reply.statusCode })
-}
+const injected = fetchInto(() => server.app)
 
 async function run(...argv: string[]) {
-  let out = ''
-  let err = ''
-  const context: CliContext = {
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    stdin: (async function* () {
-      yield await Promise.resolve('')
-    })(),
-    env: {},
-    signal: new AbortController().signal,
-    fetch: injected,
-    now: () => 0,
-    exitCode: 0
-  }
-  const code = await runCli(['lab', ...argv], context, '1.2.3')
-  const last = out.trimEnd().split('\n').at(-1) ?? ''
-  return { code, out, err, json: (): Record<string, unknown> => JSON.parse(last) as Record<string, unknown> }
+  return await runHere(['lab', ...argv], { fetch: injected })
 }
 
 test("a cluster's history is replayed, saved, and replayed from the file to the same result", async () => {

@@ -2,8 +2,7 @@ import { afterAll, beforeEach, expect, test, vi } from 'vitest'
 import { AppError } from '../../../base/errors.ts'
 import { taskId } from '../../../base/ids.ts'
 import { DEADLINES } from '../../../base/wire/deadlines.ts'
-import type { CliContext } from '../../../node/cli/context.ts'
-import { runCli } from '../../../node/cli/run-cli.ts'
+import { fetchInto, runHere } from '../../helpers/cli.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
 
 let server = await fakeServer()
@@ -13,43 +12,14 @@ beforeEach(async () => {
 })
 afterAll(() => server.app.close())
 
-/** `fetch` into the fake server, without a port, whatever node is asked. */
-const injected: typeof fetch = async (input, init) => {
-  const { pathname, search } = input as URL
-  const reply = await server.app.inject({
-    method: (init?.method ?? 'GET') as 'GET',
-    url: pathname + search,
-    headers: init?.headers as Record<string, string>,
-    ...(typeof init?.body === 'string' ? { payload: init.body } : {})
-  })
-  return new Response(reply.rawPayload, {
-    status: reply.statusCode,
-    headers: reply.headers as Record<string, string>
-  })
-}
+const injected = fetchInto(() => server.app)
 
 async function run(...argv: string[]) {
   return runWith(injected, ...argv)
 }
 
 async function runWith(fetch: typeof globalThis.fetch, ...argv: string[]) {
-  let out = ''
-  let err = ''
-  const context: CliContext = {
-    stdout: { write: (text) => (out += text) },
-    stderr: { write: (text) => (err += text) },
-    stdin: (async function* () {
-      yield await Promise.resolve('')
-    })(),
-    env: {},
-    signal: new AbortController().signal,
-    fetch,
-    now: () => 1_700_000_000_000,
-    exitCode: 0
-  }
-  const code = await runCli(argv, context, '1.2.3')
-  const last = out.trimEnd().split('\n').at(-1) ?? ''
-  return { code, out, err, json: (): Record<string, unknown> => JSON.parse(last) as Record<string, unknown> }
+  return await runHere(argv, { fetch, now: 1_700_000_000_000 })
 }
 
 test('policies are listed, set and compared', async () => {

@@ -3,37 +3,18 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import type { CliContext } from '../../../node/cli/context.ts'
-import { runCli } from '../../../node/cli/run-cli.ts'
+import { runHere } from '../../helpers/cli.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'dtss-start-'))
 afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-/** Runs a command line that is to be refused, so that it starts nothing. */
-async function refused(...argv: string[]): Promise<{ code: number; err: string }> {
-  let err = ''
-  const context: CliContext = {
-    stdout: { write: () => undefined },
-    stderr: { write: (text) => (err += text) },
-    stdin: (async function* () {
-      yield await Promise.resolve('')
-    })(),
-    env: {},
-    signal: new AbortController().signal,
-    fetch,
-    now: () => 0,
-    exitCode: 0
-  }
-  return { code: await runCli(argv, context, '1.2.3'), err }
-}
-
 const data = join(folder, 'data')
 
 async function refusedStart(...argv: string[]): Promise<{ code: number; err: string }> {
   const ports = ['--http-port', '0', '--peer-port', '0']
-  return await refused('start', '--data', data, ...ports, '--log-level', 'silent', ...argv)
+  return await runHere(['start', '--data', data, ...ports, '--log-level', 'silent', ...argv])
 }
 
 test.each([
@@ -91,7 +72,7 @@ test.each([
   [['--handlers', 'nosuch'], '--handlers: got "nosuch", expected a folder that exists'],
   [['--example', 'nope'], '--example: got "nope"']
 ])('dev refuses a wrong command line before it starts anything: %s', async (argv, message) => {
-  const { code, err } = await refused('dev', ...argv)
+  const { code, err } = await runHere(['dev', ...argv])
   expect(err).toContain(message)
   expect(code).toBe(2)
 })

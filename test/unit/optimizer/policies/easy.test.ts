@@ -4,8 +4,7 @@ import { easy } from '../../../../optimizer/policies/easy.ts'
 import { known, lastTwo, userLimit } from '../../../../optimizer/policies/predictors.ts'
 import { fifoStrict } from '../../../../optimizer/policies/fifo.ts'
 import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
-import type { Policy } from '../../../../scheduler/policy.ts'
-import { machineOf, nodesOf, runPolicy, starts, taskOf } from '../../../helpers/workloads.ts'
+import { machineOf, nodesOf, runPolicy, starts, taskOf, wishing } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const second = 1000
@@ -99,25 +98,10 @@ test('nobody is woken for a task that no node could run, however long others out
   ]
   const policy = easy({ name: 'easy', estimator: known('known', () => second), shortestFirst: true })
   let asked = 0
-  const counted: Policy = {
-    name: policy.name,
-    reset: (view) => {
-      policy.reset(view)
-    },
-    onReady: (task, view) => {
-      policy.onReady(task, view)
-    },
-    onGone: (id, view) => {
-      policy.onGone(id, view)
-    },
-    onEnded: (feedback, view) => policy.onEnded?.(feedback, view),
-    onNodesChanged: (view) => policy.onNodesChanged?.(view),
-    next: (view) => policy.next(view),
-    wakeAt: (view) => {
-      if (++asked > 100) throw new Error(`asked for ever at ${view.now}`)
-      return policy.wakeAt?.(view)
-    }
-  }
+  const counted = wishing(policy, (at, now) => {
+    if (++asked > 100) throw new Error(`asked for ever at ${now}`)
+    return at
+  })
   const outages = [{ node: b!.id, from: 0, to: 3600 * second }]
   expect(starts(runPolicy(tasks, [a!, b!], counted, { outages }))).toEqual([0, 3600 * second])
 })

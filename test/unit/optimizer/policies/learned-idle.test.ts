@@ -10,33 +10,12 @@ import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import { known } from '../../../../optimizer/policies/predictors.ts'
-import { machineOf, nodesOf, runPolicy, sketches, starts } from '../../../helpers/workloads.ts'
+import { machineOf, nodesOf, runPolicy, sketches, starts, wishing } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const HANGS_MS = 36_000 * second
 const PAST = 200
 const SLOTS = 4
-
-/** The policy, of which every wish to be woken is shown to `wish`. */
-function wishing(policy: Policy, wish: (at: number | undefined, now: number) => number | undefined): Policy {
-  return {
-    name: policy.name,
-    reset: (view) => {
-      policy.reset(view)
-    },
-    onReady: (task, view) => {
-      policy.onReady(task, view)
-    },
-    onGone: (id, view) => {
-      policy.onGone(id, view)
-    },
-    onEnded: (feedback, view) => policy.onEnded?.(feedback, view),
-    onFinished: (id, view) => policy.onFinished?.(id, view),
-    onNodesChanged: (view) => policy.onNodesChanged?.(view),
-    next: (view) => policy.next(view),
-    wakeAt: (view) => wish(policy.wakeAt?.(view), view.now) as ReturnType<NonNullable<Policy['wakeAt']>>
-  }
-}
 
 const expectedMs: Estimator = known('expected', ({ name }) => (name === 'long' ? 60 : 10) * second)
 
