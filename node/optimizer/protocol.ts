@@ -46,6 +46,8 @@ export type ToThread =
       readonly cpuShare: number
       /** Goes on from this model; undefined: from nothing. */
       readonly weights: Uint8Array | undefined
+      /** So many of the rows that follow are of the past: the weights may have been trained on them. */
+      readonly pastRows: number
     }
   | { readonly type: 'rows'; readonly rows: readonly TrainingRow[] }
   | { readonly type: 'history'; readonly tasks: readonly FinishedTask[] }

@@ -75,7 +75,7 @@ export class Trainer {
   ): boolean {
     const { logger, now, cpuShare, seed, onModel, thread = spawn } = this.#options
     if (!this.mayBegin) return false
-    this.#rows = [...rows]
+    this.#rows = rows.slice(-KEPT_ROWS)
     this.#tasks = [...history]
     this.#thread = thread({
       onMessage: (message) => {
@@ -91,7 +91,7 @@ export class Trainer {
       }
     })
     logger.info({ rows: rows.length, goesOn: weights !== undefined }, 'training begins')
-    this.#thread.post({ type: 'train', seed: seed(), cpuShare, weights })
+    this.#thread.post({ type: 'train', seed: seed(), cpuShare, weights, pastRows: this.#rows.length })
     return true
   }
 

@@ -3,6 +3,9 @@
  * which they came, a step's worth at a time; who falls behind the cluster trains later, not more. A step begins when its time has come,
  * or while a replay waits for its own (`slices.ts`); whether it may is asked again then.
  *
+ * A model is offered as soon as one is wanted and more was learned since the last, the first one once the past was: a cluster that
+ * is always ahead of its training gets models, too.
+ *
  * It begins slowly: loading is paid for before the first step, and while V8 compiles on threads of its own, work is paid for twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -40,16 +43,24 @@ export async function startTraining(
   cpuNow: () => number,
   send: (message: FromThread) => void
 ): Promise<Training> {
-  const { seed, weights } = options
+  const { seed, weights, pastRows } = options
   while (budget.waitMs > 0) await sleep(budget.waitMs)
   const before = cpuNow()
   const backend = await useFastestBackend()
   budget.charge(COLD_TIMES * (cpuNow() - before))
   const trainer = new Trainer({
     rng: createRng(seed),
-    ...(weights === undefined ? {} : { weights: decodeModel(weights).weights })
+    ...(weights === undefined ? {} : { weights: decodeModel(weights).weights, knownRows: pastRows })
   })
-  return new BudgetedTraining(trainer, budget, backend, send)
+  return new BudgetedTraining({ trainer, budget, backend, send, pastRows })
+}
+
+interface Parts {
+  readonly trainer: Trainer
+  readonly budget: CpuBudget
+  readonly backend: string
+  readonly send: (message: FromThread) => void
+  readonly pastRows: number
 }
 
 class BudgetedTraining implements Training {
@@ -57,6 +68,8 @@ class BudgetedTraining implements Training {
   readonly #budget: CpuBudget
   readonly #backend: string
   readonly #send: (message: FromThread) => void
+  /** Rows of the past that were not learned from yet. */
+  #past: number
   #waiting: TrainingRow[] = []
   #timer: NodeJS.Timeout | undefined
   #hasWork = false
@@ -65,11 +78,12 @@ class BudgetedTraining implements Training {
   #rowsAtModel = 0
   #toldAt = -Infinity
 
-  constructor(trainer: Trainer, budget: CpuBudget, backend: string, send: (message: FromThread) => void) {
+  constructor({ trainer, budget, backend, send, pastRows }: Parts) {
     this.#trainer = trainer
     this.#budget = budget
     this.#backend = backend
     this.#send = send
+    this.#past = pastRows
     this.#tell()
   }
 
@@ -96,10 +110,12 @@ class BudgetedTraining implements Training {
   work(): number {
     const ms = this.#budget.spend(
       () => {
-        for (const row of this.#waiting.splice(0, ROWS_PER_STEP)) this.#trainer.add(row)
+        const rows = this.#waiting.splice(0, ROWS_PER_STEP)
+        for (const row of rows) this.#trainer.add(row)
+        this.#past -= rows.length
         if (this.#trainer.step() !== undefined) this.#stepped++
         this.#hasWork = this.#waiting.length > 0 || this.#trainer.isDue
-        if (!this.#hasWork) this.#offer()
+        this.#offer()
       },
       this.#stepped < COLD_STEPS ? COLD_TIMES : 1
     )
@@ -119,9 +135,8 @@ class BudgetedTraining implements Training {
     if (this.#hasWork) this.#arm()
   }
 
-  /** What came has been learned from. */
   #offer(): void {
-    if (!this.#wanted || this.#trainer.rows < this.#rowsAtModel + ROWS_PER_MODEL) return
+    if (!this.#wanted || this.#past > 0 || this.#trainer.rows < this.#rowsAtModel + ROWS_PER_MODEL) return
     const evaluation = this.#trainer.evaluation()
     if (evaluation.rows >= FEWEST_JUDGED && evaluation.loss >= evaluation.statisticsLoss) return
     this.#wanted = false

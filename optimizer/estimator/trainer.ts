@@ -6,7 +6,7 @@
  * 2. A step is due for each `ROWS_PER_STEP` rows added, not more: that bounds the work by what happens.
  * 3. What it gives away is a running mean of the weights (Polyak & Juditsky, 1992), which is calmer than the last step's.
  * 4. Every fifth row is held back until it was judged (prequential): the evaluation compares the network's log loss with that of the mixture without
- *    it on the newest of these.
+ *    it on the newest of these. Rows that the weights were trained on before are not judged: on them any network is good.
  */
 import type { Rng } from '../../base/prng.ts'
 import { ForwardPass } from './forward.ts'
@@ -49,6 +49,8 @@ export interface TrainerOptions {
   readonly rng: Rng
   /** Weights to go on from; fresh ones otherwise. */
   readonly weights?: Float32Array
+  /** So many of the rows that come first may have been learned from by whoever trained the weights. Default 0. */
+  readonly knownRows?: number
   readonly learningRate?: number
 }
 
@@ -61,13 +63,15 @@ export class Trainer {
   readonly #judgements: { readonly loss: number; readonly statisticsLoss: number }[] = []
   #average: Float32Array
   #averageWeight = 1
+  #known: number
   #added = 0
   #kept = 0
   #due = 0
   #steps = 0
 
-  constructor({ rng, weights, learningRate = LEARNING_RATE }: TrainerOptions) {
+  constructor({ rng, weights, knownRows = 0, learningRate = LEARNING_RATE }: TrainerOptions) {
     this.#rng = rng
+    this.#known = knownRows
     this.#average = weights?.slice() ?? initialWeights(rng)
     this.#network = new Network(this.#average, learningRate)
   }
@@ -84,10 +88,12 @@ export class Trainer {
 
   /** Adds a row. One that is not `ROW_LENGTH` finite numbers is ignored: it would teach nothing but NaN. */
   add(row: TrainingRow): void {
+    const isKnown = this.#known > 0
+    if (isKnown) this.#known--
     if (row.length !== ROW_LENGTH || !row.every(Number.isFinite)) return
     this.#added++
     this.#due++
-    if (this.#added % JUDGED_EVERY > 0) this.#keep(row)
+    if (isKnown || this.#added % JUDGED_EVERY > 0) this.#keep(row)
     else this.#unjudged.push(row)
     if (this.#unjudged.length >= JUDGED) this.#judge()
   }

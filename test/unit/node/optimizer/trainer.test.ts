@@ -58,7 +58,7 @@ test('a long history is passed on in small messages, in order, and then what is 
   expect(trainer.begin(undefined, rows, tasks)).toBe(false)
   for (let beat = 0; beat < 4; beat++) trainer.feed(makeRows(1, beat), [])
   const [first, ...others] = threads[0]!.told
-  expect(first).toEqual({ type: 'train', seed: 7, cpuShare: 0.1, weights: undefined })
+  expect(first).toEqual({ type: 'train', seed: 7, cpuShare: 0.1, weights: undefined, pastRows: 450 })
   expect(
     Math.max(...others.map((m) => ('rows' in m ? m.rows.length : 'tasks' in m ? m.tasks.length : 0)))
   ).toBe(200)

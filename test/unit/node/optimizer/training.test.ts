@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createCpuBudget } from '../../../../node/optimizer/cpu-budget.ts'
 import type { FromThread, ReplayRequest, ToThread } from '../../../../node/optimizer/protocol.ts'
 import { SLICE_MS, Slices } from '../../../../node/optimizer/slices.ts'
@@ -36,7 +36,7 @@ test('training learns from rows that came before and after it was begun, and giv
   const progress = next('progress')
   tell({ type: 'rows', rows: makeRows(1500) })
   tell({ type: 'want-model' })
-  tell({ type: 'train', seed: 1, cpuShare: 1, weights: undefined })
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: undefined, pastRows: 2000 })
   tell({ type: 'rows', rows: makeRows(500, 2) })
   expect((await progress).backend).toBe('wasm')
   const { weights, trainedOn, evaluation } = await model
@@ -50,12 +50,46 @@ test('training learns from rows that came before and after it was begun, and giv
 test('training goes on from given weights', async () => {
   const { tell, next } = start()
   const model = next('model')
-  tell({ type: 'train', seed: 1, cpuShare: 1, weights: opinionated(3) })
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: opinionated(3), pastRows: 0 })
   tell({ type: 'want-model' })
   tell({ type: 'rows', rows: makeRows(256) })
   const scorer = new ModelScorer(decodeModel((await model).weights))
   const unseen = makeRows(300, 3)
   expect(mean(unseen.map((row) => scorer.loss(row)))).toBeLessThan(0.7 * mean(unseen.map(lossWithoutModel)))
+})
+
+test('who goes on from weights is not judged by rows that these may have been trained on', async () => {
+  const { tell, next } = start()
+  const model = next('model')
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: opinionated(3), pastRows: 1280 })
+  tell({ type: 'want-model' })
+  tell({ type: 'rows', rows: makeRows(1280) })
+  const { trainedOn, evaluation } = await model
+  expect(trainedOn).toBe(1280)
+  expect(evaluation).toMatchObject({ judged: 0 })
+  expect(evaluation).not.toHaveProperty('loss')
+})
+
+test('a cluster that is always ahead of its training gets models, the first when the past was learned from', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const trainedOn: number[] = []
+  const training = await startTraining(
+    { type: 'train', seed: 1, cpuShare: 1, weights: undefined, pastRows: 640 },
+    createCpuBudget(1, () => 0),
+    () => 0,
+    (message) => {
+      if (message.type === 'model') trainedOn.push(message.trainedOn)
+    }
+  )
+  training.add(makeRows(640))
+  for (let step = 0; step < 20; step++) {
+    training.wantModel()
+    training.add(makeRows(100, step + 2))
+    training.work()
+  }
+  vi.useRealTimers()
+  expect(training.waitMs).toBeDefined()
+  expect(trainedOn).toEqual([640, 896, 1152])
 })
 
 test('history is replayed under other policies; the base has no gain over itself', async () => {
@@ -100,7 +134,7 @@ test('replays between two steps of training are in the share of a core that is r
   tell({ type: 'request', id: 1, request: replay })
   await loaded
   const begun = next('progress')
-  tell({ type: 'train', seed: 1, cpuShare: 1, weights: undefined })
+  tell({ type: 'train', seed: 1, cpuShare: 1, weights: undefined, pastRows: 0 })
   const before = await begun
   const reported = next('progress')
   tell({ type: 'request', id: 2, request: replay })
@@ -131,7 +165,7 @@ test('what comes while a replay waits for its budget is taken meanwhile, another
     () => inbox.shift()
   )
   tell({ type: 'history', tasks: busyHistory(400) })
-  tell({ type: 'train', seed: 1, cpuShare: 0.9, weights: undefined })
+  tell({ type: 'train', seed: 1, cpuShare: 0.9, weights: undefined, pastRows: 0 })
   await training
   inbox.push({ type: 'rows', rows: makeRows(64) }, { type: 'request', id: 2, request })
   tell({ type: 'request', id: 1, request })
@@ -161,7 +195,7 @@ test('a replay between the arming of a step and its time puts the step off', asy
     }
   }
   const training = await startTraining(
-    { type: 'train', seed: 1, cpuShare: 1, weights: undefined },
+    { type: 'train', seed: 1, cpuShare: 1, weights: undefined, pastRows: 0 },
     budget,
     () => 0,
     () => undefined
@@ -182,7 +216,7 @@ test('steps are made in the pauses of a replay, when training has rows, and none
     () => (cpu += 10)
   )
   const training = await startTraining(
-    { type: 'train', seed: 1, cpuShare: 1, weights: undefined },
+    { type: 'train', seed: 1, cpuShare: 1, weights: undefined, pastRows: 0 },
     budget,
     () => 0,
     (message) => told.push(message)

@@ -109,6 +109,22 @@ test('training learns which expert is right, beats the statistics on rows held b
   expect(memory().numTensors).toBe(before)
 })
 
+test('rows that the weights were trained on are learned from, and not judged', () => {
+  const rng = createRng(10)
+  const trainer = new Trainer({ rng: createRng(11), weights: initialWeights(createRng(12)), knownRows: 640 })
+  const add = (rows: number): number => {
+    for (let count = 0; count < rows; count++) {
+      trainer.add(row(rng))
+      trainer.step()
+    }
+    return trainer.evaluation().rows
+  }
+  expect(add(640)).toBe(0)
+  expect(trainer.evaluation()).toMatchObject({ steps: 10, trainedOn: 640 })
+  expect(add(320)).toBe(64)
+  trainer.dispose()
+})
+
 test('equal rows give equal weights, and rows that are not numbers are ignored', () => {
   const train = (spoil: boolean): Float32Array => {
     const rng = createRng(8)
