@@ -36,6 +36,8 @@ export interface CatchUpOptions {
   readonly pause: () => Promise<unknown>
   readonly watchers: () => Watchers
   readonly toldUntil: ToldUntil
+  /** What was missing is told, and nothing of what came after it. */
+  readonly onRead: () => void
 }
 
 /** Where history is missing: between what was told before and what follows in the queue. */
@@ -56,6 +58,8 @@ export class CatchUp {
   #drained = Promise.resolve()
   #hurried = false
   #stopped = false
+  /** Gaps that are not filled yet. */
+  #gaps = 0
   #told = 0
   #skipped = 0
 
@@ -78,8 +82,14 @@ export class CatchUp {
     return this.#held.length > 0
   }
 
+  /** Whether what is told now, if anything, is history. */
+  get reading(): boolean {
+    return this.#gaps > 0
+  }
+
   /** From here on events wait, until `run` has read what is missing. */
   gap(state: SchedulerState, store: Pick<Store, 'iterate'>): void {
+    this.#gaps++
     this.#held.push({ type: 'gap', state, store, running: runningAttempts(state) })
   }
 
@@ -114,8 +124,11 @@ export class CatchUp {
       let item = this.#held[this.#next]
       while (item !== undefined && !this.#stopped) {
         this.#next++
-        if (item.type === 'gap') await this.#fill(item)
-        else this.#tell(item)
+        if (item.type === 'gap') {
+          await this.#fill(item)
+          this.#gaps--
+          this.#options.onRead()
+        } else this.#tell(item)
         if (now() >= sliceEnd) {
           await pause()
           sliceEnd = now() + SLICE_MS
@@ -130,6 +143,7 @@ export class CatchUp {
       // Nothing may come between the last look at the queue and this.
       this.#held = []
       this.#next = 0
+      this.#gaps = 0
       this.#hurried = false
       this.#draining = false
     }

@@ -12,7 +12,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { Advisor } from '../../optimizer/advice/advisor.ts'
 import { createLearnedEstimator, type LearnedEstimator } from '../../optimizer/estimator/learned.ts'
-import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { History, type FinishedTask } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import { TrustedEstimator } from '../../optimizer/guard/trusted-estimator.ts'
@@ -23,8 +22,9 @@ import type { RuntimeOptions } from '../../runtime/runtime-options.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
 import type { ModelMode } from '../../scheduler/types.ts'
 import { optimizerAlarms, type OptimizerAlarm } from './alarms.ts'
-import { BEAT_MS, HISTORY_TASKS, KEPT_ROWS, PAUSE_MS } from './bounds.ts'
+import { BEAT_MS, HISTORY_TASKS, PAUSE_MS } from './bounds.ts'
 import { CatchUp } from './catch-up.ts'
+import { KeptRows } from './kept-rows.ts'
 import { ModelBook } from './model-book.ts'
 import { ModelGuard } from './model-guard.ts'
 import { orderOf, policiesOn } from './policies.ts'
@@ -85,7 +85,7 @@ export class Learning {
   readonly #beats: FaultLog
   /** Ends replays of the policy that are under way. */
   #replaying = new AbortController()
-  readonly #rows: TrainingRow[] = []
+  readonly #rows: KeptRows
   #newTasks: FinishedTask[] = []
   #runtime: NodeRuntime | undefined
   #advisor: Advisor | undefined
@@ -108,9 +108,11 @@ export class Learning {
       now,
       pause: options.pause ?? (() => setTimeout(PAUSE_MS, undefined, { ref: false })),
       watchers: () => this.#watchers(),
-      toldUntil: this.#toldUntil
+      toldUntil: this.#toldUntil,
+      onRead: () => this.#rows.gather()
     })
     this.estimator = createLearnedEstimator()
+    this.#rows = new KeptRows(this.estimator)
     this.#trusted = new TrustedEstimator(this.estimator, (distrust) => {
       if (distrust === undefined) logger.info({}, 'predictions are taken again')
       else logger.warn({ reason: distrust }, 'predictions mislead: policies go by class means')
@@ -238,7 +240,7 @@ export class Learning {
 
   /** Rows that a trainer would begin with. */
   get rows(): number {
-    return this.#rows.length
+    return this.#rows.all.length
   }
 
   /** `waiting`: for a reign or for more attempts. */
@@ -273,10 +275,11 @@ export class Learning {
     const runtime = this.#runtime
     if (runtime === undefined || this.#stopped) return
     this.#passTime(runtime)
-    const rows = this.estimator.drainSamples()
-    this.#keep(rows)
+    const rows = this.#rows.gather()
+    // Models may have been trained on what history tells.
+    const unseen = this.#catchUp.reading ? [] : rows
     const acts = this.#reigns && this.mode === 'auto'
-    if (this.#reigns) this.guard.observe(rows, this.book.serving, this.book.shadow, acts)
+    if (this.#reigns) this.guard.observe(unseen, this.book.serving, this.book.shadow, acts)
     const tasks = this.#newTasks
     this.#newTasks = []
     if (this.#reigns) this.#watchPolicy(runtime)
@@ -326,17 +329,12 @@ export class Learning {
 
   #beginTraining(runtime: NodeRuntime): void {
     const { trainAfter = TRAIN_AFTER } = this.#options
-    if (this.#rows.length < trainAfter || !this.trainer.mayBegin) return
+    const rows = this.#rows.all
+    if (this.#catchUp.reading || rows.length < trainAfter || !this.trainer.mayBegin) return
     const used = this.book.shadow ?? this.book.serving
     const weights =
       used?.model === undefined ? undefined : runtime.state.models.get(used.version)?.weights.slice()
-    if (this.trainer.begin(weights, this.#rows, this.history.newest(HISTORY_TASKS))) this.#awaitsModel = false
-  }
-
-  #keep(rows: readonly TrainingRow[]): void {
-    this.#rows.push(...rows)
-    // In one step now and then, since shifting costs as much as the array is long.
-    if (this.#rows.length > KEPT_ROWS * 1.25) this.#rows.splice(0, this.#rows.length - KEPT_ROWS)
+    if (this.trainer.begin(weights, rows, this.history.newest(HISTORY_TASKS))) this.#awaitsModel = false
   }
 
   #watchers(): Watchers {

@@ -23,6 +23,8 @@ class Bench {
   readonly machine = new Machine().withNodes(1, { slots: 50 })
   readonly heard: string[] = []
   readonly warnings: unknown[] = []
+  /** Whenever a gap was read: whether another is left, and what had been heard. */
+  readonly read: (string | boolean)[][] = []
   readonly history = new History(100)
   readonly catchUp: CatchUp
   /** Called at each pause. */
@@ -57,7 +59,10 @@ class Bench {
         return Promise.resolve()
       },
       watchers: () => watchers,
-      toldUntil
+      toldUntil,
+      onRead: () => {
+        this.read.push([this.catchUp.reading, ...this.heard])
+      }
     })
     this.machine.submit(Array.from({ length: 40 }, () => spec()))
   }
@@ -188,6 +193,25 @@ test('an attempt that runs when reading begins is told as it was then', async ()
   bench.end(1)
   await bench.catchUp.run()
   expect(bench.heard).toEqual(['1 began', '1 ended'])
+})
+
+test('a gap counts as read when its history was told, and not what waited behind it', async () => {
+  const bench = new Bench()
+  bench.run([1], false)
+  bench.gap()
+  bench.run([2], true)
+  expect(bench.catchUp.reading).toBe(true)
+  bench.run([3], false)
+  bench.gap()
+  bench.run([4], true)
+  await bench.catchUp.run()
+  const [first, second] = bench.read
+  expect(first?.slice(0, 3)).toEqual([true, '1 began', '1 ended'])
+  expect(first).not.toContain('2 ended')
+  expect(second?.[0]).toBe(false)
+  expect(second).toContain('2 ended')
+  expect(second).not.toContain('4 ended')
+  expect(bench.heard).toContain('4 ended')
 })
 
 test('more than can wait ends the reading, and is told', async () => {

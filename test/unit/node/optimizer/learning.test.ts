@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { BEAT_MS } from '../../../../node/optimizer/bounds.ts'
+import { Trainer } from '../../../../node/optimizer/trainer.ts'
 import { Learning, type LearningOptions } from '../../../../node/optimizer/learning.ts'
 import * as replayRequests from '../../../../node/optimizer/replay-requests.ts'
 import { REPLAY_EVERY } from '../../../../optimizer/guard/policy-choice.ts'
@@ -8,6 +9,7 @@ import { PointPrediction } from '../../../../optimizer/estimate.ts'
 import type { NodeRuntime } from '../../../../runtime/node-runtime.ts'
 import type { Draft } from '../../../../runtime/proposals/forwarder.ts'
 import type { Command } from '../../../../scheduler/commands.ts'
+import { drainChanges } from '../../../../scheduler/records.ts'
 import { Machine, START, spec } from '../../../helpers/scheduler.ts'
 import { opinionated } from './rows.ts'
 
@@ -213,6 +215,46 @@ test('a new leader hears from the log what earlier ones chose, and how much has 
   expect(reign).toHaveBeenLastCalledWith({ policy: 'least-loaded', mode: 'auto', returns: 3, ended: 1 })
   learning.hooks().onReign?.(false)
   expect(reign).toHaveBeenLastCalledWith(undefined)
+})
+
+test('a leader that reads history scores no model on it, and trains on it when it is read', async () => {
+  await learning.close()
+  await attach({ now: () => 0 })
+  publish(opinionated(1))
+  for (let left = 300; left > 0; left--) end()
+  const written = drainChanges(machine.state).puts.filter(({ key }) => key.startsWith('ch'))
+  const { state } = machine
+  await learning.close()
+  rows = async function* () {
+    for (const { key, value } of written.toReversed())
+      yield await Promise.resolve([new TextEncoder().encode(key), value] as never)
+  }
+  const begun = vi.spyOn(Trainer.prototype, 'begin').mockReturnValue(false)
+  let at = 0
+  const restarted = new Learning({
+    logger: QUIET,
+    seed: () => 1,
+    now: () => (at += 5),
+    pause: () => {
+      restarted.beat()
+      return Promise.resolve()
+    }
+  })
+  restarted.attach({
+    state,
+    policyStatus: { running: undefined },
+    store: { iterate: () => rows() },
+    propose: () => Promise.reject(new Error('unwanted'))
+  } as unknown as NodeRuntime)
+  restarted.hooks().onReign?.(true)
+  await restarted.warmUp()
+  restarted.beat()
+  rows = noRows
+  expect(restarted.rows).toBe(300)
+  expect(restarted.guard.shadowScored).toBe(0)
+  expect(new Set(begun.mock.calls.map(([, past]) => past.length))).toEqual(new Set([300]))
+  begun.mockRestore()
+  await restarted.close()
 })
 
 test('attempts of the log are learned from, on any node', () => {
