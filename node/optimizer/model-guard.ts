@@ -8,7 +8,7 @@
  *    for as long as it is the same trial, without another judgement. A judgement that ends when decisions are not the guard's
  *    any more (models are frozen, the reign is over) leads to none.
  * 2. Losses begin anew with each shadow, with each serving model and with each reign.
- * 3. Nothing is promoted within `REST` scored attempts after a promotion or a roll-back.
+ * 3. Nothing is promoted within `REST` scored attempts after another model began to serve, or none: be it by this guard or by an operator.
  */
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import { LOOKS, nextLook, type Verdict } from '../../optimizer/guard/promotion.ts'
@@ -49,6 +49,8 @@ interface Trial {
 export class ModelGuard {
   readonly #options: ModelGuardOptions
   #trial: Trial | undefined
+  /** Whether what serves was looked at in this reign. */
+  #hasLooked = false
   #watch: { readonly version: number; readonly watch: ModelWatch } | undefined
   #judging = false
   #deciding = false
@@ -80,6 +82,7 @@ export class ModelGuard {
   forget(): void {
     this.#trial = undefined
     this.#watch = undefined
+    this.#hasLooked = false
     this.#acts = false
   }
 
@@ -110,9 +113,9 @@ export class ModelGuard {
   }
 
   #follow(serving: UsedModel | undefined, shadow: UsedModel | undefined): void {
-    // The state tells of a promotion whose answer was lost as well, and of none that was refused.
-    if (serving !== undefined && serving.version === this.#trial?.version) this.#rest = REST
     if (serving?.version !== this.#watch?.version) {
+      // The state tells of a decision whose answer was lost as well, and of none that was refused.
+      if (this.#hasLooked) this.#rest = REST
       this.#watch =
         serving === undefined
           ? undefined
@@ -120,6 +123,7 @@ export class ModelGuard {
       // What the shadow is compared with has changed.
       this.#trial = undefined
     }
+    this.#hasLooked = true
     if (shadow?.version !== this.#trial?.version)
       this.#trial =
         shadow === undefined
@@ -180,7 +184,6 @@ export class ModelGuard {
   #decide(decision: ModelDecision): void {
     if (this.#deciding) return
     this.#deciding = true
-    if (decision.verdict === 'roll-back') this.#rest = REST
     void this.#options
       .decide(decision)
       .then((taken) => {

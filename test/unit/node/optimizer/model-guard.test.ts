@@ -10,6 +10,7 @@ import { makeRows, opinionated } from './rows.ts'
 
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 const KNOWING = opinionated(3)
+const WEAK = opinionated(1.5)
 const INVERTED = opinionated(-3)
 const NEUTRAL = opinionated(0)
 
@@ -205,6 +206,34 @@ test('after a promotion none follows for a while', async () => {
   expect(bench.verdicts).toEqual(['promote 1'])
   await bench.end(REST)
   expect(bench.verdicts).toEqual(['promote 1', 'reject 2'])
+})
+
+test.each([
+  ['rolls back', 'rolled-back', undefined],
+  ['has another model serve', 'retired', WEAK]
+] as const)('after an operator %s none is promoted for a while', async (_, state, other) => {
+  const bench = new Bench()
+  bench.put(1, WEAK, 'serving')
+  await bench.end(64)
+  bench.put(1, WEAK, state)
+  if (other !== undefined) bench.put(2, other, 'serving')
+  bench.put(3, KNOWING, 'shadow')
+  await bench.end(REST - 64)
+  expect(bench.verdicts).toEqual([])
+  await bench.end(128)
+  expect(bench.verdicts).toEqual(['promote 3'])
+})
+
+test('a new leader takes what served before it for no change', async () => {
+  const bench = new Bench()
+  bench.put(1, WEAK, 'serving')
+  bench.guard.observe([], bench.book.serving, undefined, true)
+  bench.guard.forget()
+  bench.put(2, WEAK, 'serving')
+  bench.put(1, WEAK, 'retired')
+  bench.put(3, KNOWING, 'shadow')
+  await bench.end(256)
+  expect(bench.verdicts).toEqual(['promote 3'])
 })
 
 test('frozen models are scored and left alone', async () => {
