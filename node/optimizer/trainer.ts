@@ -1,9 +1,9 @@
 /**
  * The leader's training thread: begun when there is enough to learn from, ended with the reign, begun again (later each
- * time) when it fails. A cluster whose thread keeps failing goes on with statistics.
+ * time) when it fails. A cluster whose thread keeps failing goes on with statistics; failures that lie far apart are each the first.
  */
 import type { Logger } from '../../runtime/ports/log.ts'
-import { second } from '../../base/units.ts'
+import { hour, second } from '../../base/units.ts'
 import type { TrainingRow } from '../../optimizer/estimator/rows.ts'
 import type { FinishedTask } from '../../optimizer/guard/history.ts'
 import { HISTORY_TASKS, KEPT_ROWS } from './bounds.ts'
@@ -21,8 +21,10 @@ export interface TrainerOptions {
   readonly thread?: (options: OptimizerThreadOptions) => Pick<OptimizerThread, 'post' | 'ask' | 'end'>
 }
 
-/** Failures after which a reign trains no more. */
+/** Failures in a row after which a reign trains no more. */
 const MOST_FAILURES = 5
+/** A thread that has run for so long did not fail because of what it was begun with. */
+const LONG_RUN_MS = 1 * hour
 /** Wait after the first failure; doubles with each. */
 const FIRST_WAIT_MS = 10 * second
 /** Rows and tasks in one message, so that passing on a long history is many short turns. */
@@ -77,6 +79,7 @@ export class Trainer {
     if (!this.mayBegin) return false
     this.#rows = rows.slice(-KEPT_ROWS)
     this.#tasks = [...history]
+    const begunAt = now()
     this.#thread = thread({
       onMessage: (message) => {
         if (message.type === 'progress') this.#progress = message
@@ -84,6 +87,7 @@ export class Trainer {
       },
       onFailed: (reason) => {
         this.#thread = undefined
+        if (now() - begunAt >= LONG_RUN_MS) this.#failures = 0
         this.#failures++
         this.#restarts++
         this.#notBefore = now() + FIRST_WAIT_MS * 2 ** (this.#failures - 1)

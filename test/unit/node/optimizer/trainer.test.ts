@@ -89,6 +89,18 @@ test('a thread that fails is begun again later each time, and in the end not at 
   expect(trainer.restarts).toBe(5)
 })
 
+test('failures that lie far apart are each the first', () => {
+  for (let failure = 1; failure <= 7; failure++) {
+    expect(trainer.begin(undefined, [], [])).toBe(true)
+    now += 3_600_000
+    threads.at(-1)!.options.onFailed?.('out of memory')
+    expect(trainer.mayBegin).toBe(false)
+    now += 10_000
+  }
+  expect(trainer.restarts).toBe(7)
+  expect(trainer.begin(undefined, [], [])).toBe(true)
+})
+
 test('with the reign the thread ends, and nothing is told to nobody', async () => {
   trainer.begin(new Uint8Array(3), makeRows(3), [])
   await trainer.end()
