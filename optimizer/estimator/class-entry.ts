@@ -11,8 +11,8 @@ import { familiarityOf } from './familiarity.ts'
 import type { DecayedHistogram } from './histogram.ts'
 import { LARGEST_LOGIT, logistic, logit, PROMISED } from './levels.ts'
 import { MEDIANS } from './medians.ts'
-import type { MemoryTrust } from './memory-trust.ts'
 import { Mixture } from './mixture.ts'
+import type { ModelTrust } from './model-trust.ts'
 import type { Snapshot } from './snapshots.ts'
 import type { Entry, Statistics } from './statistics.ts'
 
@@ -61,7 +61,7 @@ export class ClassEntry implements SideKnowledge, Maker {
   generation = -1
   snapshot: Snapshot | undefined
   /** Of the model that the mixture's output is of. */
-  memoryTrust: MemoryTrust | undefined
+  trust: ModelTrust | undefined
   /** Undefined until it is asked of the mixture as it is. */
   #borneOut: BorneOut | undefined
 
@@ -101,17 +101,15 @@ export class ClassEntry implements SideKnowledge, Maker {
   get expectedFailure(): number {
     const expected = this.statistics.failureProbability
     const correction = this.mixture.output?.failureLogit
-    if (correction === undefined || expected <= 0 || expected >= 1) return expected
-    const logit = Math.log(expected / (1 - expected)) + correction
-    return 1 / (1 + Math.exp(-logit))
+    if (correction === undefined || this.trust === undefined) return expected
+    return this.trust.failures.corrected(this.#class.tenant, expected, correction)
   }
 
   memoryBytes(q: number): number {
     const bytes = this.statistics.memoryBytes(q)
     const corrections = this.mixture.output?.memoryLn
-    const trust = this.memoryTrust
-    if (corrections === undefined || trust === undefined || bytes === 0) return bytes
-    return bytes * Math.exp(trust.correctionLn(this.#class.tenant, corrections, q))
+    if (corrections === undefined || this.trust === undefined || bytes === 0) return bytes
+    return bytes * Math.exp(this.trust.memory.correctionLn(this.#class.tenant, corrections, q))
   }
 
   get tenant(): string {

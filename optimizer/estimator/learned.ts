@@ -35,9 +35,9 @@ import type { Levels } from './levels.ts'
 import type { LearnedEstimator, LearnedOptions } from './learned-estimator.ts'
 import { likelihoodOf } from './likelihood.ts'
 import { MedianTrust, OF_MIXTURE, OF_STATISTICS } from './medians.ts'
-import { MemoryTrust } from './memory-trust.ts'
 import { scoreComponents, weighByRecord } from './mixture.ts'
 import type { Mixture } from './mixture.ts'
+import { ModelTrust } from './model-trust.ts'
 import { toldOf } from './reliability.ts'
 import { EXPERT_COUNT, HAZARD_OFFSETS_AT, INPUT_COUNT, MEMORY_QUANTILES, OFFSETS_AT } from './rows.ts'
 import type { TrainingRow } from './rows.ts'
@@ -96,7 +96,7 @@ class Learned implements LearnedEstimator {
   #filled: ClassEntry | undefined
   #forward: ForwardPass | undefined
   /** Of the model in use. */
-  #memoryTrust = new MemoryTrust()
+  #modelTrust = new ModelTrust()
   /** Grows with each model. */
   #generation = 0
   /** Whether all predictions moved. */
@@ -217,7 +217,7 @@ class Learned implements LearnedEstimator {
 
   useModel(model: Model | undefined): void {
     this.#forward = model === undefined ? undefined : new ForwardPass(model.weights)
-    this.#memoryTrust = new MemoryTrust()
+    this.#modelTrust = new ModelTrust()
     this.#generation++
     this.stir()
   }
@@ -272,7 +272,7 @@ class Learned implements LearnedEstimator {
     const { mixture } = entry
     this.#fill(taskClass, entry)
     mixture.output = this.#forward?.run(this.#writeInput(taskClass, task))
-    entry.memoryTrust = this.#memoryTrust
+    entry.trust = this.#modelTrust
     const frozen = mixture.output === undefined || this.#drift.isDrifting(taskClass.key)
     this.#hedge.weigh(taskClass.key, mixture.hedge, (component) => component !== NETWORK || !frozen)
     entry.combine(this.#experts)
@@ -305,7 +305,7 @@ class Learned implements LearnedEstimator {
     const isAsked = this.#gathersRows || entry.mixture.output !== undefined
     if (isAsked) snapshot.input.set(this.#writeInput(taskClass, task))
     snapshot.memoryBytes = isAsked ? entry.statistics.memoryQuantiles(MEMORY_QUANTILES) : []
-    snapshot.memoryTrust = entry.memoryTrust
+    snapshot.trust = entry.trust
     snapshot.experts.set(this.#experts.all)
     snapshot.lastBin = this.#experts.lastBin
     snapshot.masses.set(entry.mixture.masses)
@@ -313,6 +313,7 @@ class Learned implements LearnedEstimator {
     snapshot.medians.set(entry.medians)
     snapshot.output = entry.mixture.output
     snapshot.failureProbability = entry.expectedFailure
+    snapshot.failureByStatistics = entry.statistics.failureProbability
     return snapshot
   }
 
@@ -332,9 +333,12 @@ class Learned implements LearnedEstimator {
     const row = isAsked ? rowOf(feedback, snapshot, likelihood, ln, censored) : undefined
     if (row !== undefined && this.#gathersRows) this.#samples.add(row)
     if (censored) return
-    if (output !== undefined && feedback.peakMemoryBytes > 0) {
-      const { memoryTrust, memoryBytes } = snapshot
-      memoryTrust?.observe(taskClass.tenant, memoryBytes, output.memoryLn, feedback.peakMemoryBytes)
+    if (output !== undefined && snapshot.trust !== undefined) {
+      const { memoryBytes, failureByStatistics: expected, trust } = snapshot
+      const { end, peakMemoryBytes } = feedback
+      trust.failures.observe(taskClass.tenant, expected, output.failureLogit, end === 'failed')
+      if (peakMemoryBytes > 0)
+        trust.memory.observe(taskClass.tenant, memoryBytes, output.memoryLn, peakMemoryBytes)
     }
     const ofNetwork =
       row === undefined || output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)

@@ -9,7 +9,7 @@ import { binOfLn, FINE_BINS } from './bins.ts'
 import type { NetworkOutput } from './forward.ts'
 import { LEAST } from './experts.ts'
 import { MEDIANS } from './medians.ts'
-import type { MemoryTrust } from './memory-trust.ts'
+import type { ModelTrust } from './model-trust.ts'
 import { EXPERT_COUNT, INPUT_COUNT, WINDOW } from './rows.ts'
 import { GUESS } from './statistics.ts'
 
@@ -31,10 +31,12 @@ export interface Snapshot {
   readonly medians: Float64Array
   output: NetworkOutput | undefined
   failureProbability: number
+  /** The same by the statistics alone. */
+  failureByStatistics: number
   /** Peak memory at `MEMORY_QUANTILES` by the statistics, for rows and the trust; empty when nothing was known or neither asks. */
   memoryBytes: readonly number[]
   /** That of the model whose output this is. */
-  memoryTrust: MemoryTrust | undefined
+  trust: ModelTrust | undefined
   /** Who still needs it: attempts, and its class. At 0 its arrays are used again. */
   holders: number
 }
@@ -86,8 +88,9 @@ function fresh(): Snapshot {
     medians: new Float64Array(MEDIANS.length),
     output: undefined,
     failureProbability: 0,
+    failureByStatistics: 0,
     memoryBytes: [],
-    memoryTrust: undefined,
+    trust: undefined,
     holders: 0
   }
 }
