@@ -45,6 +45,15 @@ test.each([500, -500])(
   }
 )
 
+test('a model that says so before the statistics do is believed within three failures', () => {
+  const [without, estimator] = [createLearnedEstimator(), createLearnedEstimator()]
+  for (const each of [without, estimator]) run(each, 1, 60)
+  estimator.useModel(saying(3))
+  for (const each of [without, estimator]) run(each, 100, 3, 1)
+  const odds = (each: LearnedEstimator): number => predicted(each, 1000) / (1 - predicted(each, 1000))
+  expect(odds(estimator) / odds(without)).toBeGreaterThan(10)
+})
+
 test('corrections that are right are believed, by this tenant’s outcomes alone, until they are not', () => {
   const trust = new FailureTrust()
   // Two in five fail where the statistics expect one in twenty.
