@@ -11,8 +11,13 @@ import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { durationTable } from './durations.ts'
 import type { DurationTable } from './durations.ts'
 
+interface Retried {
+  /** Attempts that it may have from now on, one that runs included. Default: as many as it takes. */
+  readonly attemptsLeft?: number
+}
+
 /** A task that waits: for others, for a time, or for room. */
-export interface WaitingTask {
+export interface WaitingTask extends Retried {
   readonly task: TaskView
   /** Those of its needs that have not succeeded yet. */
   readonly waitsFor: readonly TaskId[]
@@ -21,7 +26,7 @@ export interface WaitingTask {
 }
 
 /** An attempt that runs. */
-export interface RunningTask {
+export interface RunningTask extends Retried {
   readonly task: TaskView
   readonly node: NodeId
   /** When it started, or was placed as long as that is not known. */
@@ -70,6 +75,8 @@ export interface Problem {
   /** Infinity for what is not ready yet. */
   readonly readyAt: Float64Array
   readonly notBefore: Float64Array
+  /** Attempts that it may have from now on, one that runs included. */
+  readonly attemptsLeft: Float64Array
   readonly rank: Float64Array
   readonly shapes: readonly Shape[]
   readonly shapeOf: Int32Array
@@ -190,7 +197,11 @@ class Reader {
       yield
     }
     const tasks = this.#tasksOf(this.#running(running.items), waiting.items)
-    return { ...nodes, ...tasks, now, truncated, placeOf: (task) => this.#placeOf(task) }
+    const attemptsLeft = Float64Array.from(
+      [...running.items, ...waiting.items],
+      ({ attemptsLeft: left = Infinity }: Retried) => left
+    )
+    return { ...nodes, ...tasks, attemptsLeft, now, truncated, placeOf: (task) => this.#placeOf(task) }
   }
 
   /** By index: they are added first. */
@@ -304,7 +315,10 @@ class Reader {
   #tasksOf(
     running: Problem['running'],
     waits: readonly WaitingTask[]
-  ): Omit<Problem, 'now' | 'truncated' | 'placeOf' | 'slots' | 'freeSlots' | 'free' | 'resources'> {
+  ): Omit<
+    Problem,
+    'now' | 'truncated' | 'placeOf' | 'attemptsLeft' | 'slots' | 'freeSlots' | 'free' | 'resources'
+  > {
     const count = this.#tasks.length
     const waitingOn = new Int32Array(count)
     const notBefore = new Float64Array(count)

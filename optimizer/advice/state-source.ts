@@ -5,6 +5,7 @@ import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
 import type { TaskView } from '../../scheduler/policy.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
+import type { Task } from '../../scheduler/types.ts'
 import type { ForecastSource, RunningTask, WaitingTask } from './problem.ts'
 
 /** Valid as long as the state is not changed: read it within one turn. */
@@ -30,7 +31,13 @@ function* runningOf(state: SchedulerState): Iterable<RunningTask> {
       if (task === undefined) continue
       const placement = task.placement?.node === node.id ? task.placement : task.copy
       if (placement === undefined) continue
-      yield { task: viewOfTask(task), node: node.id, since: placement.startedAt || placement.placedAt }
+      yield {
+        task: viewOfTask(task),
+        node: node.id,
+        since: placement.startedAt || placement.placedAt,
+        // The one that runs is among those begun.
+        attemptsLeft: attemptsLeft(task) + 1
+      }
     }
   }
 }
@@ -43,6 +50,15 @@ function* waitingOf(state: SchedulerState): Iterable<WaitingTask> {
       task.waitingOn === 0
         ? []
         : task.spec.needs.map(({ id }) => id).filter((id) => state.tombstones.get(id)?.status !== 'succeeded')
-    yield { task: viewOfTask(task), waitsFor, notBefore: task.status === 'ready' ? 0 : task.notBefore }
+    yield {
+      task: viewOfTask(task),
+      waitsFor,
+      notBefore: task.status === 'ready' ? 0 : task.notBefore,
+      attemptsLeft: attemptsLeft(task)
+    }
   }
+}
+
+function attemptsLeft({ spec, attempts, uncounted }: Task): number {
+  return Math.max(0, spec.retry.maxAttempts - (attempts - uncounted))
 }
