@@ -173,6 +173,7 @@ export class NodeCore {
     const { config, ports } = this.#options
     const { wal, log, position } = this.opened
     const input = {
+      clock: ports.clock,
       wal,
       log,
       compactBytes: config.compactBytes,
