@@ -16,7 +16,7 @@ import type { Rng } from '../../base/prng.ts'
 import { drawMs, drawRemainingMs } from './durations.ts'
 import { normalProbability, normalQuantile } from './normal.ts'
 import type { RunTimes } from './list-schedule.ts'
-import type { Problem } from './problem.ts'
+import type { Problem, RunningAttempt } from './problem.ts'
 
 /** Classes differ more from each other than their tasks do among themselves; coverage is good from 0.1 to 4. */
 const WITHIN_OVER_BETWEEN = 0.5
@@ -82,12 +82,13 @@ export class FutureDurations {
       durationMs[index] = total
       mostMs[index] = attempts * most
     }
-    for (const { index, elapsedMs, node } of running) {
+    for (const attempt of running) {
+      const { index, elapsedMs, node } = attempt
       const number = tableOf[index] ?? 0
       const factor = factors[number]?.[node] ?? 1
       const chance = this.#chance(index, number)
       const left = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, chance, stretches[number])
-      mostMs[index] = Math.max(1, (limitMs[number] ?? Infinity) - elapsedMs)
+      mostMs[index] = this.#mostLeftMs(attempt)
       durationMs[index] = Math.min(left * factor, mostMs[index] ?? Infinity)
     }
   }
@@ -102,10 +103,13 @@ export class FutureDurations {
       while (attempts < allowed && (failure[number] ?? 0) ** attempts > UNLIKELY) attempts++
       mostMs[index] = attempts * (limitMs[number] ?? Infinity)
     })
-    for (const { index, elapsedMs } of running) {
-      mostMs[index] = Math.max(1, (limitMs[tableOf[index] ?? 0] ?? Infinity) - elapsedMs)
-    }
+    for (const attempt of running) mostMs[attempt.index] = this.#mostLeftMs(attempt)
     durationMs.set(mostMs)
+  }
+
+  #mostLeftMs({ index, elapsedMs, leftMs }: RunningAttempt): number {
+    const { tableOf, limitMs } = this.#problem
+    return Math.max(1, Math.min(leftMs, (limitMs[tableOf[index] ?? 0] ?? Infinity) - elapsedMs))
   }
 
   #chance(index: number, number: number): number {

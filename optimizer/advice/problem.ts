@@ -31,6 +31,8 @@ export interface RunningTask extends Retried {
   readonly node: NodeId
   /** When it started, or was placed as long as that is not known. */
   readonly since: number
+  /** Longest that it may still run, in milliseconds, whatever its timeout. Default: any length. */
+  readonly leftMs?: number
 }
 
 /** Where a forecast reads the present from. */
@@ -63,12 +65,20 @@ export interface Shape {
   readonly nodes: readonly number[]
 }
 
+export interface RunningAttempt {
+  readonly index: number
+  readonly node: number
+  readonly elapsedMs: number
+  /** Longest that it may still run, whatever its timeout; Infinity for any length. */
+  readonly leftMs: number
+}
+
 export interface Problem {
   readonly now: number
   readonly ids: readonly TaskId[]
   readonly indexOf: ReadonlyMap<TaskId, number>
   readonly groups: readonly TaskId[]
-  readonly running: readonly { readonly index: number; readonly node: number; readonly elapsedMs: number }[]
+  readonly running: readonly RunningAttempt[]
   readonly waiting: readonly number[]
   readonly waitingOn: Int32Array
   readonly dependents: readonly (readonly number[])[]
@@ -207,11 +217,12 @@ class Reader {
   /** By index: they are added first. */
   #running(running: readonly RunningTask[]): Problem['running'] {
     const { now, nodes } = this.#source
-    return running.map(({ node, since }, index) => ({
+    return running.map(({ node, since, leftMs = Infinity }, index) => ({
       index,
       // A node that takes no more work still runs what it has; its capacity does not matter then.
       node: this.#nodeNumber.get(node) ?? nodes.length,
-      elapsedMs: Math.max(0, now - since)
+      elapsedMs: Math.max(0, now - since),
+      leftMs
     }))
   }
 

@@ -36,7 +36,9 @@ function* runningOf(state: SchedulerState): Iterable<RunningTask> {
         node: node.id,
         since: placement.startedAt || placement.placedAt,
         // The one that runs is among those begun.
-        attemptsLeft: attemptsLeft(task) + 1
+        attemptsLeft: attemptsLeft(task) + 1,
+        // When it was cancelled is not known; it is killed no later than this, and its task is over then.
+        ...(placement.stopReason === 'cancel' ? { leftMs: task.spec.killGraceMs } : {})
       }
     }
   }

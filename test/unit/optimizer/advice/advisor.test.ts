@@ -221,3 +221,21 @@ test('no forecast says that a delayed task is done before its delay is over, how
   expect(eta?.finishAt.p50At).toBeLessThan(START + hour + 1000)
   expect(advisor.groupEta(taskId(1))?.finishAt).toEqual(eta?.finishAt)
 })
+
+test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {
+  const tasks = [{ name: 'long', killGraceMs: durationMs(5000), deadlineAt: timestampMs(START + 20_000) }, {}]
+  const { machine, advisor, refresh } = setUp(tasks)
+  learn(machine, advisor)
+  machine.place(1, 1)
+  refresh(START)
+  expect(advisor.alarmsOf(machine.task(1)!, START)).toHaveLength(1)
+  machine.cancel(1)
+  expect(machine.task(1)?.status).toBe('stopping')
+  refresh(START)
+  const until = (id: number): number => (advisor.eta(machine.task(id)!)?.finishAt.p50At ?? 0) - START
+  near(until(1), 5000)
+  near(until(2), 6000)
+  expect(advisor.alarmsOf(machine.task(1)!, START)).toEqual([])
+  expect(advisor.alarmsOf(machine.task(1)!, START + 20_001)).toEqual([])
+  expect(advisor.alarmCounts(START + 20_001)).toEqual({ atRisk: 0, missed: 0, stuck: 0 })
+})
