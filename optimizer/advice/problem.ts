@@ -33,6 +33,8 @@ export interface RunningTask extends Retried {
   readonly since: number
   /** Longest that it may still run, in milliseconds, whatever its timeout. Default: any length. */
   readonly leftMs?: number
+  /** Its task has ended in another attempt: this one holds its slot until it has stopped, and nothing is forecast of it. */
+  readonly isOver?: boolean
 }
 
 /** Where a forecast reads the present from. */
@@ -200,8 +202,8 @@ class Reader {
     const waiting = first(this.#source.waiting, MOST_TASKS)
     const truncated = running.isCut || waiting.isCut
     let left = STEP_TASKS
-    for (const { task } of [...running.items, ...waiting.items]) {
-      this.#add(task)
+    for (const item of [...running.items, ...waiting.items]) {
+      this.#add(item.task, 'isOver' in item && item.isOver)
       if (--left > 0) continue
       left = STEP_TASKS
       yield
@@ -236,11 +238,11 @@ class Reader {
     return { queue, rank: this.#order.rank(task, expected) }
   }
 
-  #add(task: TaskView): void {
+  #add(task: TaskView, isOver: boolean): void {
     const index = this.#tasks.length
     this.#tasks.push(task)
     // A task that runs twice (a copy) is judged by the attempt that was named first; the other holds its slot.
-    if (!this.#indexOf.has(task.id)) this.#indexOf.set(task.id, index)
+    if (!isOver && !this.#indexOf.has(task.id)) this.#indexOf.set(task.id, index)
     const { number, expected } = this.#tableOfClass(task)
     this.#tableOf.push(number)
     this.#rank.push(this.#order.rank(task, expected))

@@ -1,5 +1,6 @@
 /** The present of a forecast, read from a node's applied state: what runs, what waits, and what is free. */
 import type { TimestampMs } from '../../base/units.ts'
+import { taskOfAttempts } from '../../scheduler/attempts.ts'
 import { acceptsPlacements, obstacle } from '../../scheduler/eligibility.ts'
 import { PlannedNode } from '../../scheduler/planner/node-view.ts'
 import { viewOfTask } from '../../scheduler/planner/task-view.ts'
@@ -27,8 +28,9 @@ export function stateSource(state: SchedulerState, now: TimestampMs): ForecastSo
 function* runningOf(state: SchedulerState): Iterable<RunningTask> {
   for (const node of state.nodes.values()) {
     for (const id of node.placements) {
-      const task = state.tasks.get(id)
+      const task = taskOfAttempts(state, id)
       if (task === undefined) continue
+      const isOver = state.lingering.has(id)
       const placement = task.placement?.node === node.id ? task.placement : task.copy
       if (placement === undefined) continue
       yield {
@@ -37,8 +39,9 @@ function* runningOf(state: SchedulerState): Iterable<RunningTask> {
         since: placement.startedAt || placement.placedAt,
         // The one that runs is among those begun.
         attemptsLeft: attemptsLeft(task) + 1,
-        // When it was cancelled is not known; it is killed no later than this, and its task is over then.
-        ...(placement.stopReason === 'cancel' ? { leftMs: task.spec.killGraceMs } : {})
+        // When it was told to stop is not known. It is killed no later than this, and its task is over then.
+        ...(isOver || placement.stopReason === 'cancel' ? { leftMs: task.spec.killGraceMs } : {}),
+        isOver
       }
     }
   }

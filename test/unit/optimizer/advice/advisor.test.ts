@@ -239,3 +239,19 @@ test('a task that is being cancelled ends by its grace, frees its slot then, and
   expect(advisor.alarmsOf(machine.task(1)!, START + 20_001)).toEqual([])
   expect(advisor.alarmCounts(START + 20_001)).toEqual({ atRisk: 0, missed: 0, stuck: 0 })
 })
+
+test('an attempt that outlived its task holds its slot until it has stopped, and no longer', () => {
+  const { machine, advisor, refresh } = setUp([{ idempotent: true, killGraceMs: durationMs(5000) }, {}, {}], {
+    nodes: 2
+  })
+  learn(machine, advisor)
+  const token = machine.place(1, 1)
+  machine.copy(1, 2)
+  machine.complete(1, token)
+  machine.endIncarnation(1, 1)
+  expect(machine.state.lingering.size).toBe(1)
+  refresh(START)
+  near((advisor.eta(machine.task(2)!)?.startAt?.p50At ?? 0) - START, 1000)
+  expect(advisor.eta(machine.task(3)!)?.startAt?.p90At).toBeLessThanOrEqual(START + 5000 + 2000)
+  expect(advisor.covers(taskId(1))).toBe(false)
+})
