@@ -173,12 +173,12 @@ export class NodeCore {
     const { config, ports } = this.#options
     const { wal, log, position } = this.opened
     const input = {
+      ...{ clock: ports.clock, logger: ports.logger },
       wal,
       log,
       compactBytes: config.compactBytes,
       durable: () => this.materializer.durable,
       raft: () => this.loop.status(),
-      logger: ports.logger,
       onFailure: (error: unknown) => {
         this.fail(toAppError(error))
       }

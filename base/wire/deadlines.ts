@@ -11,7 +11,7 @@ export const DEADLINES = {
   proposalMs: 10 * second,
   /** The same for what an operator sets, which somebody sits and waits for; a new leader takes less. */
   changeMs: 5 * second,
-  /** What a node waits until it has applied what the client has seen elsewhere; it may have to wait for a leader after that. */
+  /** What a node waits until it has applied what the client, or another node, has seen; it may have to wait for a leader after that. */
   appliedMs: 4 * second,
   /** What a node waits for a leader to confirm that it may answer a read. */
   readMs: 10 * second

@@ -73,19 +73,31 @@ export function createNodePort({ runtime, clusterId, metrics, optimizer }: NodeP
 
 async function submit(runtime: NodeRuntime, request: SubmitRequest): Promise<SubmitReceipt> {
   const { submission, positions } = orderSubmission(request.tasks, request.idempotency)
-  checkOffered(runtime, request)
+  await checkOffered(runtime, request)
   const value = await runtime.propose({ type: 'submit', submission }, DEADLINES.proposalMs)
   if (value.type !== 'submitted') throw unexpected(value.type)
   return { ids: positions.map((position) => taskId(value.firstId + position)), replayed: value.replayed }
 }
 
-/** A task that no node could ever run is refused now, rather than left waiting for a node that may never come. */
-function checkOffered(runtime: NodeRuntime, request: SubmitRequest): void {
+/**
+ * A task that no node could ever run is refused now, rather than left waiting for a node that may never come. This node may know less
+ * than the cluster does, as one that has just joined: it refuses only what the cluster's state refuses.
+ */
+async function checkOffered(runtime: NodeRuntime, request: SubmitRequest): Promise<void> {
+  if (notOffered(runtime, request) === undefined) return
+  await runtime.readBarrier(DEADLINES.appliedMs)
+  const error = notOffered(runtime, request)
+  if (error !== undefined) throw error
+}
+
+function notOffered(runtime: NodeRuntime, request: SubmitRequest): AppError | undefined {
   const nodes = [...runtime.state.nodes.values()]
+  // In a cluster that begins nobody has announced yet what it runs.
+  if (nodes.every(({ offer }) => offer.executors.length === 0)) return undefined
   for (const [index, { executor, handler }] of request.tasks.entries()) {
     const offering = nodes.filter((node) => node.offer.executors.includes(executor))
     if (offering.length === 0) {
-      throw refused(
+      return refused(
         'UNKNOWN_EXECUTOR',
         `tasks[${index}].executor`,
         executor,
@@ -93,9 +105,10 @@ function checkOffered(runtime: NodeRuntime, request: SubmitRequest): void {
       )
     }
     if (handler !== '' && !offering.some((node) => Object.hasOwn(node.offer.handlers, handler))) {
-      throw refused('UNKNOWN_HANDLER', `tasks[${index}].handler`, handler, 'a handler that a node has')
+      return refused('UNKNOWN_HANDLER', `tasks[${index}].handler`, handler, 'a handler that a node has')
     }
   }
+  return undefined
 }
 
 function refused(

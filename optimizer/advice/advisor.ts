@@ -242,7 +242,8 @@ export class Advisor {
 
   #deadlineAlarm(task: Task, now: number): Alarm | undefined {
     const { deadlineAt, name } = task.spec
-    if (deadlineAt === 0) return undefined
+    // Who cancels a task does not wait for it any more.
+    if (deadlineAt === 0 || task.placement?.stopReason === 'cancel') return undefined
     const finish = this.#finishOf(task)
     const verdict = this.#deadlines.judge({ id: task.id, deadlineAt }, now, finish)
     if (verdict === undefined) return undefined

@@ -6,7 +6,7 @@
  * task finished later and falls when it did not, in the proportion that makes the stated share come true in the long run (Robbins & Monro,
  * 1951, on the factor's logarithm; for the adaptive form see Gibbs & Candès, 2021).
  *
- * 1. p50 < p90 whatever is learned, by `LEAST_GAP`, and a task whose p50 was forecast before another's is still shown before it. Stretched
+ * 1. p50 < p90 whatever is learned, by `LEAST_GAP`, but for what timeouts allow: nothing is shown beyond that, and a task whose p50 was forecast before another's is still shown before it. Stretched
  *    from the same point, the two would cross where forecasts that were wide at first have become narrow.
  * 2. What is remembered is bounded; a forecast counts once, when its task has finished.
  * 3. `record` judges the first forecast of a task, as it was shown. The factors forget one that was later cut to less than
@@ -54,6 +54,12 @@ export class EtaCalibration {
 
   /** The moment as it is to be shown. */
   correct(madeAt: number, moment: Moment): Moment {
+    const { p50At, p90At } = this.#stretched(madeAt, moment)
+    const { latestAt = Infinity } = moment
+    return { p50At: Math.min(p50At, latestAt), p90At: Math.min(p90At, latestAt) }
+  }
+
+  #stretched(madeAt: number, moment: Moment): Moment {
     const left = moment.p50At - madeAt
     const p50At = madeAt + left * this.#stretch50
     const gap = Math.max(moment.p90At - moment.p50At, LEAST_GAP * left) * this.#stretchGap
@@ -87,7 +93,8 @@ export class EtaCalibration {
     this.#judged++
     if (at <= kept.shown.p50At) this.#by50++
     if (at <= kept.shown.p90At) this.#by90++
-    const now = this.correct(kept.madeAt, kept.moment)
+    // As if there were no timeouts: beyond what they allow a factor would change nothing.
+    const now = this.#stretched(kept.madeAt, kept.moment)
     this.#stretch50 = moved(this.#stretch50, at <= now.p50At, 0.5)
     this.#stretchGap = moved(this.#stretchGap, at <= now.p90At, 0.9)
   }

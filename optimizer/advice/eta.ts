@@ -5,7 +5,8 @@
  * 1. p50 ≤ p90, and no quantile lies before the forecast's time.
  * 2. A run time of a running attempt is drawn from what is left of its distribution, given how long it has run.
  * 3. What is not known of a class is drawn once for all its tasks (`future-durations.ts`).
- * 4. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
+ * 4. When all comes at the latest is one more future, in which every attempt takes what its timeout allows.
+ * 5. The same source, estimator and seed give the same forecast. Futures are drawn one a step, so that whoever makes a forecast
  *    can do other things in between.
  *
  * It knows nothing of what will be submitted later: under policies that let short tasks pass, waiting may be longer.
@@ -18,7 +19,7 @@ import type { Estimator } from '../estimate.ts'
 import { FutureDurations } from './future-durations.ts'
 import { LastStarts } from './last-starts.ts'
 import { playOut } from './list-schedule.ts'
-import type { Futures } from './list-schedule.ts'
+import type { Futures, RunTimes } from './list-schedule.ts'
 import { momentOf } from './moment.ts'
 import type { Moment } from './moment.ts'
 import { readInSteps } from './problem.ts'
@@ -79,19 +80,24 @@ export function* forecastInSteps(
   const problem = yield* readInSteps(source, estimator, order(source.nodes), seen)
   const draws = options.draws ?? (problem.ids.length > LONG_QUEUE ? FEWER_DRAWS : DRAWS)
   const durations = new FutureDurations(problem, draws, createRng(seed))
-  const size = problem.ids.length * draws
-  const futures: Futures = {
-    draws,
-    startAt: new Float64Array(size).fill(Infinity),
-    finishAt: new Float64Array(size).fill(Infinity)
-  }
-  const durationMs = new Float64Array(problem.ids.length)
+  const count = problem.ids.length
+  const futures = noFutures(count, draws)
+  const runTimes: RunTimes = { durationMs: new Float64Array(count), mostMs: new Float64Array(count) }
   for (let draw = 0; draw < draws; draw++) {
     yield
-    durations.next(durationMs)
-    playOut(problem, durationMs, draw, futures)
+    durations.next(runTimes)
+    playOut(problem, runTimes, draw, futures)
   }
-  return new Result(problem, futures)
+  yield
+  const latest = noFutures(count, 1)
+  durations.latest(runTimes)
+  playOut(problem, runTimes, 0, latest)
+  return new Result(problem, futures, latest)
+}
+
+function noFutures(tasks: number, draws: number): Futures {
+  const [startAt, finishAt] = [new Float64Array(tasks * draws), new Float64Array(tasks * draws)]
+  return { draws, startAt: startAt.fill(Infinity), finishAt: finishAt.fill(Infinity) }
 }
 
 /** The same at once. */
@@ -103,9 +109,10 @@ export function forecast(source: ForecastSource, options: ForecastOptions): Fore
   }
 }
 
-/** By future, when the last task of a group finishes, and the latest of the times before which one of them cannot start. */
+/** By future, when the last task of a group finishes, when at the latest, and the latest of the times before which one of them cannot start. */
 interface GroupFinishes {
   readonly finishes: Float64Array
+  readonly latestAt: number
   readonly earliestAt: number
 }
 
@@ -115,16 +122,19 @@ class Result implements Forecast {
   readonly truncated: boolean
   readonly #problem: Problem
   readonly #futures: Futures
+  /** The future of rule 4. */
+  readonly #latest: Futures
   readonly #running: ReadonlySet<number>
   readonly #lastStarts: LastStarts
   #groups: ReadonlyMap<TaskId, GroupFinishes> | undefined
 
-  constructor(problem: Problem, futures: Futures) {
+  constructor(problem: Problem, futures: Futures, latest: Futures) {
     this.at = problem.now
     this.ids = problem.ids
     this.truncated = problem.truncated
     this.#problem = problem
     this.#futures = futures
+    this.#latest = latest
     this.#lastStarts = new LastStarts(problem, futures)
     this.#running = new Set(problem.running.map(({ index }) => index))
   }
@@ -137,17 +147,23 @@ class Result implements Forecast {
     const index = this.#problem.indexOf.get(id)
     if (index === undefined) return undefined
     const { draws, startAt, finishAt } = this.#futures
-    const finish = momentOf(finishAt.slice(index * draws, (index + 1) * draws))
+    const finish = bounded(
+      momentOf(finishAt.slice(index * draws, (index + 1) * draws)),
+      this.#latest.finishAt[index]
+    )
     if (finish === undefined) return undefined
     if (this.#running.has(index)) return { start: undefined, finish, earliestAt: this.at }
-    const start = momentOf(startAt.slice(index * draws, (index + 1) * draws))
+    const start = bounded(
+      momentOf(startAt.slice(index * draws, (index + 1) * draws)),
+      this.#latest.startAt[index]
+    )
     return { start, finish, earliestAt: this.#earliestAt(index) }
   }
 
   group(id: TaskId): GroupForecast | undefined {
     this.#groups ??= this.#lastFinishes()
     const group = this.#groups.get(id)
-    const finish = group === undefined ? undefined : momentOf(group.finishes.slice())
+    const finish = group === undefined ? undefined : bounded(momentOf(group.finishes.slice()), group.latestAt)
     return group === undefined || finish === undefined ? undefined : { finish, earliestAt: group.earliestAt }
   }
 
@@ -174,8 +190,13 @@ class Result implements Forecast {
       for (let draw = 0; draw < draws; draw++) {
         last[draw] = Math.max(last[draw] ?? 0, finishAt[index * draws + draw] ?? Infinity)
       }
-      groups.set(group, { finishes: last, earliestAt })
+      const latestAt = Math.max(known?.latestAt ?? 0, this.#latest.finishAt[index] ?? Infinity)
+      groups.set(group, { finishes: last, latestAt, earliestAt })
     })
     return groups
   }
+}
+
+function bounded(moment: Moment | undefined, latestAt = Infinity): Moment | undefined {
+  return moment === undefined ? undefined : { ...moment, latestAt: Math.max(latestAt, moment.p90At) }
 }

@@ -8,14 +8,15 @@
  *    ln(run time): 1 ÷ (1 + λ + n) after n attempts, λ being the variance within classes over that between them.
  * 3. Each future stretches the tails of all classes alike, less where more has been seen: what is not known of tails does not cancel out
  *    either.
- * 4. No attempt outlives its timeout.
+ * 4. No attempt outlives its timeout, on whatever node, and no task has more attempts than it may.
  * 5. Over all futures each value is drawn from equal parts of its distribution in turn (Latin hypercube; McKay, Beckman & Conover,
  *    1979): with a few dozen futures of wide distributions, chance alone would move a forecast by half.
  */
 import type { Rng } from '../../base/prng.ts'
 import { drawMs, drawRemainingMs } from './durations.ts'
 import { normalProbability, normalQuantile } from './normal.ts'
-import type { Problem } from './problem.ts'
+import type { RunTimes } from './list-schedule.ts'
+import type { Problem, RunningAttempt } from './problem.ts'
 
 /** Classes differ more from each other than their tasks do among themselves; coverage is good from 0.1 to 4. */
 const WITHIN_OVER_BETWEEN = 0.5
@@ -29,6 +30,8 @@ const TAIL_DOUBT = 0.35
 const DOUBTED_UP_TO = 50
 /** Attempts of one task that a future knows, however often it may be tried. */
 const MOST_ATTEMPTS = 3
+/** The chance that a task takes more attempts than `latest` counts. */
+const UNLIKELY = 0.1
 
 export class FutureDurations {
   readonly #problem: Problem
@@ -57,8 +60,8 @@ export class FutureDurations {
   }
 
   /** The next future: a run time for each task; failed attempts are repeated within it. For one that runs, what is left. */
-  next(into: Float64Array): void {
-    const { tables, tableOf, failure, running, factors, limitMs } = this.#problem
+  next({ durationMs, mostMs }: RunTimes): void {
+    const { tables, tableOf, failure, running, factors, limitMs, attemptsLeft } = this.#problem
     this.#draw++
     this.#classes = this.#shared.map((share, number) =>
       share === 0 ? 0 : Math.sqrt(share) * normalQuantile(this.#ofClass.at(number, this.#draw))
@@ -66,23 +69,47 @@ export class FutureDurations {
     const tails = normalQuantile(this.#ofTails.at(0, this.#draw))
     const stretches = this.#doubt.map((doubt) => Math.exp(doubt * tails))
     const one = new Float64Array(1)
-    for (let index = 0; index < into.length; index++) {
+    for (let index = 0; index < durationMs.length; index++) {
       const number = tableOf[index] ?? 0
       const table = tables[number] ?? one
       const stretch = stretches[number]
       const most = limitMs[number] ?? Infinity
       let total = Math.min(most, drawMs(table, this.#chance(index, number), stretch))
-      for (let more = 1; more < MOST_ATTEMPTS && this.#rng.nextFloat() < (failure[number] ?? 0); more++)
+      const allowed = Math.min(MOST_ATTEMPTS, attemptsLeft[index] ?? 1)
+      let attempts = 1
+      for (; attempts < allowed && this.#rng.nextFloat() < (failure[number] ?? 0); attempts++)
         total += Math.min(most, drawMs(table, this.#joined(number, this.#rng.nextFloat()), stretch))
-      into[index] = total
+      durationMs[index] = total
+      mostMs[index] = attempts * most
     }
-    for (const { index, elapsedMs, node } of running) {
+    for (const attempt of running) {
+      const { index, elapsedMs, node } = attempt
       const number = tableOf[index] ?? 0
       const factor = factors[number]?.[node] ?? 1
       const chance = this.#chance(index, number)
       const left = drawRemainingMs(tables[number] ?? one, elapsedMs / factor, chance, stretches[number])
-      into[index] = Math.min(left * factor, Math.max(1, (limitMs[number] ?? Infinity) - elapsedMs))
+      mostMs[index] = this.#mostLeftMs(attempt)
+      durationMs[index] = Math.min(left * factor, mostMs[index] ?? Infinity)
     }
+  }
+
+  /** The future in which all attempts take what their timeouts allow, of tasks that take as many as nine in ten do at most. */
+  latest({ durationMs, mostMs }: RunTimes): void {
+    const { tableOf, failure, running, limitMs, attemptsLeft } = this.#problem
+    mostMs.forEach((_, index) => {
+      const number = tableOf[index] ?? 0
+      const allowed = Math.min(MOST_ATTEMPTS, attemptsLeft[index] ?? 1)
+      let attempts = 1
+      while (attempts < allowed && (failure[number] ?? 0) ** attempts > UNLIKELY) attempts++
+      mostMs[index] = attempts * (limitMs[number] ?? Infinity)
+    })
+    for (const attempt of running) mostMs[attempt.index] = this.#mostLeftMs(attempt)
+    durationMs.set(mostMs)
+  }
+
+  #mostLeftMs({ index, elapsedMs, leftMs }: RunningAttempt): number {
+    const { tableOf, limitMs } = this.#problem
+    return Math.max(1, Math.min(leftMs, (limitMs[tableOf[index] ?? 0] ?? Infinity) - elapsedMs))
   }
 
   #chance(index: number, number: number): number {

@@ -20,14 +20,22 @@ export interface Futures {
   readonly finishAt: Float64Array
 }
 
-/** Plays one future out. `durationMs` holds, by task, the run time on a typical node; for one that runs, what is left. */
-export function playOut(problem: Problem, durationMs: Float64Array, draw: number, into: Futures): void {
-  new Future(problem, durationMs, draw, into).run()
+/** By task, how long it runs in one future. */
+export interface RunTimes {
+  /** On a typical node; for one that runs, what is left. */
+  readonly durationMs: Float64Array
+  /** On any node: after so long all its attempts have met their timeouts. Infinity without. */
+  readonly mostMs: Float64Array
+}
+
+/** Plays one future out. */
+export function playOut(problem: Problem, runTimes: RunTimes, draw: number, into: Futures): void {
+  new Future(problem, runTimes, draw, into).run()
 }
 
 class Future {
   readonly #problem: Problem
-  readonly #durationMs: Float64Array
+  readonly #runTimes: RunTimes
   readonly #draw: number
   readonly #into: Futures
   readonly #freeSlots: Int32Array
@@ -49,9 +57,9 @@ class Future {
   readonly #events = new EventHeap<number>()
   #now: number
 
-  constructor(problem: Problem, durationMs: Float64Array, draw: number, into: Futures) {
+  constructor(problem: Problem, runTimes: RunTimes, draw: number, into: Futures) {
     this.#problem = problem
-    this.#durationMs = durationMs
+    this.#runTimes = runTimes
     this.#draw = draw
     this.#into = into
     this.#now = problem.now
@@ -72,7 +80,7 @@ class Future {
     for (const { index, node } of running) {
       this.#node[index] = node
       this.#share(index, 1)
-      this.#begin(index, this.#durationMs[index] ?? 0)
+      this.#begin(index, this.#runTimes.durationMs[index] ?? 0)
     }
     for (const index of this.#problem.waiting) if (this.#waitingOn[index] === 0) this.#offer(index, now)
     for (;;) {
@@ -143,7 +151,9 @@ class Future {
       this.#node[index] = node
       this.#share(index, 1)
       this.#hold(index, node, 1)
-      this.#begin(index, (this.#durationMs[index] ?? 0) * this.#factor(index, node))
+      const { durationMs, mostMs } = this.#runTimes
+      const wantedMs = (durationMs[index] ?? 0) * this.#factor(index, node)
+      this.#begin(index, Math.min(wantedMs, mostMs[index] ?? Infinity))
     }
   }
 

@@ -4,6 +4,8 @@
 export interface Moment {
   readonly p50At: number
   readonly p90At: number
+  /** When it comes if all attempts take what their timeouts allow, or p90At where that is later. Default: some have none. */
+  readonly latestAt?: number
 }
 
 /** Sorts `values`, one a future, in place. Undefined when some future never came to an end. */

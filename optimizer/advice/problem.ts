@@ -11,8 +11,13 @@ import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
 import { durationTable } from './durations.ts'
 import type { DurationTable } from './durations.ts'
 
+interface Retried {
+  /** Attempts that it may have from now on, one that runs included. Default: as many as it takes. */
+  readonly attemptsLeft?: number
+}
+
 /** A task that waits: for others, for a time, or for room. */
-export interface WaitingTask {
+export interface WaitingTask extends Retried {
   readonly task: TaskView
   /** Those of its needs that have not succeeded yet. */
   readonly waitsFor: readonly TaskId[]
@@ -21,11 +26,15 @@ export interface WaitingTask {
 }
 
 /** An attempt that runs. */
-export interface RunningTask {
+export interface RunningTask extends Retried {
   readonly task: TaskView
   readonly node: NodeId
   /** When it started, or was placed as long as that is not known. */
   readonly since: number
+  /** Longest that it may still run, in milliseconds, whatever its timeout. Default: any length. */
+  readonly leftMs?: number
+  /** Its task has ended in another attempt: this one holds its slot until it has stopped, and nothing is forecast of it. */
+  readonly isOver?: boolean
 }
 
 /** Where a forecast reads the present from. */
@@ -58,18 +67,28 @@ export interface Shape {
   readonly nodes: readonly number[]
 }
 
+export interface RunningAttempt {
+  readonly index: number
+  readonly node: number
+  readonly elapsedMs: number
+  /** Longest that it may still run, whatever its timeout; Infinity for any length. */
+  readonly leftMs: number
+}
+
 export interface Problem {
   readonly now: number
   readonly ids: readonly TaskId[]
   readonly indexOf: ReadonlyMap<TaskId, number>
   readonly groups: readonly TaskId[]
-  readonly running: readonly { readonly index: number; readonly node: number; readonly elapsedMs: number }[]
+  readonly running: readonly RunningAttempt[]
   readonly waiting: readonly number[]
   readonly waitingOn: Int32Array
   readonly dependents: readonly (readonly number[])[]
   /** Infinity for what is not ready yet. */
   readonly readyAt: Float64Array
   readonly notBefore: Float64Array
+  /** Attempts that it may have from now on, one that runs included. */
+  readonly attemptsLeft: Float64Array
   readonly rank: Float64Array
   readonly shapes: readonly Shape[]
   readonly shapeOf: Int32Array
@@ -183,24 +202,29 @@ class Reader {
     const waiting = first(this.#source.waiting, MOST_TASKS)
     const truncated = running.isCut || waiting.isCut
     let left = STEP_TASKS
-    for (const { task } of [...running.items, ...waiting.items]) {
-      this.#add(task)
+    for (const item of [...running.items, ...waiting.items]) {
+      this.#add(item.task, 'isOver' in item && item.isOver)
       if (--left > 0) continue
       left = STEP_TASKS
       yield
     }
     const tasks = this.#tasksOf(this.#running(running.items), waiting.items)
-    return { ...nodes, ...tasks, now, truncated, placeOf: (task) => this.#placeOf(task) }
+    const attemptsLeft = Float64Array.from(
+      [...running.items, ...waiting.items],
+      ({ attemptsLeft: left = Infinity }: Retried) => left
+    )
+    return { ...nodes, ...tasks, attemptsLeft, now, truncated, placeOf: (task) => this.#placeOf(task) }
   }
 
   /** By index: they are added first. */
   #running(running: readonly RunningTask[]): Problem['running'] {
     const { now, nodes } = this.#source
-    return running.map(({ node, since }, index) => ({
+    return running.map(({ node, since, leftMs = Infinity }, index) => ({
       index,
       // A node that takes no more work still runs what it has; its capacity does not matter then.
       node: this.#nodeNumber.get(node) ?? nodes.length,
-      elapsedMs: Math.max(0, now - since)
+      elapsedMs: Math.max(0, now - since),
+      leftMs
     }))
   }
 
@@ -214,11 +238,11 @@ class Reader {
     return { queue, rank: this.#order.rank(task, expected) }
   }
 
-  #add(task: TaskView): void {
+  #add(task: TaskView, isOver: boolean): void {
     const index = this.#tasks.length
     this.#tasks.push(task)
     // A task that runs twice (a copy) is judged by the attempt that was named first; the other holds its slot.
-    if (!this.#indexOf.has(task.id)) this.#indexOf.set(task.id, index)
+    if (!isOver && !this.#indexOf.has(task.id)) this.#indexOf.set(task.id, index)
     const { number, expected } = this.#tableOfClass(task)
     this.#tableOf.push(number)
     this.#rank.push(this.#order.rank(task, expected))
@@ -304,7 +328,10 @@ class Reader {
   #tasksOf(
     running: Problem['running'],
     waits: readonly WaitingTask[]
-  ): Omit<Problem, 'now' | 'truncated' | 'placeOf' | 'slots' | 'freeSlots' | 'free' | 'resources'> {
+  ): Omit<
+    Problem,
+    'now' | 'truncated' | 'placeOf' | 'attemptsLeft' | 'slots' | 'freeSlots' | 'free' | 'resources'
+  > {
     const count = this.#tasks.length
     const waitingOn = new Int32Array(count)
     const notBefore = new Float64Array(count)

@@ -221,3 +221,37 @@ test('no forecast says that a delayed task is done before its delay is over, how
   expect(eta?.finishAt.p50At).toBeLessThan(START + hour + 1000)
   expect(advisor.groupEta(taskId(1))?.finishAt).toEqual(eta?.finishAt)
 })
+
+test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {
+  const tasks = [{ name: 'long', killGraceMs: durationMs(5000), deadlineAt: timestampMs(START + 20_000) }, {}]
+  const { machine, advisor, refresh } = setUp(tasks)
+  learn(machine, advisor)
+  machine.place(1, 1)
+  refresh(START)
+  expect(advisor.alarmsOf(machine.task(1)!, START)).toHaveLength(1)
+  machine.cancel(1)
+  expect(machine.task(1)?.status).toBe('stopping')
+  refresh(START)
+  const until = (id: number): number => (advisor.eta(machine.task(id)!)?.finishAt.p50At ?? 0) - START
+  near(until(1), 5000)
+  near(until(2), 6000)
+  expect(advisor.alarmsOf(machine.task(1)!, START)).toEqual([])
+  expect(advisor.alarmsOf(machine.task(1)!, START + 20_001)).toEqual([])
+  expect(advisor.alarmCounts(START + 20_001)).toEqual({ atRisk: 0, missed: 0, stuck: 0 })
+})
+
+test('an attempt that outlived its task holds its slot until it has stopped, and no longer', () => {
+  const { machine, advisor, refresh } = setUp([{ idempotent: true, killGraceMs: durationMs(5000) }, {}, {}], {
+    nodes: 2
+  })
+  learn(machine, advisor)
+  const token = machine.place(1, 1)
+  machine.copy(1, 2)
+  machine.complete(1, token)
+  machine.endIncarnation(1, 1)
+  expect(machine.state.lingering.size).toBe(1)
+  refresh(START)
+  near((advisor.eta(machine.task(2)!)?.startAt?.p50At ?? 0) - START, 1000)
+  expect(advisor.eta(machine.task(3)!)?.startAt?.p90At).toBeLessThanOrEqual(START + 5000 + 2000)
+  expect(advisor.covers(taskId(1))).toBe(false)
+})
