@@ -4,6 +4,7 @@ import { createRng } from '../../../../base/prng.ts'
 import { timestampMs } from '../../../../base/units.ts'
 import type { FinishedTask } from '../../../../optimizer/guard/history.ts'
 import type { NodeFacts } from '../../../../optimizer/guard/replay.ts'
+import type { UnendedTask } from '../../../../optimizer/guard/unended.ts'
 
 export function nodeFacts(id: number, changes: Partial<NodeFacts> = {}): NodeFacts {
   return {
@@ -45,6 +46,12 @@ export function finished(id: number, changes: Partial<FinishedTask> = {}): Finis
     succeeded: true,
     ...changes
   }
+}
+
+/** One that waits. */
+export function unended(id: number, changes: Partial<UnendedTask> = {}): UnendedTask {
+  const { finishedAt, node, runMs, peakMemoryBytes, succeeded, ...arrived } = finished(id)
+  return { ...arrived, running: undefined, ...changes }
 }
 
 /** Short and long classes that arrive faster than two slots can run them, so that their order matters. */
