@@ -11,8 +11,8 @@ import {
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { Task } from '../../scheduler/types.ts'
 
-/** Tasks that are looked at within one turn of the event loop: a millisecond or so. */
-const AT_ONCE = 10_000
+/** Tasks that are looked at within one turn of the event loop: a millisecond or so. What is told of takes a few, once. */
+const AT_ONCE = 2_000
 
 /** For a replay of the `count` ended tasks that arrived last. What comes or ends meanwhile may be in it or not. */
 export async function unendedTasks(state: SchedulerState, history: History, count: number): Promise<Unended> {

@@ -18,6 +18,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import { uniform } from '../sim/draw.ts'
 import type { ArrivedTask, FinishedTask } from './history.ts'
+import type { Pace } from './paced.ts'
 import { Survival } from './survival.ts'
 import type { UnendedTask } from './unended.ts'
 
@@ -27,7 +28,7 @@ const SEED = 0xd2a3
 /** From the most like to less; if none of these is enough, all are like it. */
 const KINDS: readonly ((task: ArrivedTask) => string)[] = [
   (task) =>
-    JSON.stringify([task.tenant, task.name, task.limitMs, octaveOf(task.inputBytes), entriesOf(task)]),
+    `${task.tenant}\n${task.name}\n${task.limitMs}\n${octaveOf(task.inputBytes)}\n${resourcesOf(task)}`,
   ({ name }) => name,
   ({ tenant }) => tenant
 ]
@@ -42,7 +43,8 @@ interface Like {
 export function runTimeDraw(
   ended: readonly FinishedTask[],
   unended: readonly UnendedTask[],
-  speeds: ReadonlyMap<NodeId, number>
+  speeds: ReadonlyMap<NodeId, number>,
+  pace: Pace = () => undefined
 ): (task: UnendedTask) => number {
   const speedOf = (node: NodeId): number => speeds.get(node) ?? 1
   const ageOf = ({ running }: UnendedTask): number =>
@@ -50,6 +52,7 @@ export function runTimeDraw(
   const levels = KINDS.map((keyOf) => ({ keyOf, likes: new Map<string, Like>() }))
   const all = nothingLike()
   const each = (task: ArrivedTask, note: (like: Like) => void): void => {
+    pace()
     for (const { keyOf, likes } of levels) note(likeIn(likes, keyOf(task)))
     note(all)
   }
@@ -61,6 +64,7 @@ export function runTimeDraw(
     return (like.survival ??= new Survival(like.over, like.open))
   }
   return (task) => {
+    pace()
     const age = ageOf(task)
     const drawn = survivalOf(task).lasts(age, uniform(SEED, task.id, 1, 0))
     const speed = task.running === undefined ? 1 : speedOf(task.running.node)
@@ -80,8 +84,10 @@ function nothingLike(): Like {
   return { over: [], open: [], survival: undefined }
 }
 
-function entriesOf({ resources }: ArrivedTask): readonly [string, number][] {
-  return Object.entries(resources).sort(([a], [b]) => (a < b ? -1 : 1))
+function resourcesOf({ resources }: ArrivedTask): string {
+  const names = Object.keys(resources)
+  if (names.length > 1) names.sort()
+  return names.map((name) => `${name} ${resources[name] ?? 0}`).join()
 }
 
 /** Sizes of one octave differ by less than a factor of two. */

@@ -103,7 +103,7 @@ export function compareOnRecent(
   const live = unended.tasks.filter(({ id }) => !ended.has(id))
   const stretch = stretchOf(newest, newest.length)
   const within = stretch === undefined ? [] : live.filter((task) => isWithin(task, stretch))
-  const workOf = runTimeDraw(history, live, speeds)
+  const workOf = runTimeDraw(history, live, speeds, pace)
   const drawn = within.map((task) => ({ task, workMs: workOf(task) }))
   pace()
   const replay = createReplay(newest, nodes, speeds, drawn)

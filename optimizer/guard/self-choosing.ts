@@ -21,13 +21,13 @@ import type {
   TaskView
 } from '../../scheduler/policy.ts'
 import type { Estimator } from '../estimate.ts'
-import { arrivedView, finishedView, History } from './history.ts'
+import { finishedView, History } from './history.ts'
 import type { FinishedTask } from './history.ts'
 import { PolicyChoice, type PolicySwitch } from './policy-choice.ts'
 import { compareOnRecent, FEWEST_REPLAYED } from './recent.ts'
 import type { NodeFacts } from './replay.ts'
 import { TrustedEstimator } from './trusted-estimator.ts'
-import { NOTHING_UNENDED, stretchOf, UnendedSample, type Unended, type UnendedTask } from './unended.ts'
+import { unendedInView } from './unended.ts'
 
 export interface SelfChoosingOptions {
   readonly name: string
@@ -172,7 +172,7 @@ class SelfChoosing implements Policy {
       history,
       count,
       nodeFacts(view),
-      unendedIn(view, history, count),
+      unendedInView(view, history, count),
       { name: safe.name, make: () => safe.factory },
       [
         {
@@ -205,27 +205,6 @@ function checked(policy: Policy, view: ClusterView): PlacementChoice | undefined
   if (task === undefined || node === undefined || !view.eligible(task, node) || !view.fits(task, node))
     throw new Error(`task ${choice.taskId} cannot run on node ${choice.node}`)
   return choice
-}
-
-/** Of what policies see. What waits for others is not shown, but known as what depends on these. */
-function unendedIn(view: ClusterView, history: readonly FinishedTask[], count: number): Unended {
-  const stretch = stretchOf(history, count)
-  if (stretch === undefined) return NOTHING_UNENDED
-  const sample = new UnendedSample<{ task: TaskView; running: UnendedTask['running'] }>(stretch)
-  const found = new Set<TaskId>()
-  const offer = (task: TaskView | undefined, running: UnendedTask['running']): void => {
-    if (task === undefined || task.submittedAt > view.now || found.has(task.id)) return
-    found.add(task.id)
-    const { submittedAt: arrivedAt, group } = task
-    sample.offer({ arrivedAt, group }, running !== undefined, { task, running })
-  }
-  for (const { taskId, node, placedAt } of view.running())
-    offer(view.task(taskId), { node, forMs: view.now - placedAt })
-  for (const task of view.ready()) offer(task, undefined)
-  // It goes on over what is added meanwhile.
-  for (const id of found)
-    for (const next of view.task(id)?.dependents ?? []) offer(view.task(next), undefined)
-  return sample.take(({ task, running }) => ({ ...arrivedView(task), running }))
 }
 
 function nodeFacts(view: ClusterView): NodeFacts[] {

@@ -10,7 +10,8 @@
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import { uniform } from '../sim/draw.ts'
-import type { ArrivedTask, FinishedTask } from './history.ts'
+import type { ClusterView, TaskView } from '../../scheduler/policy.ts'
+import { arrivedView, type ArrivedTask, type FinishedTask } from './history.ts'
 
 /** A task that has not ended. Plain data. */
 export interface UnendedTask extends ArrivedTask {
@@ -113,4 +114,28 @@ class Lots<T> {
     this.leftOut += this.#drawn.length - kept.length
     this.#drawn = kept
   }
+}
+
+/**
+ * Of what policies see, for replays of simulations. What waits for other tasks is not shown to them, but is found as what
+ * depends on those that are.
+ */
+export function unendedInView(view: ClusterView, history: readonly FinishedTask[], count: number): Unended {
+  const stretch = stretchOf(history, count)
+  if (stretch === undefined) return NOTHING_UNENDED
+  const sample = new UnendedSample<{ task: TaskView; running: UnendedTask['running'] }>(stretch)
+  const found = new Set<TaskId>()
+  const offer = (task: TaskView | undefined, running: UnendedTask['running']): void => {
+    if (task === undefined || task.submittedAt > view.now || found.has(task.id)) return
+    found.add(task.id)
+    const { submittedAt: arrivedAt, group } = task
+    sample.offer({ arrivedAt, group }, running !== undefined, { task, running })
+  }
+  for (const { taskId, node, placedAt } of view.running())
+    offer(view.task(taskId), { node, forMs: view.now - placedAt })
+  for (const task of view.ready()) offer(task, undefined)
+  // It goes on over what is added meanwhile.
+  for (const id of found)
+    for (const next of view.task(id)?.dependents ?? []) offer(view.task(next), undefined)
+  return sample.take(({ task, running }) => ({ ...arrivedView(task), running }))
 }

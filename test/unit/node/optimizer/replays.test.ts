@@ -31,7 +31,14 @@ function pacing(brokenPart = Infinity) {
 
 test('a replay that is paced comes to what it comes to otherwise, and never works long without a pause', () => {
   const paced = pacing()
-  expect(answerReplay(history, request, paced)).toEqual(answerReplay(history, request))
+  const { arrivedAt } = history.newest(TASKS)[0]!
+  const tasks = Array.from({ length: 50 }, (_, at) => unended(1e6 + at, { name: 'short', arrivedAt }))
+  const whole = { ...request, unended: { tasks, others: 0 } }
+  const answer = answerReplay(history, whole, paced)
+  expect(answer).toEqual(answerReplay(history, whole))
+  expect(answer.drawn).toBe(50)
+  // Before them each ended task is looked at for what others like it may take, and each other is given its run time.
+  expect(paced.calls[0]).toBeGreaterThan(2 * TASKS + 50)
   // Each contender hears of two moments of each older task, and of each of its own tasks when it comes, is placed and ends.
   expect(paced.calls).toHaveLength(3)
   for (const calls of paced.calls.slice(1)) expect(calls).toBeGreaterThan(5 * TASKS)

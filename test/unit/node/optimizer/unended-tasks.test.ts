@@ -48,7 +48,7 @@ test('it tells of what arrived with the replayed tasks: as it was submitted, whe
 
 test('a long queue is looked through in many turns of the event loop', async () => {
   const machine = new Machine().withNodes(1)
-  for (let batch = 0; batch < 35; batch++) machine.submit(Array.from({ length: 1_000 }, () => spec()))
+  for (let batch = 0; batch < 21; batch++) machine.submit(Array.from({ length: 1_000 }, () => spec()))
   let turns = 0
   let done = false
   const count = (): void => {
@@ -58,9 +58,9 @@ test('a long queue is looked through in many turns of the event loop', async () 
   setImmediate(count)
   const { tasks, others } = await unendedTasks(machine.state, historyOf(machine.now, machine.now), 2)
   done = true
-  expect(turns).toBeGreaterThanOrEqual(3)
+  expect(turns).toBeGreaterThanOrEqual(10)
   expect(tasks.length).toBe(2_000)
-  expect(others).toBe(33_000)
+  expect(others).toBe(19_000)
 })
 
 test('what has ended while the queue was looked through is not told of', async () => {

@@ -31,10 +31,8 @@ test('beyond all that was seen the share that lasts longer falls as 1 ÷ time, u
   expect([count(drawn, 1), count(drawn, 2)]).toEqual([33, 34])
   const beyond = drawn.filter((time) => time > 2)
   expect(beyond.every((time) => time > 10 && time <= 160)).toBe(true)
-  // P(t > 2 × 10) = (1/2 − 1/16) ÷ (1 − 1/16)
-  expect(beyond.filter((time) => time > 20)).toHaveLength(
-    Math.round((beyond.length * (1 / 2 - 1 / 16)) / (15 / 16))
-  )
+  // A third lasts longer than 2, and of these (1/2 − 1/16) ÷ (1 − 1/16) = 7/15 longer than twice 10.
+  expect(survival.lasts(0, 7 / 15 / 3)).toBeCloseTo(20)
   expect(survival.lasts(40, 0.999)).toBeCloseTo(40, 0)
   expect(survival.lasts(40, 0)).toBe(640)
   // As much when nothing at all has lasted as long.

@@ -1,12 +1,20 @@
 import { expect, test } from 'vitest'
-import { taskId } from '../../../../base/ids.ts'
+import { nodeId, taskId } from '../../../../base/ids.ts'
+import { createRng, type Rng } from '../../../../base/prng.ts'
 import { timestampMs } from '../../../../base/units.ts'
 import {
   stretchOf,
+  unendedInView,
   UnendedSample,
   type Unended,
   type UnendedTask
 } from '../../../../optimizer/guard/unended.ts'
+import { simulate } from '../../../../optimizer/sim/engine.ts'
+import { fixedRunTimes } from '../../../../optimizer/sim/run-models.ts'
+import type { SimNode, SimTask } from '../../../../optimizer/sim/types.ts'
+import { compileWorkload } from '../../../../optimizer/sim/workload.ts'
+import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import type { Policy } from '../../../../scheduler/policy.ts'
 import { finished, unended } from './fixture.ts'
 
 const STRETCH = { fromAt: 1_000, toAt: 2_000 }
@@ -89,4 +97,35 @@ test('who is told of does not depend on the order in which tasks are looked at',
   // As the queue grows, what is told of was told of before, or is new.
   const grown = sorted(sampleOf([...tasks, ...groups(400, 3).slice(900)], 100))
   for (const id of grown) expect(id > 900 || kept.includes(id)).toBe(true)
+})
+
+test('in a simulation what waits for others is found as what depends on them, if it has been submitted', () => {
+  const task = (id: number, submittedAt: number, needs: number[] = []): SimTask => ({
+    ...{ id: taskId(id), name: 'a', tenant: 'x', priority: 0, resources: {}, nodeSelector: {} },
+    ...{ inputBytes: 0, limitMs: 0, submittedAt, idempotent: false, needs: needs.map(taskId) },
+    ...{ transferBytes: [], group: taskId(id), workMs: 1_000, kind: 'any', peakMemoryBytes: 0 }
+  })
+  const tasks = [task(1, 0), task(2, 0), task(3, 0, [1]), task(4, 0, [3]), task(5, 500), task(6, 900, [1])]
+  const node: SimNode = {
+    ...{ id: nodeId(1), labels: {}, zone: '', profile: '', slots: 1, resources: {}, speeds: {} }
+  }
+  const history = [finished(1, { arrivedAt: timestampMs(0) }), finished(2, { arrivedAt: timestampMs(2_000) })]
+  const seen: Unended[] = []
+  const spy = (rng: Rng): Policy => {
+    const policy = policyFactory('fifo')(rng)
+    const next = policy.next.bind(policy)
+    policy.next = (view) => {
+      if (view.now === 500 && seen.length === 0) seen.push(unendedInView(view, history, 2))
+      return next(view)
+    }
+    return policy
+  }
+  simulate(compileWorkload('six', tasks), [node], spy(createRng(1)), { model: fixedRunTimes() })
+  expect(seen[0]?.tasks.map(({ id, running }) => [id, running?.forMs])).toEqual([
+    [1, 500],
+    [2, undefined],
+    [5, undefined],
+    [3, undefined],
+    [4, undefined]
+  ])
 })
