@@ -24,20 +24,23 @@ function replayed(history: readonly FinishedTask[], told: Unended, count = histo
 test('a queue whose long tasks have not ended has the load that it really has', () => {
   // A second apart, each tenth of 16 s and the others of 200 ms: 1,780 ms a second on two slots. An early long one has ended six times.
   const isLong = (index: number): boolean => index % 10 === 5
-  const tasks = Array.from({ length: 200 }, (_, index) =>
+  const all = Array.from({ length: 200 }, (_, index) => index)
+  const nameOf = (index: number): string => (isLong(index) ? 'long' : 'short')
+  const isOver = (index: number): boolean => !isLong(index) || index < 60
+  const ended = all.filter(isOver).map((index) =>
     finished(index + 1, {
-      ...at(index * 1_000),
-      name: isLong(index) ? 'long' : 'short',
-      runMs: isLong(index) ? 16_000 : 200,
+      ...{ ...at(index * 1_000), name: nameOf(index), runMs: isLong(index) ? 16_000 : 200 },
       finishedAt: timestampMs(START + index * 1_000 + 200)
     })
   )
-  const ended = tasks.filter((_, index) => !isLong(index) || index < 60)
-  const waiting = tasks.flatMap((task, index): UnendedTask[] => {
-    if (ended.includes(task)) return []
-    const { finishedAt, node, runMs, peakMemoryBytes, succeeded, ...arrived } = task
-    return [{ ...arrived, running: index < 80 ? { node, forMs: 9_000 } : undefined }]
-  })
+  const running = { node: nodeId(1), forMs: 9_000 }
+  const waiting = all
+    .filter((index) => !isOver(index))
+    .map((index) =>
+      unended(index + 1, {
+        ...{ ...at(index * 1_000), name: nameOf(index), running: index < 80 ? running : undefined }
+      })
+    )
   expect(waiting).toHaveLength(14)
   const without = replayed(ended, { tasks: [], others: 14 })
   const held = replayed(ended, { tasks: waiting, others: 0 })
