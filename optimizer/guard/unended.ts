@@ -35,7 +35,7 @@ export interface Stretch {
 }
 
 /** As many as ended tasks are replayed at most when the guard decides. */
-export const MOST_HELD = 2_000
+const MOST_HELD = 2_000
 /** Of the lots. */
 const SEED = 0x1075
 
