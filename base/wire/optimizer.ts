@@ -24,6 +24,8 @@ const IntervalSchema = closed(
   { description: 'an end is null where too little was replayed to say' }
 )
 
+const describedCount = (description: string) => Type.Integer({ minimum: 0, description })
+
 /** Instead of a policy's name: the leader's guard chooses. */
 export const AUTO_POLICY = 'auto'
 
@@ -105,6 +107,14 @@ export const PolicyComparisonSchema = closed(
         { description: 'what was judged: a DAG counts once, and every other task by itself' }
       )
     ),
+    drawn: Type.Optional(
+      describedCount(
+        'tasks of the replay that have not ended, with run times drawn from those of tasks like them'
+      )
+    ),
+    unended: Type.Optional(
+      describedCount('tasks that arrived within the same time and have not ended, replayed or not')
+    ),
     nodes: CountSchema,
     fromAt: TimestampSchema,
     toAt: TimestampSchema,
@@ -117,13 +127,17 @@ export const PolicyComparisonSchema = closed(
       closed(
         {
           meanJctMs: Type.Number({ minimum: 0 }),
+          units: Type.Optional(describedCount('units that have ended')),
+          replayedMeanJctMs: Type.Optional(
+            Type.Number({ minimum: 0, description: 'what the replay under `base` makes of the same units' })
+          ),
           policy: Type.Optional(
             Type.String({ description: 'that placed all of them; absent when it was changed meanwhile' })
           )
         },
         {
           description:
-            'what was recorded of the same tasks: the mean completion time from the same arrivals, waiting behind others, starts and retries included'
+            'what was recorded of those units that have ended: the mean completion time from the same arrivals, waiting behind others, starts and retries included; absent when none has'
         }
       )
     ),
@@ -148,7 +162,8 @@ export const PolicyComparisonSchema = closed(
   },
   {
     $id: 'PolicyComparison',
-    description: "A replay of the cluster's recent history in the simulator, with recorded run times."
+    description:
+      "A replay of the cluster's recent history in the simulator, with recorded run times, and drawn ones for what has not ended."
   }
 )
 export type PolicyComparison = Static<typeof PolicyComparisonSchema>

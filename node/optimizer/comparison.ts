@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../../base/errors.ts'
 import type { FinishedTask } from '../../optimizer/guard/history.ts'
 import type { NodeFacts } from '../../optimizer/guard/replay.ts'
+import type { Unended } from '../../optimizer/guard/unended.ts'
 import { OptimizerThread } from './optimizer-thread.ts'
 import type { ReplayAnswer } from './protocol.ts'
 
@@ -11,8 +12,7 @@ export interface HistoryComparison {
   readonly history: readonly FinishedTask[]
   readonly tasks: number
   readonly nodes: readonly NodeFacts[]
-  /** When tasks that have not ended arrived, in state time. */
-  readonly liveArrivals: Float64Array
+  readonly unended: Unended
   /** The policy that the others are compared with. */
   readonly base: string
   readonly policies: readonly string[]
@@ -31,7 +31,7 @@ export function contendersOf(base: string, policies: readonly string[]): string[
 
 /** Errors: INVALID_REQUEST (too little history), OVERLOADED (the thread failed, or the caller is gone). */
 export async function compareOnHistory(comparison: HistoryComparison): Promise<ReplayAnswer> {
-  const { history, tasks, nodes, liveArrivals, base, policies, weights, signal } = comparison
+  const { history, tasks, nodes, unended, base, policies, weights, signal } = comparison
   const thread = new OptimizerThread()
   const stop = (): void => {
     void thread.end()
@@ -44,7 +44,7 @@ export async function compareOnHistory(comparison: HistoryComparison): Promise<R
     }
     if (signal.aborted) throw new AppError('OVERLOADED', 'the comparison was given up')
     const contenders = contendersOf(base, policies).map((name) => ({ name, policy: name, weights }))
-    return await thread.ask({ type: 'replay', count: tasks, nodes, liveArrivals, contenders })
+    return await thread.ask({ type: 'replay', count: tasks, nodes, unended, contenders })
   } finally {
     signal.removeEventListener('abort', stop)
     await thread.end()

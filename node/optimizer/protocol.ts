@@ -5,6 +5,7 @@ import type { FinishedTask } from '../../optimizer/guard/history.ts'
 import type { Verdict } from '../../optimizer/guard/promotion.ts'
 import type { RecentComparison } from '../../optimizer/guard/recent.ts'
 import type { NodeFacts } from '../../optimizer/guard/replay.ts'
+import type { Unended } from '../../optimizer/guard/unended.ts'
 
 /** A policy in a replay, with the model that predicts for it; without one, statistics do. */
 export interface ContenderSpec {
@@ -13,13 +14,15 @@ export interface ContenderSpec {
   readonly weights: Uint8Array | undefined
 }
 
-/** Of the history that the thread was told the `count` tasks that arrived last, under each contender; the first is the base. */
+/**
+ * Of the history that the thread was told the `count` tasks that arrived last, and what arrived among them and has not ended, under
+ * each contender; the first is the base.
+ */
 export interface ReplayRequest {
   readonly type: 'replay'
   readonly count: number
   readonly nodes: readonly NodeFacts[]
-  /** When tasks that have not ended arrived, in state time. */
-  readonly liveArrivals: Float64Array
+  readonly unended: Unended
   readonly contenders: readonly ContenderSpec[]
 }
 

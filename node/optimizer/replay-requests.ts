@@ -3,10 +3,10 @@ import type { History } from '../../optimizer/guard/history.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import { HISTORY_TASKS, REPLAYED_TASKS } from './bounds.ts'
 import { compareOnHistory } from './comparison.ts'
-import { liveArrivals } from './live-arrivals.ts'
 import type { ModelBook } from './model-book.ts'
 import type { ReplayAnswer, ReplayRequest } from './protocol.ts'
 import type { Trainer } from './trainer.ts'
+import { unendedTasks } from './unended-tasks.ts'
 import { nodeFacts } from './watching.ts'
 
 /** What a replay is made of. */
@@ -26,13 +26,13 @@ export async function replayPolicies(
   trainer: Trainer,
   signal: AbortSignal
 ): Promise<ReplayAnswer | undefined> {
-  const live = await liveArrivals(state)
-  const weights = weightsOf(state, book.serving?.version)
   const tasks = tasksOf(history)
+  const unended = await unendedTasks(state, history, tasks)
+  const weights = weightsOf(state, book.serving?.version)
   const nodes = nodeFacts(state)
   if (trainer.running) {
     const contenders = policies.map((name) => ({ name, policy: name, weights }))
-    const request = { type: 'replay', count: tasks, nodes, liveArrivals: live, contenders } as const
+    const request = { type: 'replay', count: tasks, nodes, unended, contenders } as const
     return await trainer.ask<ReplayRequest>(request)
   }
   const newest = history.newest(HISTORY_TASKS)
@@ -40,7 +40,7 @@ export async function replayPolicies(
     history: newest,
     tasks,
     nodes,
-    liveArrivals: live,
+    unended,
     policies,
     weights,
     base: policies[0],
@@ -58,11 +58,12 @@ export async function replayOfModels({
   if (shadow === undefined) return undefined
   const { policy } = state.settings
   const inUse = serving?.model === undefined ? undefined : serving.version
+  const count = tasksOf(history)
   return {
     type: 'replay',
-    count: tasksOf(history),
+    count,
     nodes: nodeFacts(state),
-    liveArrivals: await liveArrivals(state),
+    unended: await unendedTasks(state, history, count),
     contenders: [
       { name: 'serving', policy, weights: weightsOf(state, inUse) },
       { name: 'shadow', policy, weights: weightsOf(state, shadow.version) }

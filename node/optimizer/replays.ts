@@ -8,7 +8,7 @@ import { createLearnedEstimator } from '../../optimizer/estimator/learned.ts'
 import { decodeModel } from '../../optimizer/estimator/weights.ts'
 import type { History } from '../../optimizer/guard/history.ts'
 import { judge, type ReplayEvidence, type Verdict } from '../../optimizer/guard/promotion.ts'
-import { compareOnRecent, FEWEST_REPLAYED, ofSurvivors, type Player } from '../../optimizer/guard/recent.ts'
+import { compareOnRecent, FEWEST_REPLAYED, isMostlyKnown, type Player } from '../../optimizer/guard/recent.ts'
 import { TrustedEstimator } from '../../optimizer/guard/trusted-estimator.ts'
 import { OFFERED_POLICIES } from './policies.ts'
 import type { ContenderSpec, JudgeRequest, ReplayAnswer, ReplayRequest } from './protocol.ts'
@@ -30,11 +30,11 @@ export function answerReplay(
   pacing = NOBODY,
   trusted: (estimator: Estimator) => Estimator = (estimator) => new TrustedEstimator(estimator)
 ): ReplayAnswer {
-  const { count, nodes, liveArrivals, contenders } = request
+  const { count, nodes, unended, contenders } = request
   const [base, ...others] = contenders.map((contender) => player(contender, pacing, trusted))
   if (base === undefined) throw new AppError('INVALID_REQUEST', 'got no policies, expected at least one')
   const known = history.newest(history.size)
-  return compareOnRecent(known, count, nodes, liveArrivals, base, others, pacing.pace)
+  return compareOnRecent(known, count, nodes, unended, base, others, pacing.pace)
 }
 
 /** Judges a shadow. Without enough history, its losses decide alone. */
@@ -56,7 +56,7 @@ function evidenceOf(history: History, request: ReplayRequest | undefined, pacing
   const [failure] = comparison.failures
   if (failure !== undefined) return { failed: failure.message }
   const result = comparison.results[1]
-  return result === undefined ? undefined : { ...result, ofSurvivors: ofSurvivors(comparison) }
+  return result === undefined ? undefined : { ...result, isMostlyKnown: isMostlyKnown(comparison) }
 }
 
 function player(

@@ -2,14 +2,15 @@
 import type { ComparisonRequest } from '../../api/ports.ts'
 import { AppError } from '../../base/errors.ts'
 import { FEWEST_COMPARED, type PolicyComparison } from '../../base/wire/optimizer.ts'
+import type { Recorded } from '../../optimizer/guard/compare.ts'
 import type { Interval } from '../../optimizer/lab/statistics.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { Settings } from '../../scheduler/types.ts'
 import { HISTORY_TASKS } from '../optimizer/bounds.ts'
 import { compareOnHistory } from '../optimizer/comparison.ts'
 import type { Learning } from '../optimizer/learning.ts'
-import { liveArrivals } from '../optimizer/live-arrivals.ts'
 import type { ReplayAnswer } from '../optimizer/protocol.ts'
+import { unendedTasks } from '../optimizer/unended-tasks.ts'
 import { nodeFacts } from '../optimizer/watching.ts'
 
 /** Of the history, at most so much is replayed; the rest is what estimators and speeds begin with. */
@@ -33,15 +34,16 @@ export async function comparePolicies(
 ): Promise<PolicyComparison> {
   const most = mostReplayed(learning.history.size)
   const { settings } = state
-  const live = await liveArrivals(state)
+  const count = Math.min(tasks, most)
+  const unended = await unendedTasks(state, learning.history, count)
   const nodes = nodeFacts(state)
   const cluster = { nodes: nodes.length, settings }
   const serving = learning.book.serving?.version
   const answer = await compareOnHistory({
     history: learning.history.newest(HISTORY_TASKS),
-    tasks: Math.min(tasks, most),
+    tasks: count,
     nodes,
-    liveArrivals: live,
+    unended,
     base: settings.policy,
     policies,
     weights: serving === undefined ? undefined : state.models.get(serving)?.weights,
@@ -66,12 +68,12 @@ export function comparisonView(answer: ReplayAnswer, cluster: ComparedCluster): 
   const [failure] = answer.failures
   if (failure !== undefined)
     throw new AppError('INTERNAL', `policy ${failure.name} failed in the replay: ${failure.message}`)
-  const { base, tasks, units, fromAt, toAt, load, recordedMeanJctMs } = answer
+  const { base, tasks, units, drawn, unended, fromAt, toAt, load, recorded } = answer
   const { policy, policyChange } = cluster.settings
   const wasInCharge = policyChange === undefined || policyChange.at <= fromAt
   return {
-    ...{ base, tasks, units, nodes: cluster.nodes, fromAt, toAt, load },
-    actual: { meanJctMs: recordedMeanJctMs, ...(wasInCharge ? { policy } : {}) },
+    ...{ base, tasks, units, drawn, unended, nodes: cluster.nodes, fromAt, toAt, load },
+    ...(recorded === undefined ? {} : { actual: { ...recorded, ...(wasInCharge ? { policy } : {}) } }),
     policies: answer.results.map(({ name, meanJctMs, p95JctMs, boundedSlowdown, jct }) => ({
       policy: name,
       meanJctMs,
@@ -94,30 +96,35 @@ function finite(value: number): number | null {
 }
 
 function notesOn(answer: ReplayAnswer, { settings }: ComparedCluster): string[] {
-  const { base, fromAt, leftOut, unended, recordedMeanJctMs, results } = answer
+  const { base, fromAt, leftOut, recorded } = answer
   const { policyChange } = settings
-  const replayedMs = results[0]?.meanJctMs ?? recordedMeanJctMs
   const notes: string[] = []
-  if (areFarApart(replayedMs, recordedMeanJctMs)) {
-    const why =
-      replayedMs < recordedMeanJctMs
-        ? 'tasks outside the window were waiting too, or start-up costs and retries dominate'
-        : 'they ran on other nodes, or in another order'
-    notes.push(
-      `in the mean these tasks really took ${inSeconds(recordedMeanJctMs)}, and in the replay under ${base} ${inSeconds(replayedMs)}: ` +
-        `${why}. The figures say how policies compare on these tasks, not what they would have taken`
-    )
-  }
+  if (recorded !== undefined && areFarApart(recorded.replayedMeanJctMs, recorded.meanJctMs))
+    notes.push(whyApart(recorded, base))
   if (policyChange !== undefined && policyChange.at > fromAt)
     notes.push(
       `the policy went from ${policyChange.from} to ${policyChange.to} after the first of them arrived`
     )
-  if (unended > 0)
-    notes.push(
-      `tasks that arrived within the same time and have not ended: ${unended}; they are not replayed`
-    )
+  if (answer.unended > 0) notes.push(unendedNote(answer))
   if (leftOut > 0) notes.push(`tasks that no node of today could run: ${leftOut}; they are not replayed`)
   return notes
+}
+
+function whyApart({ meanJctMs, replayedMeanJctMs }: Recorded, base: string): string {
+  const why =
+    replayedMeanJctMs < meanJctMs
+      ? 'tasks outside the window were waiting too, or start-up costs and retries dominate'
+      : 'they ran on other nodes, or in another order'
+  return (
+    `in the mean the tasks that have ended really took ${inSeconds(meanJctMs)}, and in the replay under ${base} ` +
+    `${inSeconds(replayedMeanJctMs)}: ${why}. The figures say how policies compare on these tasks, not what they would have taken`
+  )
+}
+
+function unendedNote({ unended, drawn }: ReplayAnswer): string {
+  const counted = `tasks that arrived within the same time and have not ended: ${unended}`
+  if (drawn === 0) return `${counted}; they are not replayed`
+  return `${counted}; ${drawn} of them are replayed, with run times drawn from those of tasks like them`
 }
 
 /** Clocks have a grain of a millisecond. */

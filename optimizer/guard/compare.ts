@@ -2,10 +2,12 @@
  * Policies against each other on a replay of history, pair by pair.
  *
  * 1. Units are tasks, and groups whose tasks need one another (DAGs), each of which counts once.
- * 2. Intervals come from resampled blocks of neighbouring units (`optimizer/lab/statistics.ts`): units that wait together are not
+ * 2. Beside the base stands what was recorded, of the units that have ended: of a DAG some of whose tasks have not, there is
+ *    no such record, though it is a unit as any other.
+ * 3. Intervals come from resampled blocks of neighbouring units (`optimizer/lab/statistics.ts`): units that wait together are not
  *    independent.
- * 3. A policy that breaks the contract has failed, and says how; the others' figures stand.
- * 4. `pace` is called between simulations and between intervals; during simulations policies do (`paced.ts`).
+ * 4. A policy that breaks the contract has failed, and says how; the others' figures stand.
+ * 5. `pace` is called between simulations and between intervals; during simulations policies do (`paced.ts`).
  */
 import { createRng } from '../../base/prng.ts'
 import type { PolicyFactory } from '../../scheduler/policy.ts'
@@ -13,7 +15,7 @@ import { mean, outcomes, quantileSorted } from '../lab/metrics.ts'
 import type { Outcomes } from '../lab/metrics.ts'
 import { blockLength, pairedDifference } from '../lab/statistics.ts'
 import type { PairedDifference } from '../lab/statistics.ts'
-import { fastestRuns, idealTimes } from '../lab/ideal.ts'
+import { fastestRuns, groupedBy, idealTimes } from '../lab/ideal.ts'
 import { simulate } from '../sim/engine.ts'
 import type { Pace } from './paced.ts'
 import type { Replay } from './replay.ts'
@@ -42,16 +44,26 @@ interface Units {
   readonly dags: number
 }
 
+/** What really became of the units that have ended, and what the base makes of the same. */
+export interface Recorded {
+  readonly units: number
+  /** Mean completion times from the same arrivals, in milliseconds. */
+  readonly meanJctMs: number
+  readonly replayedMeanJctMs: number
+}
+
 export interface Comparison {
   /** The first contender, that the others are compared with. */
   readonly base: string
   readonly units: Units
-  /** Mean completion time of the same units as it was recorded, from the same arrivals, in milliseconds. */
-  readonly recordedMeanJctMs: number
+  /** Undefined when none has ended. */
+  readonly recorded: Recorded | undefined
   readonly results: readonly ContenderResult[]
   readonly failures: readonly { readonly name: string; readonly message: string }[]
 }
 
+/** Rule 1. */
+const UNIT = 'dag'
 /** Below this run time a bounded slowdown does not count less, in milliseconds. */
 const SLOWDOWN_BOUND_MS = 1000
 /** Of the base against itself. */
@@ -83,7 +95,7 @@ export function compare(
   return {
     base: base.name,
     units: { tasks: jctMs.length - dags, dags },
-    recordedMeanJctMs: mean(outcomesOf(replay, replay.recordedEndsMs).jctMs),
+    recorded: recordedOf(replay, measured),
     results,
     failures
   }
@@ -95,9 +107,25 @@ function run(replay: Replay, contender: Contender): Outcomes {
   return outcomesOf(replay, finishedAt)
 }
 
+/** Rule 2. */
+function recordedOf(replay: Replay, base: Outcomes): Recorded | undefined {
+  const { workload, recordedEndsMs } = replay
+  const grouped = groupedBy(workload, UNIT)
+  const hasEnded = (index: number): boolean => (recordedEndsMs[index] ?? -1) >= 0
+  const open = new Set(workload.tasks.flatMap(({ group }, index) => (hasEnded(index) ? [] : [group])))
+  const ends = Float64Array.from(workload.tasks, (task, index) =>
+    grouped(task) && open.has(task.group) ? -1 : (recordedEndsMs[index] ?? -1)
+  )
+  const { jctMs, index } = outcomesOf(replay, ends)
+  if (jctMs.length === 0) return undefined
+  const same = new Set(index)
+  const replayed = base.jctMs.filter((_, unit) => same.has(base.index[unit] ?? -1))
+  return { units: jctMs.length, meanJctMs: mean(jctMs), replayedMeanJctMs: mean(replayed) }
+}
+
 function outcomesOf({ workload, cluster }: Replay, finishedAt: Float64Array): Outcomes {
-  const ideal = idealTimes(workload, 'dag', fastestRuns(workload, cluster))
-  return outcomes({ workload, finishedAt }, 'dag', SLOWDOWN_BOUND_MS, ideal)
+  const ideal = idealTimes(workload, UNIT, fastestRuns(workload, cluster))
+  return outcomes({ workload, finishedAt }, UNIT, SLOWDOWN_BOUND_MS, ideal)
 }
 
 function against(base: Outcomes, name: string, own: Outcomes, pace: Pace): ContenderResult {

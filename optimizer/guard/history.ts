@@ -1,5 +1,6 @@
 /**
- * What the guard remembers of ended tasks: enough to run them again in the simulator.
+ * What the guard remembers of ended tasks: enough to run them again in the simulator. Of tasks that have not ended it
+ * remembers nothing: they are looked up when a replay is asked for (`unended.ts`).
  *
  * 1. It holds the newest `capacity` tasks in the order in which they ended; older ones are forgotten.
  * 2. Entries are plain data, so that a thread can be given them.
@@ -10,8 +11,8 @@ import { timestampMs } from '../../base/units.ts'
 import type { AttemptFeedback, TaskView } from '../../scheduler/policy.ts'
 import type { HistoryRow, Labels, Resources } from '../../scheduler/types.ts'
 
-/** An ended task that ran. */
-export interface FinishedTask {
+/** A task that has arrived, as it is known before it runs. */
+export interface ArrivedTask {
   readonly id: TaskId
   readonly group: TaskId
   readonly name: string
@@ -29,7 +30,12 @@ export interface FinishedTask {
   readonly submittedAt: TimestampMs
   /** When it could have been placed at the earliest, but for its needs. */
   readonly arrivedAt: TimestampMs
+  /** When it last became ready; 0 before. */
   readonly readyAt: TimestampMs
+}
+
+/** An ended task that ran. */
+export interface FinishedTask extends ArrivedTask {
   readonly finishedAt: TimestampMs
   /** Where its last attempt ran, and for how long. */
   readonly node: NodeId
@@ -40,26 +46,11 @@ export interface FinishedTask {
 
 /** The row as the guard keeps it; undefined when the task never ran, or how long is not known. */
 export function finishedTask(row: HistoryRow): FinishedTask | undefined {
-  const { spec, node, runMs, status } = row
+  const { node, runMs, status } = row
   if (node === undefined || (status !== 'succeeded' && status !== 'failed') || row.startedAt === 0)
     return undefined
   return {
-    id: row.id,
-    group: row.group,
-    name: spec.name,
-    tenant: spec.tenant,
-    executor: spec.executor,
-    handler: spec.handler,
-    priority: spec.priority,
-    resources: spec.resources,
-    nodeSelector: spec.nodeSelector,
-    inputBytes: 'sizeBytes' in spec.input ? spec.input.sizeBytes : spec.input.length,
-    limitMs: spec.startToCloseMs,
-    idempotent: spec.idempotent,
-    needs: spec.needs.map((need) => need.id),
-    submittedAt: row.submittedAt,
-    arrivedAt: spec.notBefore > row.submittedAt ? spec.notBefore : row.submittedAt,
-    readyAt: row.readyAt,
+    ...arrivedTask(row),
     finishedAt: row.finishedAt,
     node,
     runMs,
@@ -68,14 +59,46 @@ export function finishedTask(row: HistoryRow): FinishedTask | undefined {
   }
 }
 
-/** A task that policies saw to its end, and how its last attempt ended; for histories of simulations. */
-export function finishedView(task: TaskView, last: AttemptFeedback, finishedAt: TimestampMs): FinishedTask {
+/** What of a row, or of a task in state, was known before it ran. */
+export function arrivedTask({
+  id,
+  group,
+  spec,
+  submittedAt,
+  readyAt
+}: Pick<HistoryRow, 'id' | 'group' | 'spec' | 'submittedAt' | 'readyAt'>): ArrivedTask {
+  const { name, tenant, executor, handler, priority, resources, nodeSelector, idempotent } = spec
+  return {
+    ...{ id, group, name, tenant, executor, handler, priority, resources, nodeSelector, idempotent },
+    inputBytes: 'sizeBytes' in spec.input ? spec.input.sizeBytes : spec.input.length,
+    limitMs: spec.startToCloseMs,
+    needs: spec.needs.map((need) => need.id),
+    submittedAt,
+    arrivedAt: arrivalOf(submittedAt, spec),
+    readyAt
+  }
+}
+
+/** When it could have been placed at the earliest, but for its needs. */
+export function arrivalOf(submittedAt: TimestampMs, { notBefore }: HistoryRow['spec']): TimestampMs {
+  return notBefore > submittedAt ? notBefore : submittedAt
+}
+
+/** The same of a task as policies see it; for histories of simulations. */
+export function arrivedView(task: TaskView): ArrivedTask {
   const { id, group, name, tenant, executor, handler, priority, resources, nodeSelector } = task
   const { inputBytes, limitMs, idempotent, needs, submittedAt, readyAt } = task
   return {
     ...{ id, group, name, tenant, executor, handler, priority, resources, nodeSelector },
-    ...{ inputBytes, limitMs, idempotent, needs, submittedAt, readyAt, finishedAt },
-    arrivedAt: submittedAt,
+    ...{ inputBytes, limitMs, idempotent, needs, submittedAt, arrivedAt: submittedAt, readyAt }
+  }
+}
+
+/** A task that policies saw to its end, and how its last attempt ended; for histories of simulations. */
+export function finishedView(task: TaskView, last: AttemptFeedback, finishedAt: TimestampMs): FinishedTask {
+  return {
+    ...arrivedView(task),
+    finishedAt,
     node: last.node,
     runMs: last.runMs,
     peakMemoryBytes: last.peakMemoryBytes,

@@ -7,13 +7,13 @@
  *    challenger does not get through the replay, or when it failed in production.
  * 3. Between the two thresholds nothing changes. After a return the challenger is not tried again for a rest; each return
  *    doubles the rest, up to `LONGEST_REST`, so that a challenger that keeps disappointing is tried ever more seldom.
- * 4. To the challenger no replay leads that is of what the policy in charge let end first (`ofSurvivors`). Back it may: one
+ * 4. To the challenger no replay leads that lacks much of what the policy in charge put off (`ofSurvivors`). Back it may: one
  *    that puts off most tasks makes for such replays itself. They lack what it put off, so some are wrong either way.
  * 5. A return never waits for a rest, and a challenger that was just switched to is looked at soon, then less and less
  *    often: what replays could not show costs most while nobody has looked.
  */
 import type { PairedDifference } from '../lab/statistics.ts'
-import { ofSurvivors, type RecentComparison } from './recent.ts'
+import { ofSurvivors, type Extent, type RecentComparison } from './recent.ts'
 import { intervalText, shareText } from './shares.ts'
 
 /** Ended tasks between two replays. */
@@ -69,7 +69,7 @@ export class PolicyChoice {
   /** What a replay of the safe policy, the base, and the challenger asks for while `current` is in use. */
   judge(
     current: string,
-    replay: Pick<RecentComparison, 'tasks' | 'leftOut' | 'unended' | 'results' | 'failures'>
+    replay: Extent & Pick<RecentComparison, 'results' | 'failures'>
   ): PolicySwitch | undefined {
     const { tasks, results, failures } = replay
     const [failure] = failures

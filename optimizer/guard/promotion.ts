@@ -7,7 +7,8 @@
  * 1. Promoted when the replay saves more than `LEAST_GAIN` of the mean completion time by the lower end of its interval, or
  *    when the losses fall by more than `LEAST_GAIN` by theirs and the replay shows no harm. A cluster without queues
  *    has nothing to gain in the replay, and still has predictions (ETA, alarms) that better losses improve.
- *    A replay of what the policy in charge let end first promotes nothing, since what was put off is missing from it.
+ *    A replay of which much is missing or drawn promotes nothing (`recent.ts`): what a network knows beyond the class counts
+ *    for nothing there.
  * 2. Harm is a mean completion time that is worse by more than `TOLERATED_HARM`, or for sure worse at all.
  * 3. Rejected when it loses for sure, does harm, fails in the replay, or has not won by the last look.
  * 4. It is looked at when `LOOKS` attempts have been scored, and at no other time; each look's interval is as much wider
@@ -30,8 +31,8 @@ const LOOK_CONFIDENCE = 1 - (1 - CONFIDENCE) / LOOKS.length
 /** What a replay with the challenger showed; `failed`: it did not get through. */
 export type ReplayEvidence =
   | (Pick<ContenderResult, 'jct' | 'slowdown'> & {
-      /** It is of what the policy in charge let end first (`recent.ts`). */
-      readonly ofSurvivors: boolean
+      /** Most of what arrived had ended (`recent.ts`). */
+      readonly isMostlyKnown: boolean
     })
   | { readonly failed: string }
   | undefined
@@ -66,7 +67,7 @@ export function judge(evidence: Evidence, last: boolean): Verdict {
   if (replay !== undefined && 'failed' in replay) return reject(`failed in the replay: ${replay.failed}`)
   if (replay !== undefined && doesHarm(replay.jct))
     return reject(`completion times in the replay ${described(replay.jct)}; ${change}`)
-  if (replay !== undefined && !replay.ofSurvivors && -replay.jct.relativeInterval.high > LEAST_GAIN)
+  if (replay !== undefined && replay.isMostlyKnown && -replay.jct.relativeInterval.high > LEAST_GAIN)
     return {
       verdict: 'promote',
       reason: `completion times in the replay ${described(replay.jct)}; ${change}`,

@@ -8,6 +8,9 @@
  * 2. A need that ended before the stretch began is met from the start; its dependent then arrives when it became ready.
  * 3. A task that no node of today could run is left out and counted.
  * 4. Every attempt succeeds: lost attempts, failures and their retries are not replayed.
+ * 5. Tasks that have not ended are in it as all others are, with run times that were drawn (`drawn-run-times.ts`): from the
+ *    beginning, whether they have waited or run meanwhile. One that waits for something which is neither in the replay nor
+ *    over would have no time of arrival, so it is not in it either; nor is one that no node of today could run.
  */
 import type { NodeId, TaskId } from '../../base/ids.ts'
 import { taskId } from '../../base/ids.ts'
@@ -15,7 +18,8 @@ import type { Labels, Resources } from '../../scheduler/types.ts'
 import { fixedRunTimes } from '../sim/run-models.ts'
 import type { RunModel, SimNode, SimTask, Workload } from '../sim/types.ts'
 import { compileWorkload } from '../sim/workload.ts'
-import type { FinishedTask } from './history.ts'
+import type { ArrivedTask, FinishedTask } from './history.ts'
+import type { UnendedTask } from './unended.ts'
 
 /** A node as a replay needs it. Plain data. */
 export interface NodeFacts {
@@ -29,6 +33,13 @@ export interface NodeFacts {
   readonly handlers: readonly string[]
 }
 
+/** A task that has not ended, with the run time that it is given. */
+export interface DrawnTask {
+  readonly task: UnendedTask
+  /** At speed 1, in milliseconds. */
+  readonly workMs: number
+}
+
 /** What the simulator is given, and how much of the history it stands for. */
 export interface Replay {
   readonly workload: Workload
@@ -37,25 +48,69 @@ export interface Replay {
   /** Arrival of the first task and end of the last, as recorded. */
   readonly fromAt: number
   readonly toAt: number
-  /** When each task of the workload really ended, in its order, in milliseconds since `fromAt`. */
+  /** When each task of the workload really ended, in its order, in milliseconds since `fromAt`; −1 for one that has not. */
   readonly recordedEndsMs: Float64Array
   /** Work ÷ (capacity × span of arrivals), the lab's definition; a span is a millisecond at least. */
   readonly load: number
+  /** Ended tasks that no node of today could run. */
   readonly leftOut: number
   /** Recorded run time of those. */
   readonly leftOutMs: number
+  /** Tasks of the workload that have not ended. */
+  readonly drawn: number
 }
 
 /** The only kind of speed that recorded run times tell of. */
 const KIND = 'recorded'
 
-/** The replay of these tasks on these nodes; undefined when nothing is left to replay. */
+/** One task of a replay, whether it has ended or not. */
+interface Entry {
+  readonly task: ArrivedTask
+  readonly workMs: number
+  readonly peakMemoryBytes: number
+  /** In state time; undefined for one that has not ended. */
+  readonly finishedAt: number | undefined
+}
+
+/** The replay of these tasks on these nodes; undefined when no ended one is left to replay. */
 export function createReplay(
   tasks: readonly FinishedTask[],
   nodes: readonly NodeFacts[],
-  speeds: ReadonlyMap<NodeId, number>
+  speeds: ReadonlyMap<NodeId, number>,
+  drawn: readonly DrawnTask[] = []
 ): Replay | undefined {
-  const cluster = nodes.map((node): SimNode => ({
+  const cluster = nodes.map((node) => simNode(node, speeds))
+  const kept = tasks.filter((task) => cluster.some((node) => couldRun(node, task)))
+  if (kept.length === 0) return undefined
+  const held = heldOf(drawn, kept, cluster)
+  const entries = [
+    ...kept.map((task) => ofEnded(task, speeds)),
+    ...held.map(({ task, workMs }): Entry => ({ task, workMs, peakMemoryBytes: 0, finishedAt: undefined }))
+  ]
+  const ids = new Set(entries.map(({ task }) => task.id))
+  const arrivals = entries
+    .map((entry) => ({ ...entry, at: placeableAt(entry.task, ids) }))
+    .sort((a, b) => a.at - b.at || a.task.id - b.task.id)
+  const fromAt = arrivals[0]?.at ?? 0
+  const simTasks = simTasksOf(arrivals, fromAt)
+  return {
+    workload: compileWorkload('history', simTasks),
+    cluster,
+    model: fixedRunTimes,
+    fromAt,
+    toAt: kept.reduce((latest, task) => Math.max(latest, task.finishedAt), 0),
+    recordedEndsMs: Float64Array.from(arrivals, ({ finishedAt }) =>
+      finishedAt === undefined ? -1 : finishedAt - fromAt
+    ),
+    load: loadOf(simTasks, cluster),
+    leftOut: tasks.length - kept.length,
+    leftOutMs: runTimeOf(tasks) - runTimeOf(kept),
+    drawn: held.length
+  }
+}
+
+function simNode(node: NodeFacts, speeds: ReadonlyMap<NodeId, number>): SimNode {
+  return {
     id: node.id,
     labels: { ...node.labels, ...abilities(node) },
     zone: node.zone,
@@ -63,14 +118,37 @@ export function createReplay(
     slots: node.slots,
     resources: node.resources,
     speeds: { [KIND]: speeds.get(node.id) ?? 1 }
-  }))
-  const kept = tasks.filter((task) => cluster.some((node) => couldRun(node, task)))
-  if (kept.length === 0) return undefined
-  const ids = new Set(kept.map((task) => task.id))
-  const arrivals = kept
-    .map((task) => ({ task, at: task.needs.every((need) => ids.has(need)) ? task.arrivedAt : task.readyAt }))
-    .sort((a, b) => a.at - b.at || a.task.id - b.task.id)
-  const fromAt = arrivals[0]?.at ?? 0
+  }
+}
+
+function ofEnded(task: FinishedTask, speeds: ReadonlyMap<NodeId, number>): Entry {
+  const { runMs, node, peakMemoryBytes, finishedAt } = task
+  return { task, workMs: runMs * (speeds.get(node) ?? 1), peakMemoryBytes, finishedAt }
+}
+
+/** Rule 5. Needs have lower ids than what waits for them. */
+function heldOf(
+  drawn: readonly DrawnTask[],
+  kept: readonly FinishedTask[],
+  cluster: readonly SimNode[]
+): DrawnTask[] {
+  const ids = new Set(kept.map(({ id }) => id))
+  return [...drawn]
+    .sort((a, b) => a.task.id - b.task.id)
+    .filter(({ task }) => {
+      const arrives = task.readyAt > 0 || task.needs.every((need) => ids.has(need))
+      if (!arrives || !cluster.some((node) => couldRun(node, task))) return false
+      ids.add(task.id)
+      return true
+    })
+}
+
+/** When it arrives in a replay of these ids, in state time: rule 2. */
+function placeableAt({ needs, arrivedAt, readyAt }: ArrivedTask, ids: ReadonlySet<TaskId>): number {
+  return needs.every((need) => ids.has(need)) ? arrivedAt : readyAt
+}
+
+function simTasksOf(arrivals: readonly (Entry & { readonly at: number })[], fromAt: number): SimTask[] {
   const newIds = new Map(arrivals.map(({ task }, index) => [task.id, taskId(index + 1)] as const))
   const groups = new Map<TaskId, TaskId>()
   for (const { task } of arrivals) {
@@ -78,7 +156,7 @@ export function createReplay(
     if (id !== undefined && !groups.has(task.group)) groups.set(task.group, id)
   }
   const needs = sharedNeeds(newIds)
-  const simTasks = arrivals.map(({ task, at }, index): SimTask => {
+  return arrivals.map(({ task, workMs, peakMemoryBytes, at }, index): SimTask => {
     const id = taskId(index + 1)
     return {
       ...publicFacts(task),
@@ -87,23 +165,11 @@ export function createReplay(
       needs: needs(task),
       transferBytes: [],
       group: groups.get(task.group) ?? id,
-      workMs: task.runMs * (speeds.get(task.node) ?? 1),
+      workMs,
       kind: KIND,
-      peakMemoryBytes: task.peakMemoryBytes
+      peakMemoryBytes
     }
   })
-  const toAt = kept.reduce((latest, task) => Math.max(latest, task.finishedAt), 0)
-  return {
-    workload: compileWorkload('history', simTasks),
-    cluster,
-    model: fixedRunTimes,
-    fromAt,
-    toAt,
-    recordedEndsMs: Float64Array.from(arrivals, ({ task }) => task.finishedAt - fromAt),
-    load: loadOf(simTasks, cluster),
-    leftOut: tasks.length - kept.length,
-    leftOutMs: runTimeOf(tasks) - runTimeOf(kept)
-  }
 }
 
 function runTimeOf(tasks: readonly FinishedTask[]): number {
@@ -111,7 +177,7 @@ function runTimeOf(tasks: readonly FinishedTask[]): number {
 }
 
 function publicFacts(
-  task: FinishedTask
+  task: ArrivedTask
 ): Pick<
   SimTask,
   'name' | 'tenant' | 'priority' | 'resources' | 'nodeSelector' | 'inputBytes' | 'limitMs' | 'idempotent'
@@ -137,12 +203,12 @@ function abilities(node: NodeFacts): Labels {
   return Object.fromEntries(names.map((name) => [name, 'yes']))
 }
 
-function demands(task: FinishedTask): Labels {
+function demands(task: ArrivedTask): Labels {
   const executor = { [`executor ${task.executor}`]: 'yes' }
   return task.handler === '' ? executor : { ...executor, [`handler ${task.handler}`]: 'yes' }
 }
 
-function couldRun(node: SimNode, task: FinishedTask): boolean {
+function couldRun(node: SimNode, task: ArrivedTask): boolean {
   const wanted = { ...task.nodeSelector, ...demands(task) }
   return (
     node.slots > 0 &&
@@ -152,7 +218,7 @@ function couldRun(node: SimNode, task: FinishedTask): boolean {
 }
 
 /** Tasks that wait for the same tasks get the very same array, which is how the simulator knows a barrier. */
-function sharedNeeds(newIds: ReadonlyMap<TaskId, TaskId>): (task: FinishedTask) => readonly TaskId[] {
+function sharedNeeds(newIds: ReadonlyMap<TaskId, TaskId>): (task: ArrivedTask) => readonly TaskId[] {
   const known = new Map<string, readonly TaskId[]>()
   return (task) => {
     const needs = task.needs.flatMap((need) => newIds.get(need) ?? [])

@@ -27,6 +27,7 @@ import { PolicyChoice, type PolicySwitch } from './policy-choice.ts'
 import { compareOnRecent, FEWEST_REPLAYED } from './recent.ts'
 import type { NodeFacts } from './replay.ts'
 import { TrustedEstimator } from './trusted-estimator.ts'
+import { unendedInView } from './unended.ts'
 
 export interface SelfChoosingOptions {
   readonly name: string
@@ -165,11 +166,13 @@ class SelfChoosing implements Policy {
   #replay(view: ClusterView): PolicySwitch | undefined {
     const { safe, challenger, estimator } = this.#options
     if (this.#history.size < 2 * FEWEST_REPLAYED) return undefined
+    const history = this.#history.newest(HISTORY_TASKS)
+    const count = Math.min(REPLAYED_TASKS, Math.ceil(history.length / 2))
     const compared = compareOnRecent(
-      this.#history.newest(HISTORY_TASKS),
-      Math.min(REPLAYED_TASKS, Math.ceil(this.#history.size / 2)),
+      history,
+      count,
       nodeFacts(view),
-      liveArrivals(view),
+      unendedInView(view, history, count),
       { name: safe.name, make: () => safe.factory },
       [
         {
@@ -202,14 +205,6 @@ function checked(policy: Policy, view: ClusterView): PlacementChoice | undefined
   if (task === undefined || node === undefined || !view.eligible(task, node) || !view.fits(task, node))
     throw new Error(`task ${choice.taskId} cannot run on node ${choice.node}`)
   return choice
-}
-
-/** Of what policies see: tasks that wait for others are not among it. */
-function liveArrivals(view: ClusterView): Float64Array {
-  const arrivals: number[] = []
-  for (const { submittedAt } of view.ready()) arrivals.push(submittedAt)
-  for (const { taskId } of view.running()) arrivals.push(view.task(taskId)?.submittedAt ?? view.now)
-  return Float64Array.from(arrivals)
 }
 
 function nodeFacts(view: ClusterView): NodeFacts[] {

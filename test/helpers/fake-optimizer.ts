@@ -32,6 +32,8 @@ export class FakeOptimizer implements OptimizerPort {
   current = 'least-loaded'
   /** Of the gains in comparisons. */
   ci95: PolicyComparison['policies'][number]['gain']['ci95'] = { low: 0.02, high: 0.18 }
+  /** Of the tasks in comparisons. */
+  drawn = 0
   mode: ModelMode = 'auto'
   serving: number | undefined = 2
   readonly rolledBack = new Set<number>()
@@ -71,6 +73,8 @@ export class FakeOptimizer implements OptimizerPort {
       base: this.current,
       tasks: request.tasks,
       units: { tasks: request.tasks - 2, dags: 1 },
+      drawn: this.drawn,
+      unended: this.drawn,
       nodes: 3,
       fromAt: AT,
       toAt: AT + 60_000,
@@ -82,7 +86,7 @@ export class FakeOptimizer implements OptimizerPort {
         boundedSlowdown: 1.5,
         gain: { mean: 0.1, ci95: this.ci95 }
       })),
-      actual: { meanJctMs: 82_000, policy: this.current },
+      actual: { units: 47, meanJctMs: 82_000, replayedMeanJctMs: 80_000, policy: this.current },
       notes: ['others were waiting too']
     })
   }

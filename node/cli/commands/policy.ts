@@ -103,11 +103,22 @@ function showComparison(context: CliContext, comparison: PolicyComparison): void
     `${unitsOf(comparison)} of ${formatDuration(toAt - fromAt)} on ${nodes} nodes, load ${load.toFixed(2)}; SAVES is the share of the mean ` +
       `completion time against ${base}, with its 95 % interval`
   )
-  if (actual !== undefined) {
-    const under = actual.policy === undefined ? '' : ` under ${actual.policy}`
-    print(context, `In the mean they really took ${formatDuration(actual.meanJctMs)}${under}`)
-  }
+  if (actual !== undefined) print(context, recordOf(actual, comparison))
   for (const note of notes) print(context, `Note: ${note}`)
+}
+
+/** Where some have not ended, the table is of others as well: what the replay makes of those that have stands beside their record. */
+function recordOf(
+  { meanJctMs, replayedMeanJctMs, policy }: NonNullable<PolicyComparison['actual']>,
+  { base, drawn = 0 }: PolicyComparison
+): string {
+  const who = drawn > 0 ? 'those that have ended' : 'they'
+  const under = policy === undefined ? '' : ` under ${policy}`
+  const replayed =
+    drawn > 0 && replayedMeanJctMs !== undefined
+      ? `, and ${formatDuration(replayedMeanJctMs)} in the replay under ${base}`
+      : ''
+  return `In the mean ${who} really took ${formatDuration(meanJctMs)}${under}${replayed}`
 }
 
 function intervalOf({ ci95: { low, high } }: PolicyComparison['policies'][number]['gain']): string {

@@ -38,6 +38,10 @@ test('policies are listed, set and compared', async () => {
   expect(compared.out).toContain(
     'In the mean they really took 1m 22s under learned\nNote: others were waiting too\n'
   )
+  server.node.optimizer.drawn = 2
+  expect((await run('policy', 'compare', 'fifo')).out).toContain(
+    'In the mean those that have ended really took 1m 22s under learned, and 1m 20s in the replay under learned\n'
+  )
   for (const ci95 of [
     { low: 0.02, high: null },
     { low: null, high: null }

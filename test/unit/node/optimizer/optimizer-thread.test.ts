@@ -1,12 +1,13 @@
 import { afterEach, expect, test } from 'vitest'
 import { OptimizerThread } from '../../../../node/optimizer/optimizer-thread.ts'
 import type { FromThread, ReplayRequest } from '../../../../node/optimizer/protocol.ts'
+import { NOTHING_UNENDED } from '../../../../optimizer/guard/unended.ts'
 
 const REPLAY: ReplayRequest = {
   type: 'replay',
   count: 1,
   nodes: [],
-  liveArrivals: new Float64Array(),
+  unended: NOTHING_UNENDED,
   contenders: []
 }
 const threads: OptimizerThread[] = []

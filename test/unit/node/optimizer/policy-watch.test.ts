@@ -17,13 +17,14 @@ function answer(relative: number): ReplayAnswer {
     base: 'learned',
     units: { tasks: 9, dags: 0 },
     tasks: 9,
+    drawn: 0,
     fromAt: 0,
     toAt: 1,
     load: 1,
     leftOut: 0,
     unended: 0,
     lastArrivalAt: 0,
-    recordedMeanJctMs: 1,
+    recorded: undefined,
     failures: [],
     results
   }

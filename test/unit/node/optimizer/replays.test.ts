@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { answerJudge, answerReplay } from '../../../../node/optimizer/replays.ts'
 import type { ReplayRequest } from '../../../../node/optimizer/protocol.ts'
 import { History } from '../../../../optimizer/guard/history.ts'
-import { busyHistory, nodeFacts } from '../../optimizer/guard/fixture.ts'
+import { NOTHING_UNENDED } from '../../../../optimizer/guard/unended.ts'
+import { busyHistory, nodeFacts, unended } from '../../optimizer/guard/fixture.ts'
 
 const TASKS = 300
 const history = new History(2 * TASKS)
@@ -11,7 +12,7 @@ const request: ReplayRequest = {
   type: 'replay',
   count: TASKS,
   nodes: [nodeFacts(1)],
-  liveArrivals: new Float64Array(),
+  unended: NOTHING_UNENDED,
   contenders: ['least-loaded', 'learned'].map((name) => ({ name, policy: name, weights: undefined }))
 }
 
@@ -30,7 +31,14 @@ function pacing(brokenPart = Infinity) {
 
 test('a replay that is paced comes to what it comes to otherwise, and never works long without a pause', () => {
   const paced = pacing()
-  expect(answerReplay(history, request, paced)).toEqual(answerReplay(history, request))
+  const { arrivedAt } = history.newest(TASKS)[0]!
+  const tasks = Array.from({ length: 50 }, (_, at) => unended(1e6 + at, { name: 'short', arrivedAt }))
+  const whole = { ...request, unended: { tasks, others: 0 } }
+  const answer = answerReplay(history, whole, paced)
+  expect(answer).toEqual(answerReplay(history, whole))
+  expect(answer.drawn).toBe(50)
+  // Before them each ended task is looked at for what others like it may take, and each other is given its run time.
+  expect(paced.calls[0]).toBeGreaterThan(2 * TASKS + 50)
   // Each contender hears of two moments of each older task, and of each of its own tasks when it comes, is placed and ends.
   expect(paced.calls).toHaveLength(3)
   for (const calls of paced.calls.slice(1)) expect(calls).toBeGreaterThan(5 * TASKS)
@@ -43,19 +51,23 @@ test('a contender that is broken off has failed in the replay; without the base 
   expect(() => answerReplay(history, request, pacing(1))).toThrow('too long')
 })
 
-test('a model is not promoted for completion times of what the policy in charge let end first', () => {
+test('a model is promoted for completion times where most of what arrived has ended, and not where more is missing or drawn', () => {
   const losses = Float64Array.from({ length: 128 }, (_, at) => 1 + (at % 7) / 10)
   const contenders = ['fifo', 'shortest-first'].map((policy) => ({
     name: policy,
     policy,
     weights: undefined
   }))
-  const { fromAt } = answerReplay(history, request)
-  const verdict = (unended: number): string => {
-    const liveArrivals = new Float64Array(unended).fill(fromAt)
-    const replay = { ...request, contenders, liveArrivals }
+  const { arrivedAt } = history.newest(TASKS)[0]!
+  const verdict = (drawn: number, others: number): string => {
+    const tasks = Array.from({ length: drawn }, (_, at) => unended(1e6 + at, { name: 'short', arrivedAt }))
+    const replay = { ...request, contenders, unended: { tasks, others } }
     const judged = { incumbent: losses, challenger: losses, last: false }
     return answerJudge(history, { type: 'judge', ...judged, replay }).verdict
   }
-  expect([0, TASKS / 2, TASKS / 2 + 1].map(verdict)).toEqual(['promote', 'promote', 'wait'])
+  const half = TASKS / 2
+  expect(verdict(0, 0)).toBe('promote')
+  expect([verdict(0, half), verdict(0, half + 1)]).toEqual(['promote', 'wait'])
+  expect([verdict(half, 0), verdict(half + 1, 0)]).toEqual(['promote', 'wait'])
+  expect([verdict(half / 2, half / 2), verdict(half / 2, half / 2 + 1)]).toEqual(['promote', 'wait'])
 })

@@ -3,6 +3,7 @@ import type { OptimizerThreadOptions } from '../../../../node/optimizer/optimize
 import type { ToThread, TrainedModel } from '../../../../node/optimizer/protocol.ts'
 import { Trainer } from '../../../../node/optimizer/trainer.ts'
 import { finished } from '../../optimizer/guard/fixture.ts'
+import { NOTHING_UNENDED } from '../../../../optimizer/guard/unended.ts'
 import { makeRows } from './rows.ts'
 
 const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
@@ -114,7 +115,7 @@ test('with the reign the thread ends, and nothing is told to nobody', async () =
       type: 'replay',
       count: 1,
       nodes: [],
-      liveArrivals: new Float64Array(),
+      unended: NOTHING_UNENDED,
       contenders: []
     })
   ).toBeUndefined()

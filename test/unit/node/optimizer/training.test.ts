@@ -7,6 +7,7 @@ import { createThreadProgram } from '../../../../node/optimizer/thread-program.t
 import { lossWithoutModel, ModelScorer } from '../../../../node/optimizer/scoring.ts'
 import { decodeModel } from '../../../../optimizer/estimator/weights.ts'
 import { busyHistory, nodeFacts } from '../../optimizer/guard/fixture.ts'
+import { NOTHING_UNENDED } from '../../../../optimizer/guard/unended.ts'
 import { makeRows, opinionated } from './rows.ts'
 
 type Message<T extends FromThread['type']> = Extract<FromThread, { type: T }>
@@ -106,7 +107,7 @@ test('history is replayed under other policies; the base has no gain over itself
       type: 'replay',
       count: 300,
       nodes: [nodeFacts(1)],
-      liveArrivals: new Float64Array(),
+      unended: NOTHING_UNENDED,
       contenders
     }
   })
@@ -126,7 +127,7 @@ test('replays between two steps of training are in the share of a core that is r
     type: 'replay',
     count: 300,
     nodes: [nodeFacts(1)],
-    liveArrivals: new Float64Array(),
+    unended: NOTHING_UNENDED,
     contenders
   }
   // What answers is loaded by then.
@@ -147,7 +148,7 @@ test('what comes while a replay waits for its budget is taken meanwhile, another
     type: 'replay',
     count: 300,
     nodes: [nodeFacts(1)],
-    liveArrivals: new Float64Array(),
+    unended: NOTHING_UNENDED,
     contenders
   }
   const inbox: ToThread[] = []
@@ -247,7 +248,7 @@ test.each([
     type: 'replay',
     count: 50,
     nodes: [nodeFacts(1)],
-    liveArrivals: new Float64Array(),
+    unended: NOTHING_UNENDED,
     contenders: [{ name: 'fifo', policy: 'fifo', weights: undefined }],
     ...changes
   }
@@ -266,7 +267,7 @@ test('a shadow is judged with a replay of the policy in use', async () => {
     type: 'replay',
     count: 100,
     nodes: [nodeFacts(1)],
-    liveArrivals: new Float64Array(),
+    unended: NOTHING_UNENDED,
     contenders: [
       { name: 'serving', policy: 'shortest-first', weights: undefined },
       { name: 'shadow', policy: 'shortest-first', weights: opinionated(0) }

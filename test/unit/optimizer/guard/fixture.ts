@@ -2,8 +2,9 @@
 import { nodeId, taskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import { timestampMs } from '../../../../base/units.ts'
-import type { FinishedTask } from '../../../../optimizer/guard/history.ts'
+import type { ArrivedTask, FinishedTask } from '../../../../optimizer/guard/history.ts'
 import type { NodeFacts } from '../../../../optimizer/guard/replay.ts'
+import type { UnendedTask } from '../../../../optimizer/guard/unended.ts'
 
 export function nodeFacts(id: number, changes: Partial<NodeFacts> = {}): NodeFacts {
   return {
@@ -19,7 +20,7 @@ export function nodeFacts(id: number, changes: Partial<NodeFacts> = {}): NodeFac
   }
 }
 
-export function finished(id: number, changes: Partial<FinishedTask> = {}): FinishedTask {
+function arrived(id: number): ArrivedTask {
   const at = timestampMs(1_000_000 + id * 10)
   return {
     id: taskId(id),
@@ -37,14 +38,26 @@ export function finished(id: number, changes: Partial<FinishedTask> = {}): Finis
     needs: [],
     submittedAt: at,
     arrivedAt: at,
-    readyAt: at,
-    finishedAt: timestampMs(at + 100),
+    readyAt: at
+  }
+}
+
+export function finished(id: number, changes: Partial<FinishedTask> = {}): FinishedTask {
+  const task = arrived(id)
+  return {
+    ...task,
+    finishedAt: timestampMs(task.arrivedAt + 100),
     node: nodeId(1),
     runMs: 100,
     peakMemoryBytes: 0,
     succeeded: true,
     ...changes
   }
+}
+
+/** One that waits. */
+export function unended(id: number, changes: Partial<UnendedTask> = {}): UnendedTask {
+  return { ...arrived(id), running: undefined, ...changes }
 }
 
 /** Short and long classes that arrive faster than two slots can run them, so that their order matters. */

@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { PolicyChoice, REPLAY_EVERY } from '../../../../optimizer/guard/policy-choice.ts'
-import type { RecentComparison } from '../../../../optimizer/guard/recent.ts'
+import type { Extent, RecentComparison } from '../../../../optimizer/guard/recent.ts'
 
-type Evidence = Pick<RecentComparison, 'tasks' | 'leftOut' | 'unended' | 'results' | 'failures'>
+type Evidence = Extent & Pick<RecentComparison, 'results' | 'failures'>
 
 /** A replay in which the challenger changes completion times by so much, give or take `half`. */
-function replay(relative: number, half = 0.01, unended = 0): Evidence {
+function replay(relative: number, half = 0.01, unended = 0, drawn = 0): Evidence {
   const interval = { low: relative - half, high: relative + half }
   const jct = { difference: relative, relative, ...interval, relativeInterval: interval }
   const result = { name: '', meanJctMs: 1, p95JctMs: 1, p99JctMs: 1, boundedSlowdown: 1, jct, slowdown: jct }
   const results = [result, result]
   return {
-    ...{ tasks: 9, leftOut: 0, unended },
+    ...{ tasks: 9 + drawn, drawn, leftOut: 0, unended },
     ...{ results, failures: [] }
   }
 }
@@ -39,6 +39,10 @@ test.each([
   ['safe', replay(-0.2, 0.01, 4), 'daring'],
   ['safe', replay(-0.2, 0.01, 5), undefined],
   ['daring', replay(0.2, 0.01, 5), 'safe'],
+  // What is held is not missing, however much it is.
+  ['safe', replay(-0.2, 0.01, 90, 90), 'daring'],
+  ['safe', replay(-0.2, 0.01, 5, 1), 'daring'],
+  ['safe', replay(-0.2, 0.01, 90, 30), undefined],
   // Of one unit nothing is known, and an interval may reach beyond what can be saved.
   ['safe', replay(-0.5, Infinity), undefined],
   ['daring', replay(-0.5, Infinity), undefined],

@@ -19,10 +19,10 @@ const difference = (relative: number, half = 0.001): PairedDifference => ({
   relativeInterval: { low: relative - half, high: relative + half }
 })
 
-const replayOf = (relative: number, half?: number, ofSurvivors = false): Evidence['replay'] => ({
+const replayOf = (relative: number, half?: number, isMostlyKnown = true): Evidence['replay'] => ({
   jct: difference(relative, half),
   slowdown: difference(relative, half),
-  ofSurvivors
+  isMostlyKnown
 })
 
 function verdictOf(challenger: Float64Array, replay: Evidence['replay'], last = false): string {
@@ -36,9 +36,9 @@ test.each([
   ['predicts better by too little', losses(1.98), replayOf(0), 'wait'],
   ['schedules better by too little', losses(2), replayOf(-0.015), 'wait'],
   ['schedules better by luck', losses(2), replayOf(-0.05, 0.04), 'wait'],
-  ['schedules survivors better', losses(2), replayOf(-0.05, 0.001, true), 'wait'],
-  ['predicts better beside survivors', losses(1.8), replayOf(-0.05, 0.001, true), 'promote'],
-  ['does harm to survivors', losses(1.5), replayOf(0.01, 0.001, true), 'reject'],
+  ['schedules what is mostly drawn better', losses(2), replayOf(-0.05, 0.001, false), 'wait'],
+  ['predicts better beside what is mostly drawn', losses(1.8), replayOf(-0.05, 0.001, false), 'promote'],
+  ['does harm to what is mostly drawn', losses(1.5), replayOf(0.01, 0.001, false), 'reject'],
   ['predicts better and does harm', losses(1.5), replayOf(0.01), 'reject'],
   ['predicts better and does a little harm for sure', losses(1.5), replayOf(0.004), 'reject'],
   ['schedules better and predicts worse', losses(2.4), replayOf(-0.2), 'reject'],

@@ -7,8 +7,9 @@ import { compare, type Contender } from '../../../../optimizer/guard/compare.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { byArrival, History, type FinishedTask } from '../../../../optimizer/guard/history.ts'
 import { fitNodeSpeeds } from '../../../../optimizer/guard/node-speeds.ts'
-import { compareOnRecent, ofSurvivors, type Player } from '../../../../optimizer/guard/recent.ts'
+import { compareOnRecent, type Player } from '../../../../optimizer/guard/recent.ts'
 import { createReplay } from '../../../../optimizer/guard/replay.ts'
+import { NOTHING_UNENDED } from '../../../../optimizer/guard/unended.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import { runningMean } from '../../../../optimizer/policies/predictors.ts'
 import { shortestFirst } from '../../../../optimizer/policies/shortest-first.ts'
@@ -22,7 +23,6 @@ const shortest: Contender = {
   make: () => shortestFirst({ name: 'shortest', estimator: runningMean() })
 }
 const NO_SPEEDS = new Map<NodeId, number>()
-const NONE_LIVE = new Float64Array()
 
 test('the history keeps the newest, oldest first', () => {
   fc.assert(
@@ -76,7 +76,7 @@ test('estimators and speeds of a replay know what had ended when it begins, and 
     }
   }
   const nodes = [nodeFacts(1, { slots: 1 })]
-  const { fromAt, results } = compareOnRecent(history, 40, nodes, NONE_LIVE, base, [])
+  const { fromAt, results } = compareOnRecent(history, 40, nodes, NOTHING_UNENDED, base, [])
   expect(fromAt).toBe(arrival(40))
   // The fourth ended in the moment in which the first that is replayed arrived.
   expect(told).toEqual({ ended: [1, 2, 3, 4], placed: [1, 2, 3, 4] })
@@ -112,7 +112,7 @@ test('what estimators are told of a history and of its replay is of one clock', 
       return learnedPolicy(listener)
     }
   }
-  const { fromAt } = compareOnRecent(history, 40, [nodeFacts(1)], NONE_LIVE, learner, [])
+  const { fromAt } = compareOnRecent(history, 40, [nodeFacts(1)], NOTHING_UNENDED, learner, [])
   expect(hours).toEqual([fromAt])
   expect(heard[0]).toBe(1.79e12 + 100 - fromAt)
   expect(heard).toEqual([...heard].sort((a, b) => a - b))
@@ -132,7 +132,7 @@ test('what ended last after a long wait does not bring its wait into the replay'
     [...recent, ...waited],
     60,
     [nodeFacts(1)],
-    NONE_LIVE,
+    NOTHING_UNENDED,
     base,
     []
   )
@@ -142,27 +142,6 @@ test('what ended last after a long wait does not bring its wait into the replay'
     tasks: 60
   })
   expect(load).toBeCloseTo((60 * 100) / (2 * 5_900))
-})
-
-test('a replay is of survivors when more than a third of what arrived in its time has not ended', () => {
-  const history = Array.from({ length: 40 }, (_, index) =>
-    finished(index + 1, { arrivedAt: timestampMs(1_000 + index) })
-  )
-  const base = { name: 'fifo', make: () => fifo.make }
-  // The window is from 1,020 to 1,039; what arrived before it or after does not count.
-  const unended = (inWindow: number) => {
-    const live = Float64Array.from([
-      1_019,
-      1_040,
-      ...Array.from({ length: inWindow }, (_, at) => 1_020 + 2 * at)
-    ])
-    return compareOnRecent(history, 20, [nodeFacts(1)], live, base, [])
-  }
-  expect(unended(10)).toMatchObject({ tasks: 20, unended: 10 })
-  expect(ofSurvivors(unended(10))).toBe(false)
-  expect(ofSurvivors({ tasks: 15, leftOut: 5, unended: 10 })).toBe(false)
-  expect(ofSurvivors({ tasks: 20, leftOut: 0, unended: 11 })).toBe(true)
-  expect(ofSurvivors(unended(0))).toBe(false)
 })
 
 test('node speeds are found whatever classes ran where, and unknown nodes have none', () => {
@@ -252,14 +231,12 @@ test('beside the replay stands what was recorded of the same units, from the sam
     finished(3, { group: taskId(3), arrivedAt: at(400), finishedAt: at(600) }),
     finished(4, { group: taskId(3), arrivedAt: at(400), finishedAt: at(2_400), needs: [taskId(3)] })
   ]
-  const { units, recordedMeanJctMs, results } = compare(
-    createReplay(tasks, [nodeFacts(1)], NO_SPEEDS)!,
-    fifo,
-    []
-  )
+  const { units, recorded, results } = compare(createReplay(tasks, [nodeFacts(1)], NO_SPEEDS)!, fifo, [])
   expect(units).toEqual({ tasks: 2, dags: 1 })
-  expect(recordedMeanJctMs).toBeCloseTo((900 + 700 + 2_000) / 3)
+  expect(recorded?.units).toBe(3)
+  expect(recorded?.meanJctMs).toBeCloseTo((900 + 700 + 2_000) / 3)
   expect(results[0]!.meanJctMs).toBeCloseTo((100 + 100 + 200) / 3)
+  expect(recorded?.replayedMeanJctMs).toBe(results[0]!.meanJctMs)
 })
 
 test('a better policy has an interval that says so, and the base has none against itself', () => {

@@ -24,7 +24,7 @@ test('an interval has both ends, or is not known', () => {
 
 test('a verdict on what nothing is known of says so', () => {
   const jct = { difference: 1, relative: 0.1, ...EVERYTHING, relativeInterval: EVERYTHING }
-  const evidence = { incumbent: [2], challenger: [1], replay: { jct, slowdown: jct, ofSurvivors: false } }
+  const evidence = { incumbent: [2], challenger: [1], replay: { jct, slowdown: jct, isMostlyKnown: true } }
   expect(judge(evidence, true).reason).toBe(
     'completion times in the replay +10.0 % [?]; loss -50.0 % [?] on 1 attempts'
   )
