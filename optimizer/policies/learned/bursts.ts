@@ -52,6 +52,8 @@ export interface Burst {
   meanLn: number
   priorLn: number
   priorVariance: number
+  /** How far the mean lies above the middle, by the prior, in ln. A log-normal mean is e^(variance ÷ 2) medians: with little known, never seen. */
+  priorSkew: number
   /** Whether the estimator's opinion has changed since the prior was read. */
   stale: boolean
   /** The task of it that the estimator was asked about last. */
@@ -75,8 +77,8 @@ const NOISE_GUESS_WEIGHT = 4
 const NOISE_DECAY = 0.99
 const TENANT_PRIOR_WEIGHT = 5
 const LEAST_NOISE = 0.05
-/** A log-normal mean is e^(variance ÷ 2) medians: with little known that is beyond anything that is ever seen. */
-const MOST_LN_MEAN_OVER_MEDIAN = 1
+/** The estimator's mean is at most so many times the middle of its prediction, in ln: what lies beyond is made of tails that nobody knows. */
+const MOST_SKEW = 2
 /** Even a class whose spread is all noise may have bursts of its own. */
 const LEAST_BURST_VARIANCE = 0.3
 /** Tenants whose noise is remembered, and empty bursts that may go on. */
@@ -181,6 +183,7 @@ export class Bursts {
       const prior = this.#newcomers.expect(burst.tenant, burst.name, opinion())
       burst.priorLn = prior.ln
       burst.priorVariance = prior.variance
+      burst.priorSkew = prior.skew
       burst.stale = false
     }
     const limitLn = Math.log(burst.limitMs)
@@ -205,7 +208,7 @@ export class Bursts {
     return {
       ln: Math.min(limitLn, ln),
       lnError: Math.sqrt(error),
-      meanMs: Math.min(burst.limitMs, Math.exp(ln + Math.min(MOST_LN_MEAN_OVER_MEDIAN, (noise + error) / 2)))
+      meanMs: Math.min(burst.limitMs, Math.exp(ln + Math.min(burst.priorSkew, (noise + error) / 2)))
     }
   }
 
@@ -225,6 +228,7 @@ export class Bursts {
       meanLn: 0,
       priorLn: 0,
       priorVariance: 0,
+      priorSkew: 0,
       stale: true,
       askedAbout: undefined,
       dueAt: Infinity,
@@ -300,7 +304,7 @@ function known(ln: number): BurstEstimate {
   return { ln, lnError: 0, meanMs: Math.exp(ln) }
 }
 
-/** Mean and variance of ln(run time) by five quantiles, which is robust to what the tails are made of. */
+/** Mean and variance of ln(run time) by five quantiles, which is robust to what the tails are made of, and how far above is its mean. */
 export function beliefOf(prediction: Prediction): LnBelief {
   let sum = 0
   let squares = 0
@@ -311,7 +315,8 @@ export function beliefOf(prediction: Prediction): LnBelief {
   }
   const ln = sum / LEVELS.length
   const variance = (squares / LEVELS.length - ln * ln) / LEVELS_MEAN_SQUARE
-  return { ln, variance: variance < 1e-9 ? 0 : variance }
+  const skew = Math.max(0, Math.min(MOST_SKEW, Math.log(prediction.meanMs) - ln))
+  return { ln, variance: variance < 1e-9 ? 0 : variance, skew }
 }
 
 /**

@@ -2,16 +2,13 @@
  * Tasks without dependencies, waiting: the part of the learned policy that orders them. Several DAGs' policy can hold one of
  * these beside its groups; `independent.ts` makes a whole policy of it.
  *
- * Larger `priority` first, then least predicted area (run time × width), which is Smith's rule for unit weights. The run time of a task
- * lies between its burst's median and mean (`bursts.ts`); bursts move while tasks wait, as siblings finish and as siblings outlive
- * expectations.
+ * Larger `priority` first, then least predicted area (`burst-order.ts`). Bursts move while tasks wait, as siblings finish and as siblings
+ * outlive expectations.
  *
- * 1. Probing: of a burst of which nothing is known, one task goes ahead at an optimistic prediction (more so the more siblings
- *    wait for what it shows), and while it runs the others wait at a pessimistic one. That is the shape of the Gittins index
- *    of an arm with many pulls left (Gittins, Glazebrook & Weber, "Multi-armed Bandit Allocation Indices", ch. 2).
- * 2. A share of the capacity is served in order of arrival (`arrival-share.ts`).
- * 3. Work-conserving but for that reservation. Decisions cost O(shapes), updates O(log bursts).
- * 4. Tasks that no node could run wait until nodes change, in nobody's way: each shape is asked about once until then.
+ * 1. A share of the capacity is served in order of arrival (`arrival-share.ts`), and room is held for the first in order while it is short
+ *    (`head-room.ts`).
+ * 2. Work-conserving but for those reservations. Decisions cost O(shapes), updates O(log bursts).
+ * 3. Tasks that no node could run wait until nodes change, in nobody's way: each shape is asked about once until then.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
@@ -26,31 +23,30 @@ import { freedSince } from '../freed-nodes.ts'
 import { isPlaceable } from '../node-rules.ts'
 import { capacityOf, widthOf } from '../width.ts'
 import { ArrivalShare } from './arrival-share.ts'
-import type { ArrivalShareOptions, Reservation } from './arrival-share.ts'
+import type { ArrivalShareOptions } from './arrival-share.ts'
+import { areaOf, scoreOf } from './burst-order.ts'
 import { beliefOf, Bursts } from './bursts.ts'
 import type { Burst, BurstEstimate } from './bursts.ts'
+import { HeadRoom } from './head-room.ts'
+import type { HeadRoomOptions } from './head-room.ts'
+import type { HeldRoom } from './held-room.ts'
 import type { LnBelief } from './newcomers.ts'
 import { chooseNode } from './node-choice.ts'
 import { slownessOf } from './node-speeds.ts'
+import { allows, ExpectedEnds } from './reservation.ts'
+import type { Reservation } from './reservation.ts'
+
+export interface IndependentOptions extends ArrivalShareOptions, HeadRoomOptions {}
 
 /** The queue's next placement, and what others compare it by. */
 export interface Candidate {
   readonly taskId: TaskId
   readonly node: NodeId
   readonly priority: number
-  /** Predicted run time × width, in slot-milliseconds; 0 for a task that is owed its place (rule 2). */
+  /** Predicted run time × width, in slot-milliseconds; 0 for a task that is owed its place (rule 1). */
   readonly areaMs: number
 }
 
-/** Deviations of a burst's mean by which a probe is taken to be shorter: this much per e-fold of siblings, and at most that much. */
-const OPTIMISM = 0.5
-const MOST_OPTIMISM = 1.5
-/** Deviations by which the siblings of a running probe are taken to be longer. */
-const PESSIMISM = 1
-/** Of the way from the median to the mean: means order completion times best, medians slowdowns, and neither is known well. */
-const MEAN_SHARE = 0.5
-/** Keeps priorities apart: ln(area) lies within ±100. */
-const PRIORITY_STEP = 1000
 /** A burst is looked at again when its oldest attempt's age has grown by this factor. */
 const GROWTH = 1.3
 const SOONEST_MS = 10
@@ -64,7 +60,9 @@ const FREED_REMEMBERED = 4096
 export class IndependentQueue {
   readonly #estimator: Estimator
   readonly #bursts = new Bursts()
+  readonly #ends = new ExpectedEnds()
   readonly #share: ArrivalShare
+  readonly #head: HeadRoom
   readonly #due = new EventHeap<number>()
   /** Bursts whose class's prediction changed, to be looked at soon. */
   readonly #moved = new Set<Burst>()
@@ -87,13 +85,14 @@ export class IndependentQueue {
     shape.triedUpTo < this.#freed.length && shape.placeable !== false && !this.#held.has(shape)
   readonly #isPlaceable = (id: TaskId): boolean => this.#queues.shapeOf(id)?.placeable !== false
 
-  constructor(estimator: Estimator, options: ArrivalShareOptions = {}) {
+  constructor(estimator: Estimator, options: IndependentOptions = {}) {
     this.#estimator = estimator
-    this.#share = new ArrivalShare(options)
+    this.#share = new ArrivalShare(this.#ends, options)
+    this.#head = new HeadRoom(this.#ends, options)
     this.#queues = this.#emptyQueues()
   }
 
-  /** Whether something waits that some node could run (rule 4). */
+  /** Whether something waits that some node could run (rule 3). */
   get wantsRoom(): boolean {
     for (const { placeable } of this.#queues.shapes()) if (placeable !== false) return true
     return false
@@ -102,7 +101,9 @@ export class IndependentQueue {
   /** Forgets all tasks. The caller then tells of those that run (`resume`) and wait (`add`). */
   reset(view: ClusterView): void {
     this.#bursts.clear()
+    this.#ends.clear()
     this.#share.clear()
+    this.#head.room.clear()
     this.#moved.clear()
     this.#queues = this.#emptyQueues()
     this.#candidate = undefined
@@ -114,7 +115,7 @@ export class IndependentQueue {
     this.#hear(view)
     const burst = this.#bursts.ready(task, this.#estimator.classOf(task), widthOf(task, this.#capacity))
     this.#bursts.started(task.id, placedAt)
-    this.#share.resumed(task, node, placedAt, this.#estimate(burst, task).meanMs)
+    this.#ends.began(task, node, placedAt, this.#estimate(burst, task).meanMs)
     this.#watch(burst, view.now)
   }
 
@@ -123,6 +124,7 @@ export class IndependentQueue {
     const burst = this.#bursts.ready(task, this.#estimator.classOf(task), widthOf(task, this.#capacity))
     const shape = this.#queues.add(task, burst.id)
     shape.placeable ??= isPlaceable(task, view)
+    this.#ends.ended(task.id)
     this.#share.ready(task)
     this.#held.clear()
     this.#catchUp()
@@ -138,6 +140,7 @@ export class IndependentQueue {
       this.#queues.remove(id)
       this.#bursts.withdrawn(id)
       this.#share.gone(id)
+      this.#head.room.gone(id)
     } else this.#begun(task, this.#candidate?.node ?? (0 as NodeId), view)
     this.#candidate = undefined
     this.#catchUp()
@@ -147,7 +150,7 @@ export class IndependentQueue {
   ended({ task, node, end, runMs }: AttemptFeedback, view: ClusterView): void {
     this.#hear(view)
     this.freed(node)
-    this.#share.ended(task.id)
+    this.#ends.ended(task.id)
     // Ends of tasks that are not this queue's free room too; their nodes' factors would be asked for in vain.
     if (this.#bursts.of(task.id) === undefined) return
     const slowness = (): number => slownessOf(task, view.node(node), this.#estimator, this.#isMixed)
@@ -163,7 +166,7 @@ export class IndependentQueue {
   finished(id: TaskId, view: ClusterView): void {
     if (this.#bursts.of(id)?.running.has(id) !== true) return
     this.#hear(view)
-    this.#share.ended(id)
+    this.#ends.ended(id)
     const burst = this.#bursts.ended(id, undefined)
     if (burst !== undefined) this.#queues.rescore(burst.id)
   }
@@ -209,21 +212,18 @@ export class IndependentQueue {
   peek(view: ClusterView): Candidate | undefined {
     this.#hear(view)
     this.#candidate = undefined
+    this.#head.room.pay(view.now)
     const owed = this.#share.owed(view, this.#isPlaceable)
     if (this.#queues.size === 0) return undefined
-    if (owed === undefined) return this.#best(view, undefined)
-    const placed = this.#placeOwed(owed, view)
+    const placed = owed === undefined ? undefined : this.#placeOwed(owed, view)
     if (placed !== undefined) return placed
-    const reservation = this.#share.reservationFor(owed, view)
-    return this.#best(
-      view,
-      reservation !== undefined && this.#share.affords(reservation, view) ? reservation : undefined
-    )
+    const reservation = owed === undefined ? undefined : this.#share.room.reserve(owed, view)
+    return reservation === undefined ? this.#inOrder(view) : this.#around(reservation, this.#share.room, view)
   }
 
   /** When time alone may let something go that is held back for a reservation; undefined for when something changes. */
   wakeAt(): TimestampMs | undefined {
-    const at = this.#share.idleUntil
+    const at = Math.min(this.#share.room.idleUntil, this.#head.room.idleUntil)
     // An estimator gone wrong is no reason to be woken at no time at all.
     return at < Infinity ? timestampMs(Math.ceil(at)) : undefined
   }
@@ -240,12 +240,28 @@ export class IndependentQueue {
     return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 })
   }
 
-  #best(view: ClusterView, reservation: Reservation | undefined): Candidate | undefined {
+  /** The first in order; where it fits nowhere, what may pass it. */
+  #inOrder(view: ClusterView): Candidate | undefined {
+    const first = this.#queues.best(isWanted)
+    if (first === undefined) return undefined
+    if (first.shape.triedUpTo < this.#freed.length) {
+      this.#held.delete(first.shape)
+      const placed = this.#placed(first, undefined, view)
+      if (placed !== undefined) return placed
+    }
+    const task = view.task(first.taskId)
+    const burst = this.#bursts.of(first.taskId)
+    const reservation = task && burst && this.#head.reserve(task, this.#estimate(burst, task).meanMs, view)
+    return this.#around(reservation, this.#head.room, view)
+  }
+
+  /** The first in order of what may be placed in spite of the reservation. */
+  #around(reservation: Reservation | undefined, room: HeldRoom, view: ClusterView): Candidate | undefined {
     if (reservation !== this.#heldFor) this.#held.clear()
     this.#heldFor = reservation
     const best = this.#queues.offer(this.#isOpen, (head) => this.#placed(head, reservation, view))
     const host = reservation === undefined || this.#held.size === 0 ? undefined : view.node(reservation.node)
-    if (host !== undefined) this.#share.refused(host, view.now)
+    if (host !== undefined) room.refused(host, view.now)
     return best
   }
 
@@ -265,7 +281,7 @@ export class IndependentQueue {
     }
     const node = this.#nodeFor(task, burst, shape, reservation, view)
     if (node !== undefined) {
-      const areaMs = Math.exp(score + PRIORITY_STEP * task.priority)
+      const areaMs = areaOf(score, task.priority)
       return this.#propose({ taskId, node: node.id, priority: task.priority, areaMs })
     }
     if (!this.#held.has(shape)) shape.triedUpTo = this.#freed.length
@@ -284,7 +300,7 @@ export class IndependentQueue {
     if (reservation === undefined) return chooseNode(task, candidates, view, this.#estimator, anywhere)
     const endsAt = view.now + this.#estimate(burst, task).meanMs
     const node = chooseNode(task, candidates, view, this.#estimator, (candidate) => {
-      if (this.#share.allows(reservation, task, candidate, endsAt)) return true
+      if (allows(reservation, task, candidate, endsAt)) return true
       this.#held.add(shape)
       return false
     })
@@ -302,7 +318,10 @@ export class IndependentQueue {
     this.#queues.remove(task.id)
     if (burst === undefined) return
     const { meanMs } = this.#estimate(burst, task)
-    this.#share.started(task, node, view.now, meanMs, meanMs * burst.width)
+    const area = meanMs * burst.width
+    this.#ends.began(task, node, view.now, meanMs)
+    this.#share.started(task.id, meanMs, area)
+    this.#head.began(task.id, meanMs, area)
     if (burst.waiting > 0) this.#queues.rescore(burst.id)
     this.#watch(burst, view.now)
   }
@@ -355,12 +374,6 @@ export class IndependentQueue {
     if (this.#opinions.size > 0) this.#opinions.clear()
   }
 
-  #score(burst: Burst, task: TaskView): number {
-    const { ln, lnError, meanMs } = this.#estimate(burst, task)
-    const middleLn = ln + MEAN_SHARE * (Math.log(meanMs) - ln)
-    return middleLn + lnError * tilt(burst) + Math.log(burst.width) - PRIORITY_STEP * burst.priority
-  }
-
   #retryAll(): void {
     this.#freed = []
     this.#tried = undefined
@@ -371,15 +384,14 @@ export class IndependentQueue {
     return new ClassQueues((key, head) => {
       const burst = this.#bursts.get(Number(key))
       const task = this.#view?.task(head)
-      return burst === undefined || task === undefined ? 0 : this.#score(burst, task)
+      return burst === undefined || task === undefined ? 0 : scoreOf(burst, this.#estimate(burst, task))
     })
   }
 }
 
-/** By how many deviations the burst's next task is taken to be longer than expected. */
-function tilt({ completions, running, waiting }: Burst): number {
-  if (completions > 0) return 0
-  return running.size > 0 ? PESSIMISM : -Math.min(MOST_OPTIMISM, OPTIMISM * Math.log(Math.max(1, waiting)))
+/** Whether some node could run the shape's tasks. */
+function isWanted({ placeable }: Shape): boolean {
+  return placeable !== false
 }
 
 function anywhere(): boolean {

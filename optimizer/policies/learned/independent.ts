@@ -11,10 +11,10 @@ import type {
   TaskView
 } from '../../../scheduler/policy.ts'
 import type { Estimator } from '../../estimate.ts'
-import type { ArrivalShareOptions } from './arrival-share.ts'
 import { IndependentQueue } from './independent-queue.ts'
+import type { IndependentOptions } from './independent-queue.ts'
 
-export interface LearnedIndependentOptions extends ArrivalShareOptions {
+export interface LearnedIndependentOptions extends IndependentOptions {
   /** Default `learned-independent`. */
   readonly name?: string
   /** Whether the policy tells the estimator what happens; false when somebody else does. Default true. */

@@ -9,10 +9,12 @@
  */
 import { dropOldest } from '../../../base/oldest.ts'
 
-/** Mean and variance of ln(ms). */
+/** Mean and variance of ln(ms), and ln(mean of ms) beyond the first. */
 export interface LnBelief {
   readonly ln: number
   readonly variance: number
+  /** ≥ 0. */
+  readonly skew: number
 }
 
 /** How much is remembered of a name from one burst to the next. */
@@ -20,6 +22,8 @@ const DECAY = 0.95
 /** Variance of a name before much was seen, and how many bursts that counts for. */
 const VARIANCE_GUESS = 2
 const GUESS_WEIGHT = 1
+/** Of two opinions together. */
+const SKEW = 1
 const TENANTS = 4096
 const NAMES = 4096
 
@@ -61,6 +65,6 @@ export class Newcomers {
     const ofEstimator = 1 / opinion.variance
     const both = ofName + ofEstimator
     // Neither is independent of the other: two opinions do not make either surer.
-    return { ln: (ofName * mean + ofEstimator * opinion.ln) / both, variance: 2 / both }
+    return { ln: (ofName * mean + ofEstimator * opinion.ln) / both, variance: 2 / both, skew: SKEW }
   }
 }

@@ -6,7 +6,7 @@ import { Newcomers } from '../../../../optimizer/policies/learned/newcomers.ts'
 import { LiveTask } from '../../../../optimizer/sim/view.ts'
 import { taskOf } from '../../../helpers/workloads.ts'
 
-const VAGUE = { ln: 10, variance: 8 }
+const VAGUE = { ln: 10, variance: 8, skew: 2 }
 
 test("a new tenant's tasks are expected to take about what the name takes for others", () => {
   const newcomers = new Newcomers()
@@ -22,14 +22,14 @@ test('names that nobody used, tenants that are known and run times that are know
   newcomers.learn('anna', 'resize', 2)
   expect(newcomers.expect('bert', 'train', VAGUE)).toEqual(VAGUE)
   expect(newcomers.expect('anna', 'resize', VAGUE)).toEqual(VAGUE)
-  const truth = { ln: 10, variance: 0 }
+  const truth = { ln: 10, variance: 0, skew: 0 }
   expect(newcomers.expect('bert', 'resize', truth)).toEqual(truth)
 })
 
 test('an estimator that is sure is hardly contradicted', () => {
   const newcomers = new Newcomers()
   newcomers.learn('anna', 'resize', 2)
-  expect(newcomers.expect('bert', 'resize', { ln: 10, variance: 0.01 }).ln).toBeCloseTo(10, 0)
+  expect(newcomers.expect('bert', 'resize', { ln: 10, variance: 0.01, skew: 0 }).ln).toBeCloseTo(10, 0)
 })
 
 test('an expectation lies between the two opinions and is finite, whatever was seen', () => {
@@ -42,7 +42,7 @@ test('an expectation lies between the two opinions and is finite, whatever was s
       (seen, opinion, variance) => {
         const newcomers = new Newcomers()
         for (const each of seen) newcomers.learn('anna', 'resize', each)
-        const expected = newcomers.expect('bert', 'resize', { ln: opinion, variance })
+        const expected = newcomers.expect('bert', 'resize', { ln: opinion, variance, skew: 1 })
         expect(expected.ln).toBeGreaterThanOrEqual(Math.min(opinion, ...seen) - 1e-6)
         expect(expected.ln).toBeLessThanOrEqual(Math.max(opinion, ...seen) + 1e-6)
         expect(expected.variance).toBeGreaterThan(0)

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { taskId } from '../../../../base/ids.ts'
 import { timestampMs } from '../../../../base/units.ts'
 import { ArrivalShare } from '../../../../optimizer/policies/learned/arrival-share.ts'
+import { allows, ExpectedEnds } from '../../../../optimizer/policies/learned/reservation.ts'
 import { SimView, LiveNode, LiveTask } from '../../../../optimizer/sim/view.ts'
 import type { LiveAttempt } from '../../../../optimizer/sim/view.ts'
 import { machineOf, taskOf } from '../../../helpers/workloads.ts'
@@ -10,6 +11,7 @@ import type { TaskSketch } from '../../../helpers/workloads.ts'
 /** A machine of 4,000 slots, one for each thousandth of a processor, and tasks that a test places by hand. */
 function scene(sketches: readonly TaskSketch[]): {
   view: SimView
+  ends: ExpectedEnds
   task: (id: number) => LiveTask
   place: (share: ArrivalShare, id: number, meanMs: number) => LiveAttempt
 } {
@@ -18,6 +20,7 @@ function scene(sketches: readonly TaskSketch[]): {
     tasks,
     machineOf(4000).map((node) => new LiveNode(node))
   )
+  const ends = new ExpectedEnds()
   const task = (id: number): LiveTask => view.task(taskId(id))!
   const place = (share: ArrivalShare, id: number, meanMs: number): LiveAttempt => {
     const placed = task(id)
@@ -36,18 +39,19 @@ function scene(sketches: readonly TaskSketch[]): {
       slot: -1
     }
     view.addAttempt(attempt)
-    share.started(placed, host.id, view.now, meanMs, meanMs * (placed.resources['cpu'] ?? 0))
+    ends.began(placed, host.id, view.now, meanMs)
+    share.started(placed.id, meanMs, meanMs * (placed.resources['cpu'] ?? 0))
     return attempt
   }
-  return { view, task, place }
+  return { view, ends, task, place }
 }
 
 const narrow = { work: 1, cpu: 1000 }
 const wide = { work: 1, cpu: 4000 }
 
 test('the earliest of the highest priority is owed, once it has waited and there is credit', () => {
-  const { view, task, place } = scene([narrow, narrow, narrow, { ...narrow, priority: 3 }])
-  const share = new ArrivalShare({ share: 0.5, patience: 1 })
+  const { view, ends, task, place } = scene([narrow, narrow, narrow, { ...narrow, priority: 3 }])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 1 })
   for (const id of [1, 2, 3]) share.ready(task(id))
   expect(share.owed(view)).toBeUndefined()
   place(share, 1, 1000)
@@ -65,112 +69,117 @@ test('the earliest of the highest priority is owed, once it has waited and there
 })
 
 test('a reservation is when those that run leave room, and lets pass what ends before or needs nothing of it', () => {
-  const { view, task, place } = scene([narrow, narrow, wide, narrow])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([narrow, narrow, wide, narrow])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3, 4]) share.ready(task(id))
   place(share, 1, 1000)
   place(share, 2, 5000)
-  const reservation = share.reservationFor(task(3), view)
+  const reservation = share.room.reserve(task(3), view)!
   expect(reservation).toMatchObject({ taskId: 3, node: 1, at: 5000 })
   const node = view.allNodes[0]!
-  expect(share.allows(reservation, task(4), node, 5000)).toBe(true)
-  expect(share.allows(reservation, task(4), node, 5001)).toBe(false)
-  expect(share.allows(undefined, task(4), node, 5001)).toBe(true)
+  expect(allows(reservation, task(4), node, 5000)).toBe(true)
+  expect(allows(reservation, task(4), node, 5001)).toBe(false)
 })
 
 test('what the owed task will not need is for all', () => {
-  const { view, task, place } = scene([{ work: 1, cpu: 2000 }, narrow, { work: 1, cpu: 2000 }, narrow, wide])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([
+    { work: 1, cpu: 2000 },
+    narrow,
+    { work: 1, cpu: 2000 },
+    narrow,
+    wide
+  ])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3, 4, 5]) share.ready(task(id))
   place(share, 1, 1000)
   place(share, 2, 5000)
-  const reservation = share.reservationFor(task(3), view)
-  expect(reservation?.at).toBe(1000)
-  expect(share.allows(reservation, task(4), view.allNodes[0]!, Infinity)).toBe(true)
-  expect(share.allows(reservation, task(5), view.allNodes[0]!, Infinity)).toBe(false)
+  const reservation = share.room.reserve(task(3), view)!
+  expect(reservation.at).toBe(1000)
+  expect(allows(reservation, task(4), view.allNodes[0]!, Infinity)).toBe(true)
+  expect(allows(reservation, task(5), view.allNodes[0]!, Infinity)).toBe(false)
 })
 
 test('an attempt that outlives its end moves the reservation on', () => {
-  const { view, task, place } = scene([wide, wide])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([wide, wide])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   share.ready(task(1))
   share.ready(task(2))
   place(share, 1, 1000)
-  expect(share.reservationFor(task(2), view)?.at).toBe(1000)
+  expect(share.room.reserve(task(2), view)?.at).toBe(1000)
   view.now = timestampMs(3000)
-  expect(share.reservationFor(task(2), view)?.at).toBe(4500)
+  expect(share.room.reserve(task(2), view)?.at).toBe(4500)
 })
 
 test('room that stands idle for a reservation is paid for, until there is no credit left', () => {
-  const { view, task, place } = scene([narrow, wide, narrow])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([narrow, wide, narrow])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3]) share.ready(task(id))
   place(share, 1, 10_000)
   expect(share.owed(view)?.id).toBe(2)
-  share.refused(view.allNodes[0]!, view.now)
+  share.room.refused(view.allNodes[0]!, view.now)
   // Credit is half of 10 s; three of four processors stand idle.
   view.now = timestampMs(1600)
   expect(share.owed(view)?.id).toBe(2)
-  share.refused(view.allNodes[0]!, view.now)
+  share.room.refused(view.allNodes[0]!, view.now)
   view.now = timestampMs(1700)
   expect(share.owed(view)).toBeUndefined()
 })
 
 test('time alone lets go of what stands idle when the credit is gone or the reservation is due, whichever comes first', () => {
   const held = (running: readonly number[], meanMs: number): { share: ArrivalShare; view: SimView } => {
-    const { view, task, place } = scene([narrow, wide, narrow, narrow])
-    const share = new ArrivalShare({ share: 0.5, patience: 0 })
+    const { view, ends, task, place } = scene([narrow, wide, narrow, narrow])
+    const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
     for (const id of [2, ...running]) share.ready(task(id))
     for (const id of running) place(share, id, meanMs)
-    share.reservationFor(share.owed(view)!, view)
-    expect(share.idleUntil).toBe(Infinity)
-    share.refused(view.allNodes[0]!, view.now)
+    share.room.reserve(share.owed(view)!, view)
+    expect(share.room.idleUntil).toBe(Infinity)
+    share.room.refused(view.allNodes[0]!, view.now)
     return { share, view }
   }
   // Half of 10 s on one processor pays for three that stand idle.
   const { share, view } = held([1], 10_000)
-  expect(share.idleUntil).toBe(1667)
+  expect(share.room.idleUntil).toBe(1667)
   view.now = timestampMs(1667)
   expect(share.owed(view)).toBeUndefined()
-  expect(share.idleUntil).toBe(Infinity)
+  expect(share.room.idleUntil).toBe(Infinity)
   // Half of three times 1 s pays for one for longer than they run.
-  expect(held([1, 3, 4], 1000).share.idleUntil).toBe(1000)
+  expect(held([1, 3, 4], 1000).share.room.idleUntil).toBe(1000)
 })
 
 test('what could be had now but is not taken ends with the credit, not at once and again', () => {
-  const { view, task, place } = scene([narrow, wide, narrow])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([narrow, wide, narrow])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 3]) share.ready(task(id))
   place(share, 1, 1000)
-  expect(share.reservationFor(task(3), view)?.at).toBe(0)
-  share.refused(view.allNodes[0]!, view.now)
-  expect(share.idleUntil).toBe(167)
+  expect(share.room.reserve(task(3), view)?.at).toBe(0)
+  share.room.refused(view.allNodes[0]!, view.now)
+  expect(share.room.idleUntil).toBe(167)
 })
 
 test('a reservation that used up the credit in vain is held again only when it can be paid for until its time', () => {
-  const { view, task, place } = scene([narrow, wide, narrow, narrow])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([narrow, wide, narrow, narrow])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3, 4]) share.ready(task(id))
   place(share, 1, 10_000)
-  const held = share.reservationFor(share.owed(view)!, view)!
-  expect(share.affords(held, view)).toBe(true)
-  share.refused(view.allNodes[0]!, view.now)
+  expect(share.owed(view)?.id).toBe(2)
+  expect(share.room.reserve(task(2), view)?.at).toBe(10_000)
+  share.room.refused(view.allNodes[0]!, view.now)
   view.now = timestampMs(1700)
   expect(share.owed(view)).toBeUndefined()
   // Two processors would stand idle for 8.3 s; the half of 1 s on one has been earned, less what was overdrawn.
   place(share, 3, 1000)
   expect(share.owed(view)?.id).toBe(2)
-  expect(share.affords(held, view)).toBe(false)
+  expect(share.room.reserve(task(2), view)).toBeUndefined()
   view.now = timestampMs(9900)
-  expect(share.affords(held, view)).toBe(true)
+  expect(share.room.reserve(task(2), view)?.at).toBe(10_000)
   // Another task's is another try.
   view.now = timestampMs(1700)
-  expect(share.affords({ ...held, taskId: taskId(4) }, view)).toBe(true)
+  expect(share.room.reserve(task(4), view)).toMatchObject({ taskId: 4, at: 1700 })
 })
 
 test('a share of 0 owes nothing to anybody', () => {
-  const { view, task, place } = scene([narrow, narrow])
-  const share = new ArrivalShare({ share: 0 })
+  const { view, ends, task, place } = scene([narrow, narrow])
+  const share = new ArrivalShare(ends, { share: 0 })
   share.ready(task(1))
   share.ready(task(2))
   place(share, 1, 1)
@@ -179,8 +188,8 @@ test('a share of 0 owes nothing to anybody', () => {
 })
 
 test('who cannot be placed is passed over until nodes change, whatever its priority', () => {
-  const { view, task, place } = scene([narrow, { ...narrow, priority: 3 }, narrow, narrow])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([narrow, { ...narrow, priority: 3 }, narrow, narrow])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3, 4]) share.ready(task(id))
   place(share, 1, 1000)
   const absent = new Set([2, 3])
@@ -202,8 +211,8 @@ test('who cannot be placed is passed over until nodes change, whatever its prior
 
 test('the line behind a task that waits for ever is as long as what waits, and keeps its order', () => {
   const count = 10_000
-  const { view, task, place } = scene(Array.from({ length: count }, () => ({ work: 1, cpu: 1 })))
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene(Array.from({ length: count }, () => ({ work: 1, cpu: 1 })))
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3]) share.ready(task(id))
   place(share, 1, 1000)
   for (let id = 4; id < count; id++) {
@@ -224,13 +233,12 @@ test('the line behind a task that waits for ever is as long as what waits, and k
 })
 
 test('a task that waits again while one before it cannot be placed is not passed over with it', () => {
-  const { view, task, place } = scene([narrow, narrow, narrow, narrow])
-  const share = new ArrivalShare({ share: 0.5, patience: 0 })
+  const { view, ends, task, place } = scene([narrow, narrow, narrow, narrow])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
   for (const id of [1, 2, 3]) share.ready(task(id))
   place(share, 2, 1000)
   const placeable = (id: number): boolean => id !== 1
   expect(share.owed(view, placeable)?.id).toBe(3)
-  share.ended(taskId(2))
   share.ready(task(2))
   share.gone(taskId(3))
   expect(share.owed(view, placeable)?.id).toBe(2)

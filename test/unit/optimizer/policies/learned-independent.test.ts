@@ -29,7 +29,7 @@ test('with the truth and no share in order of arrival it is shortest area first'
   fc.assert(
     fc.property(sketches, (drawn) => {
       const tasks = [...drawn].sort((a, b) => a.at - b.at)
-      const learned = learnedIndependent(truthOf(tasks), { share: 0 })
+      const learned = learnedIndependent(truthOf(tasks), { share: 0, headShare: 0 })
       const plain = shortestFirst({ name: 'sjf', estimator: truthOf(tasks) })
       expect(starts(runPolicy(tasks, machineOf(6000), learned))).toEqual(
         starts(runPolicy(tasks, machineOf(6000), plain))
@@ -82,8 +82,8 @@ test('of a burst nobody knows one is tried, the others wait for what it shows', 
 
 test('of two tasks with nearly the same median the one that may take far longer goes last', () => {
   // Quantiles of e^(ln median + spread × logit), a bell in ln t.
-  const predicted = (medianMs: number, spread: number): Prediction => ({
-    meanMs: medianMs,
+  const predicted = (medianMs: number, meanMs: number, spread: number): Prediction => ({
+    meanMs,
     medianMs,
     quantileMs: (q) => medianMs * (q / (1 - q)) ** spread,
     remainingMs: () => medianMs,
@@ -93,7 +93,7 @@ test('of two tasks with nearly the same median the one that may take far longer 
   const estimator: Estimator = {
     name: 'spread',
     classOf: (task) => task.name,
-    predict: ({ name }) => (name === 'wild' ? predicted(10_000, 1.5) : predicted(11_000, 0.05)),
+    predict: ({ name }) => (name === 'wild' ? predicted(10_000, 50_000, 1.5) : predicted(11_000, 11_050, 0.05)),
     observe: () => undefined
   }
   const tasks: TaskSketch[] = [

@@ -1,0 +1,64 @@
+/** What is first in order and fits nowhere, beside a backlog of long tasks that take every processor that is freed. */
+import { expect, test } from 'vitest'
+import { second } from '../../../../base/units.ts'
+import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
+import { oracle } from '../../../../optimizer/policies/predictors.ts'
+import { machineOf, runPolicy, starts } from '../../../helpers/workloads.ts'
+import type { TaskSketch } from '../../../helpers/workloads.ts'
+
+const PROCESSORS = 4
+const LONG = 100 * second
+const BACKLOG = 300
+/** One of the backlog ends each quarter of this. */
+const BACKLOG_ENDS = (BACKLOG / PROCESSORS) * LONG
+
+/** Start times of `late` tasks beside the backlog; room is held for nobody by order of arrival. */
+function startsOf(late: readonly TaskSketch[], headShare?: number): number[] {
+  const backlog = Array.from({ length: BACKLOG }, (_, index) => ({
+    work: index < PROCESSORS ? ((index + 1) / PROCESSORS) * LONG : LONG,
+    cpu: 1000
+  }))
+  const tasks = [...backlog, ...late]
+  const policy = learnedIndependent(
+    oracle((id) => tasks[id - 1]!.work),
+    { share: 0, ...(headShare !== undefined && { headShare }) }
+  )
+  return starts(runPolicy(tasks, machineOf(PROCESSORS * 1000), policy)).slice(BACKLOG)
+}
+
+/** The four that run then end at 4,025 s, 4,050 s, 4,075 s and 4,100 s. */
+const at = 4010 * second
+const allEnded = 4100 * second
+const wide = { work: second, at, cpu: PROCESSORS * 1000, name: 'wide' }
+
+test('a short task that needs the whole machine waits for what runs, not for the backlog', () => {
+  expect(startsOf([wide])).toEqual([allEnded])
+  expect(startsOf([wide], 0)[0]).toBeGreaterThanOrEqual(BACKLOG_ENDS)
+})
+
+test('what is free until then is for short tasks that come meanwhile', () => {
+  const short = Array.from({ length: 10 }, (_, index) => ({
+    work: 2 * second,
+    at: at + 30 * second + index * 5 * second,
+    cpu: 1000,
+    name: 'short'
+  }))
+  const [first, ...others] = startsOf([wide, ...short])
+  expect(first).toBe(allEnded)
+  expect(others).toEqual(short.map((task) => task.at))
+})
+
+test('no room is held for a task that is long beside what runs', () => {
+  const [start] = startsOf([{ ...wide, work: 20 * second }])
+  expect(start).toBeGreaterThanOrEqual(BACKLOG_ENDS)
+  expect(startsOf([{ ...wide, work: 9 * second }])).toEqual([allEnded])
+})
+
+test('what has not been earned is not spent: an early one waits once its credit is used up', () => {
+  // Those that run then end at 100 s to 175 s, and 150 processor-seconds would stand idle; 2 % of 550 have been earned.
+  const early = { ...wide, at: 90 * second }
+  const [start] = startsOf([early])
+  expect(start).toBeGreaterThan(175 * second)
+  // A larger share affords the same room at once.
+  expect(startsOf([early], 0.5)).toEqual([175 * second])
+})
