@@ -7,7 +7,6 @@
  * Long tasks get none: to hold room for hours costs more than it brings, and a task that is taken for short and is long would come to it too
  * easily.
  */
-import type { TaskId } from '../../../base/ids.ts'
 import type { ClusterView, TaskView } from '../../../scheduler/policy.ts'
 import { HeldRoom } from './held-room.ts'
 import type { ExpectedEnds, Reservation } from './reservation.ts'
@@ -33,8 +32,7 @@ export class HeadRoom {
   }
 
   /** An attempt began that is expected to run for `meanMs` and to take `area` (slot-milliseconds). */
-  began(id: TaskId, meanMs: number, area: number): void {
-    this.room.gone(id)
+  began(meanMs: number, area: number): void {
     this.room.earn(area)
     this.#areaSum = this.#areaSum * DECAY + area
     this.#runSum = this.#runSum * DECAY + area * meanMs

@@ -140,7 +140,6 @@ export class IndependentQueue {
       this.#queues.remove(id)
       this.#bursts.withdrawn(id)
       this.#share.gone(id)
-      this.#head.room.gone(id)
     } else this.#begun(task, this.#candidate?.node ?? (0 as NodeId), view)
     this.#candidate = undefined
     this.#catchUp()
@@ -321,7 +320,7 @@ export class IndependentQueue {
     const area = meanMs * burst.width
     this.#ends.began(task, node, view.now, meanMs)
     this.#share.started(task.id, meanMs, area)
-    this.#head.began(task.id, meanMs, area)
+    this.#head.began(meanMs, area)
     if (burst.waiting > 0) this.#queues.rescore(burst.id)
     this.#watch(burst, view.now)
   }

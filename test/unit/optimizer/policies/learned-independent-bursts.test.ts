@@ -8,9 +8,9 @@ import { LiveTask } from '../../../../optimizer/sim/view.ts'
 import { taskOf } from '../../../helpers/workloads.ts'
 
 /** What comes of a prediction that says: around `medianMs`, by a factor of `spread` either way. */
-function wide(medianMs: number, spread: number): LnBelief {
+function wide(medianMs: number, spread: number, meanMs = medianMs): LnBelief {
   return beliefOf({
-    meanMs: medianMs,
+    meanMs,
     medianMs,
     quantileMs: (q) => medianMs * spread ** (4 * (q - 0.5)),
     remainingMs: () => medianMs,
@@ -65,6 +65,14 @@ test('the truth is taken at its word, and the limit caps everything', () => {
   const limited = bursts.ready(task(2, 0, 500), 'd', 1)
   const { ln, meanMs } = bursts.estimate(limited, 0, () => wide(10_000, 10))
   expect([Math.exp(ln), meanMs].map(Math.round)).toEqual([500, 500])
+})
+
+test("the mean of a burst that nobody knows is the estimator's, but for what only tails are made of", () => {
+  const meanOf = (meanMs: number): number =>
+    new Bursts().estimate(new Bursts().ready(task(1), 'c', 1), 0, () => wide(1000, 1000, meanMs)).meanMs
+  expect(meanOf(1000)).toBeCloseTo(1000, 3)
+  expect(meanOf(6000)).toBeCloseTo(6000, 3)
+  expect(meanOf(1e9)).toBeCloseTo(1000 * Math.exp(2), 3)
 })
 
 test('a task that comes back goes on in its burst; withdrawn ones leave nothing', () => {

@@ -177,6 +177,16 @@ test('a reservation that used up the credit in vain is held again only when it c
   expect(share.room.reserve(task(4), view)).toMatchObject({ taskId: 4, at: 1700 })
 })
 
+test('without credit no room is held, for whomever', () => {
+  const { view, ends, task, place } = scene([narrow, wide])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
+  for (const id of [1, 2]) share.ready(task(id))
+  place(share, 1, 1000)
+  expect(share.room.reserve(task(2), view)?.at).toBe(1000)
+  share.room.spend(share.room.credit)
+  expect(share.room.reserve(task(2), view)).toBeUndefined()
+})
+
 test('a share of 0 owes nothing to anybody', () => {
   const { view, ends, task, place } = scene([narrow, narrow])
   const share = new ArrivalShare(ends, { share: 0 })

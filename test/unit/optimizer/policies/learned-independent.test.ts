@@ -93,7 +93,8 @@ test('of two tasks with nearly the same median the one that may take far longer 
   const estimator: Estimator = {
     name: 'spread',
     classOf: (task) => task.name,
-    predict: ({ name }) => (name === 'wild' ? predicted(10_000, 50_000, 1.5) : predicted(11_000, 11_050, 0.05)),
+    predict: ({ name }) =>
+      name === 'wild' ? predicted(10_000, 50_000, 1.5) : predicted(11_000, 11_050, 0.05),
     observe: () => undefined
   }
   const tasks: TaskSketch[] = [
