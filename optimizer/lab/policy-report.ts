@@ -17,6 +17,8 @@ import type { Interval, PairedTest } from './statistics.ts'
 
 /** The policy that all others are compared with. */
 export const BASE_POLICY = 'fifo-fit'
+/** Least area first with the truth: what single tasks are held to, whatever becomes of the policies. */
+const SJF_ORACLE = 'sjf-oracle'
 
 /** A policy over all runs. Times in seconds, decisions in microseconds. */
 export interface PolicyReport extends RunMetrics {
@@ -26,12 +28,15 @@ export interface PolicyReport extends RunMetrics {
   readonly measurements: number
   /** Undefined without a clairvoyant counterpart or without a gap. */
   readonly gapClosed: number | undefined
+  /** The same towards `SJF_ORACLE`, a bound that does not move when the policy is changed; undefined where it did not run, and for DAGs. */
+  readonly gapToSjf: number | undefined
   readonly ci95: {
     readonly meanJctS: Interval
     readonly boundedSlowdown: Interval
     readonly makespanRatio: Interval
     /** Undefined where `gapClosed` is; everything where it is not sure that there is a gap. */
     readonly gapClosed: Interval | undefined
+    readonly gapToSjf: Interval | undefined
   }
   /** Against the base policy, by mean JCT (makespan for single DAGs). */
   readonly againstBase: PairedTest | undefined
@@ -153,7 +158,9 @@ function reportOf(
   const headline = judging.byMakespan ? MAKESPAN : JCT
   const mine = measured(own, headline, judging.overlap)
   const decisions = Float64Array.from(own.decisionUs).sort()
-  const gap = base === undefined || bound === undefined ? undefined : gapClosed(base, own, bound, judging)
+  const gap = gapClosed(base, own, bound, judging)
+  const sjf = judging.byMakespan ? undefined : series.get(SJF_ORACLE)
+  const toSjf = gapClosed(base, own, sjf, judging)
   return {
     policy: entry.name,
     runs: own.runs.length,
@@ -169,11 +176,13 @@ function reportOf(
     fairness: average((m) => m.fairness),
     wasted: average((m) => m.wasted),
     gapClosed: gap?.value,
+    gapToSjf: toSjf?.value,
     ci95: {
       meanJctS: interval(JCT),
       boundedSlowdown: interval(SLOWDOWN),
       makespanRatio: interval(MAKESPAN),
-      gapClosed: gap?.interval
+      gapClosed: gap?.interval,
+      gapToSjf: toSjf?.interval
     },
     againstBase:
       base === undefined
@@ -252,7 +261,13 @@ interface Gap {
   readonly interval: Interval
 }
 
-function gapClosed(base: Series, own: Series, bound: Series, judging: Judging): Gap | undefined {
+function gapClosed(
+  base: Series | undefined,
+  own: Series,
+  bound: Series | undefined,
+  judging: Judging
+): Gap | undefined {
+  if (base === undefined || bound === undefined) return undefined
   const headline = judging.byMakespan ? MAKESPAN : JCT
   const [from, at, to] = [base, own, bound].map((of) => averageOf(of, headline.ofRun))
   // Without room between base and bound the ratio says nothing.

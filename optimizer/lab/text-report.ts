@@ -35,6 +35,7 @@ const HEADERS = [
   'slowdown',
   'makespan',
   'gap closed',
+  'to SJF',
   'vs base',
   'p (Holm)',
   'cold',
@@ -59,7 +60,7 @@ export function textReport(report: TraceReport, provenance: Provenance): string 
       .join('  ')
   return [
     `${report.trace}: load ${report.load.toFixed(3)}, seeds ${report.seeds.join(', ')}; commit ${commitOf(provenance)}, ${provenance.machine}`,
-    'Means over runs; 95 % intervals, [?] where nothing can be said; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
+    'Means over runs; 95 % intervals, [?] where nothing can be said; gap closed: to the same policy with the truth, and to sjf-oracle where it ran; cold = first 10 % of arrivals (mean JCT; single DAGs: makespan); vs base = paired change of mean JCT (single DAGs: makespan) against ' +
       report.base +
       ', sign-flip p adjusted for the number of policies; µs/task and dec./s = all of the policy’s time by finished task, placements by that time',
     '',
@@ -91,7 +92,8 @@ function rowOf(policy: PolicyReport): string[] {
     figure(policy.p99JctS),
     figure(policy.boundedSlowdown),
     policy.makespanRatio.toFixed(3),
-    gap(policy),
+    gap(policy.gapClosed, policy.ci95.gapClosed),
+    gap(policy.gapToSjf, policy.ci95.gapToSjf),
     against === undefined
       ? '–'
       : `${percent(against.relative)} ${between(against.relativeInterval, percent)}`,
@@ -131,9 +133,10 @@ export function jsonReport(report: TraceReport, provenance: Provenance, details:
     leftOut: leftOut ?? null,
     base: report.base,
     // JSON has no infinities: ends of intervals that are not known become null.
-    policies: report.policies.map(({ gapClosed, holmP, ...policy }) => ({
+    policies: report.policies.map(({ gapClosed, gapToSjf, holmP, ...policy }) => ({
       ...policy,
       gapClosed: gapClosed ?? null,
+      gapToSjf: gapToSjf ?? null,
       holmP: holmP ?? null
     })),
     estimator: calibration ?? null,
@@ -141,10 +144,10 @@ export function jsonReport(report: TraceReport, provenance: Provenance, details:
   }
 }
 
-function gap({ gapClosed, ci95 }: PolicyReport): string {
-  if (gapClosed === undefined || ci95.gapClosed === undefined) return '–'
+function gap(closed: number | undefined, interval: Interval | undefined): string {
+  if (closed === undefined || interval === undefined) return '–'
   const share = (value: number): string => value.toFixed(2)
-  return `${gapClosed.toFixed(3)} ${between(ci95.gapClosed, share)}`
+  return `${closed.toFixed(3)} ${between(interval, share)}`
 }
 
 /** An interval; `[?]` where nothing is known. */

@@ -102,6 +102,24 @@ test('a gap has an interval where it is sure that there is one, and only there',
   expect(none!.ci95.gapClosed).toBeUndefined()
 })
 
+test('the gap to shortest first with the truth does not move with the bound of the policy itself', () => {
+  const entries = findPolicies([BASE_POLICY, 'learned', 'learned-oracle', 'sjf-oracle'])
+  const all = new Map([
+    [BASE_POLICY, seriesOf(seeds(6), 0)],
+    ['learned', seriesOf(seeds(6), 20)],
+    ['learned-oracle', seriesOf(seeds(6), 50)],
+    ['sjf-oracle', seriesOf(seeds(6), 40)]
+  ])
+  const [, learned] = reportsOf(entries, all, JUDGING)
+  expect(learned!.gapClosed).toBeCloseTo(20.5 / 50.5, 6)
+  expect(learned!.gapToSjf).toBeCloseTo(20.5 / 40.5, 6)
+  expect(learned!.ci95.gapToSjf!.low).toBeGreaterThan(0.45)
+  // Of workflows one after the other SJF says nothing, and where it did not run, nothing is said.
+  expect(reportsOf(entries, all, { ...JUDGING, byMakespan: true })[1]!.gapToSjf).toBeUndefined()
+  all.delete('sjf-oracle')
+  expect(reportsOf(entries.slice(0, 3), all, JUDGING)[1]!.gapToSjf).toBeUndefined()
+})
+
 test('p-values are adjusted for what one could choose: bounds are not', () => {
   const [base, own, bound] = reports(seeds(6))
   expect(base!.holmP).toBeUndefined()
