@@ -239,20 +239,18 @@ export class IndependentQueue {
     return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 })
   }
 
-  /** The first in order of what fits; where something is passed that room is held for, what may pass it. */
+  /** The first in order; where it fits nowhere, what may pass it. */
   #inOrder(view: ClusterView): Candidate | undefined {
     const first = this.#queues.best(isWanted)
     if (first === undefined) return undefined
-    this.#held.delete(first.shape)
-    // Most that is passed has nothing to fear: nothing else fits. Only now is it worth asking when it will.
-    if (this.#held.size === 0) {
-      const found = this.#queues.offer(this.#isOpen, (head) => this.#placed(head, undefined, view))
-      if (found === undefined || found.taskId === first.taskId) return found
+    if (first.shape.triedUpTo < this.#freed.length) {
+      this.#held.delete(first.shape)
+      const placed = this.#placed(first, undefined, view)
+      if (placed !== undefined) return placed
     }
     const task = view.task(first.taskId)
     const burst = this.#bursts.of(first.taskId)
     const reservation = task && burst && this.#head.reserve(task, this.#estimate(burst, task).meanMs, view)
-    this.#candidate = undefined
     return this.#around(reservation, this.#head.room, view)
   }
 
@@ -281,9 +279,10 @@ export class IndependentQueue {
       return undefined
     }
     const node = this.#nodeFor(task, burst, shape, reservation, view)
-    const { priority } = task
-    if (node !== undefined)
-      return this.#propose({ taskId, node: node.id, priority, areaMs: areaOf(score, priority) })
+    if (node !== undefined) {
+      const areaMs = areaOf(score, task.priority)
+      return this.#propose({ taskId, node: node.id, priority: task.priority, areaMs })
+    }
     if (!this.#held.has(shape)) shape.triedUpTo = this.#freed.length
     return undefined
   }
