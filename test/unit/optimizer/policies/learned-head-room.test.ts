@@ -1,7 +1,8 @@
 /** What is first in order and fits nowhere, beside a backlog of long tasks that take every processor that is freed. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { second } from '../../../../base/units.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
+import { ExpectedEnds } from '../../../../optimizer/policies/learned/reservation.ts'
 import { oracle } from '../../../../optimizer/policies/predictors.ts'
 import { machineOf, runPolicy, starts } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
@@ -61,4 +62,20 @@ test('what has not been earned is not spent: an early one waits once its credit 
   expect(start).toBeGreaterThan(175 * second)
   // A larger share affords the same room at once.
   expect(startsOf([early], 0.5)).toEqual([175 * second])
+})
+
+test('where nothing fits no room is looked for, whoever is first', () => {
+  const reserve = vi.spyOn(ExpectedEnds.prototype, 'reserve')
+  // Of two shapes, so that there is always somebody who could pass.
+  const short = Array.from({ length: 40 }, (_, index) => ({
+    work: second + index,
+    at,
+    cpu: index % 2 === 0 ? 1000 : 999,
+    name: `short ${index}`
+  }))
+  expect(Math.max(...startsOf(short))).toBeLessThan(BACKLOG_ENDS)
+  expect(reserve).not.toHaveBeenCalled()
+  startsOf([wide])
+  expect(reserve).toHaveBeenCalled()
+  reserve.mockRestore()
 })
