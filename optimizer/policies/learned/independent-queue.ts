@@ -181,6 +181,7 @@ export class IndependentQueue {
     this.#capacity = capacityOf(view.nodes())
     this.#isMixed = new Set(view.nodes().map(({ profile }) => profile)).size > 1
     this.#share.nodesChanged()
+    this.#head.room.nodesChanged()
     for (const shape of this.#queues.shapes()) {
       const head = this.#queues.head(shape)
       const task = head === undefined ? undefined : view.task(head.taskId)
@@ -237,7 +238,8 @@ export class IndependentQueue {
       return undefined
     }
     this.#tried = undefined
-    return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 })
+    this.#candidate = { taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 }
+    return this.#candidate
   }
 
   /** The first in order; where it fits nowhere, what may pass it. */
@@ -288,7 +290,8 @@ export class IndependentQueue {
     const node = this.#nodeFor(task, burst, shape, reserve, view)
     if (node !== undefined) {
       const areaMs = areaOf(score, task.priority)
-      return this.#propose({ taskId, node: node.id, priority: task.priority, areaMs })
+      this.#candidate = { taskId, node: node.id, priority: task.priority, areaMs }
+      return this.#candidate
     }
     if (!this.#held.has(shape)) shape.triedUpTo = this.#freed.length
     return undefined
@@ -312,11 +315,6 @@ export class IndependentQueue {
     })
     if (node !== undefined) this.#held.delete(shape)
     return node
-  }
-
-  #propose(candidate: Candidate): Candidate {
-    this.#candidate = candidate
-    return candidate
   }
 
   #begun(task: TaskView, node: NodeId, view: ClusterView): void {

@@ -1,10 +1,11 @@
 /** What is first in order and fits nowhere, beside a backlog of long tasks that take every processor that is freed. */
 import { expect, test, vi } from 'vitest'
+import { nodeId } from '../../../../base/ids.ts'
 import { second } from '../../../../base/units.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
 import { ExpectedEnds } from '../../../../optimizer/policies/learned/reservation.ts'
 import { oracle } from '../../../../optimizer/policies/predictors.ts'
-import { machineOf, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { machineOf, nodesOf, runPolicy, starts } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const PROCESSORS = 4
@@ -78,4 +79,31 @@ test('where nothing fits no room is looked for, whoever is first', () => {
   startsOf([wide])
   expect(reserve).toHaveBeenCalled()
   reserve.mockRestore()
+})
+
+test('room that was held on a node that leaves is held on another at once', () => {
+  const slots = 32
+  const pooled = (pool: string): Pick<TaskSketch, 'selector'> => ({ selector: { pool } })
+  const backlog = Array.from({ length: 2 * BACKLOG }, (_, index) => ({
+    work: index < slots ? ((index + 1) / slots) * LONG : LONG,
+    cpu: 1000,
+    ...pooled('many')
+  }))
+  const left = 1007 * second
+  // The node with the earlier room leaves; of the other one task ends each 3.125 s, the last that run then at 1,106.25 s.
+  const beside = { work: 20 * second, at: 1000 * second, cpu: slots * 1000, ...pooled('one') }
+  const head = { work: second, at: 1005 * second, cpu: slots * 1000, name: 'wide' }
+  const tasks: TaskSketch[] = [...backlog, beside, head]
+  const nodes = nodesOf([1, 1]).map((node, index) => ({
+    ...node,
+    slots: index === 0 ? 1 : slots,
+    resources: { cpu: slots * 1000 },
+    labels: { pool: index === 0 ? 'one' : 'many' }
+  }))
+  const policy = learnedIndependent(
+    oracle((id) => tasks[id - 1]!.work),
+    { share: 0, headShare: 1 }
+  )
+  const outages = [{ node: nodeId(1), from: left, to: BACKLOG_ENDS }]
+  expect(starts(runPolicy(tasks, nodes, policy, { outages })).at(-1)).toBe(1106.25 * second)
 })
