@@ -8,9 +8,9 @@
  *    would go the same way, the more surely the more often the policy is asked. Credit is counted in predicted areas, so that room costs its
  *    share as far as these are right.
  */
-import type { TaskId } from '../../../base/ids.ts'
+import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import { idleOn } from './reservation.ts'
+import { idleOn, without } from './reservation.ts'
 import type { ExpectedEnds, Reservation } from './reservation.ts'
 
 /** Credit is kept for at most this many mean tasks. */
@@ -68,6 +68,13 @@ export class HeldRoom {
     this.#areaSum = this.#areaSum * DECAY + area
     this.#weight = this.#weight * DECAY + 1
     this.#credit = Math.min(MOST_CREDIT * this.#meanArea, this.#credit + this.#share * area)
+  }
+
+  /** The task has the node until `endsAt`: of what is to spare at the reservation's time it takes its part, which is nobody else's then. */
+  placed({ resources }: TaskView, node: NodeId, endsAt: number): void {
+    const found = this.#reservation
+    if (found === undefined || found.node !== node || endsAt <= found.at) return
+    this.#reservation = without(found, resources)
   }
 
   /** The node may be gone, and another may have room earlier. */

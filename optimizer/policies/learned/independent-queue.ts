@@ -324,6 +324,7 @@ export class IndependentQueue {
     const { meanMs } = this.#estimate(burst, task)
     const area = meanMs * burst.width
     this.#ends.began(task, node, view.now, meanMs)
+    for (const { room } of [this.#share, this.#head]) room.placed(task, node, view.now + meanMs)
     this.#share.started(task.id, meanMs, area)
     this.#head.began(meanMs, area)
     if (burst.waiting > 0) this.#queues.rescore(burst.id)

@@ -80,6 +80,13 @@ export function allows(reservation: Reservation, task: TaskView, node: NodeView,
   return reservation.spareSlots >= 1 && covers(reservation.spare, task.resources)
 }
 
+/** The reservation, when something else takes part of what is to spare. */
+export function without(reservation: Reservation, resources: Resources): Reservation {
+  const spare = { ...reservation.spare }
+  add(spare, resources, -1)
+  return { ...reservation, spare, spareSlots: reservation.spareSlots - 1 }
+}
+
 /** No room is held. */
 export const none: Reserve = () => undefined
 

@@ -65,6 +65,25 @@ test('what has not been earned is not spent: an early one waits once its credit 
   expect(startsOf([early], 0.5)).toEqual([175 * second])
 })
 
+test('what is to spare beside the room that is held is for one task, not for each that comes', () => {
+  // Of 64 processors one is freed each 1.5625 s, and 24 at 601 s: the wide one needs all then but one.
+  const narrow = 64
+  const tasks: TaskSketch[] = Array.from({ length: 20 * narrow }, (_, index) => ({
+    work: index < narrow ? ((index + 1) / narrow) * LONG : LONG,
+    cpu: 1000
+  }))
+  const beside = { work: 601 * second, cpu: 24_000, priority: 1 }
+  const head = { work: second, at: 500 * second, cpu: (narrow + 23) * 1000, name: 'wide' }
+  tasks.push(beside, head)
+  const policy = learnedIndependent(
+    oracle((id) => tasks[id - 1]!.work),
+    { share: 0, headShare: 1 }
+  )
+  const begun = starts(runPolicy(tasks, machineOf((narrow + 24) * 1000), policy))
+  expect(begun.at(-1)).toBe(601 * second)
+  expect(begun.filter((at) => at > 501 * second && at < 601 * second)).toHaveLength(1)
+})
+
 test('where nothing fits no room is looked for, whoever is first', () => {
   const reserve = vi.spyOn(ExpectedEnds.prototype, 'reserve')
   // Of two shapes, so that there is always somebody who could pass.
