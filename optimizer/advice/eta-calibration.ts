@@ -6,8 +6,9 @@
  * task finished later and falls when it did not, in the proportion that makes the stated share come true in the long run (Robbins & Monro,
  * 1951, on the factor's logarithm; for the adaptive form see Gibbs & Candès, 2021).
  *
- * 1. p50 < p90 whatever is learned, by `LEAST_GAP`, but for what timeouts allow: nothing is shown beyond that, and a task whose p50 was forecast before another's is still shown before it. Stretched
- *    from the same point, the two would cross where forecasts that were wide at first have become narrow.
+ * 1. p50 < p90 whatever is learned, by `LEAST_GAP`, and a task whose p50 was forecast before another's is still shown before it: stretched
+ *    from the same point, the two would cross where forecasts that were wide at first have become narrow. But nothing is shown beyond what
+ *    timeouts allow, where the two may meet.
  * 2. What is remembered is bounded; a forecast counts once, when its task has finished.
  * 3. `record` judges the first forecast of a task, as it was shown. The factors forget one that was later cut to less than
  *    half: what was forecast before anything was known of a class says nothing of later forecasts. One that was put off stands:

@@ -92,6 +92,7 @@ export class ArrivalShare {
   /** Tasks that no node could run may have one now. */
   nodesChanged(): void {
     for (const line of this.#lines.values()) line.placeable = line.head
+    this.room.nodesChanged()
   }
 
   gone(id: TaskId): void {

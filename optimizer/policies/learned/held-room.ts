@@ -1,15 +1,16 @@
 /**
  * Room that is held for one task at a time, and what that costs: a share of all that is placed.
  *
- * 1. A reservation is worked out again when the running have changed by an eighth, or when its time has come: O(log n) an event.
+ * 1. A reservation is worked out again when the running have changed by an eighth, when nodes have, when its time has come, or for another
+ *    task. Each time costs O(n log n) of what runs, so that it is to be asked for only where something would be held back.
  * 2. What stands idle for it is paid for with credit, and without credit there is none. A task that used it up in vain has room held for it
  *    again only when what was earned since lasts until the reservation's time, or is worth another try (`NEXT_TRY`): else every bit of credit
  *    would go the same way, the more surely the more often the policy is asked. Credit is counted in predicted areas, so that room costs its
  *    share as far as these are right.
  */
-import type { TaskId } from '../../../base/ids.ts'
+import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
-import { idleOn } from './reservation.ts'
+import { idleOn, without } from './reservation.ts'
 import type { ExpectedEnds, Reservation } from './reservation.ts'
 
 /** Credit is kept for at most this many mean tasks. */
@@ -67,6 +68,18 @@ export class HeldRoom {
     this.#areaSum = this.#areaSum * DECAY + area
     this.#weight = this.#weight * DECAY + 1
     this.#credit = Math.min(MOST_CREDIT * this.#meanArea, this.#credit + this.#share * area)
+  }
+
+  /** The task has the node until `endsAt`: of what is to spare at the reservation's time it takes its part, which is nobody else's then. */
+  placed({ resources }: TaskView, node: NodeId, endsAt: number): void {
+    const found = this.#reservation
+    if (found === undefined || found.node !== node || endsAt <= found.at) return
+    this.#reservation = without(found, resources)
+  }
+
+  /** The node may be gone, and another may have room earlier. */
+  nodesChanged(): void {
+    this.#reservedAt = -Infinity
   }
 
   spend(area: number): void {

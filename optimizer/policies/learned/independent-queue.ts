@@ -7,7 +7,7 @@
  *
  * 1. A share of the capacity is served in order of arrival (`arrival-share.ts`), and room is held for the first in order while it is short
  *    (`head-room.ts`).
- * 2. Work-conserving but for those reservations. Decisions cost O(shapes), updates O(log bursts).
+ * 2. Work-conserving but for those reservations. Decisions cost O(shapes), but where room is to be held (`held-room.ts`); updates O(log bursts).
  * 3. Tasks that no node could run wait until nodes change, in nobody's way: each shape is asked about once until then.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'
@@ -33,8 +33,8 @@ import type { HeldRoom } from './held-room.ts'
 import type { LnBelief } from './newcomers.ts'
 import { chooseNode } from './node-choice.ts'
 import { slownessOf } from './node-speeds.ts'
-import { allows, ExpectedEnds } from './reservation.ts'
-import type { Reservation } from './reservation.ts'
+import { allows, ExpectedEnds, none, once } from './reservation.ts'
+import type { Reserve } from './reservation.ts'
 
 export interface IndependentOptions extends ArrivalShareOptions, HeadRoomOptions {}
 
@@ -80,7 +80,7 @@ export class IndependentQueue {
   #isMixed = false
   /** Shapes whose first task would delay this reservation; void after any change. */
   readonly #held = new Set<Shape>()
-  #heldFor: Reservation | undefined
+  #heldFor: ReturnType<Reserve>
   readonly #isOpen = (shape: Shape): boolean =>
     shape.triedUpTo < this.#freed.length && shape.placeable !== false && !this.#held.has(shape)
   readonly #isPlaceable = (id: TaskId): boolean => this.#queues.shapeOf(id)?.placeable !== false
@@ -181,6 +181,7 @@ export class IndependentQueue {
     this.#capacity = capacityOf(view.nodes())
     this.#isMixed = new Set(view.nodes().map(({ profile }) => profile)).size > 1
     this.#share.nodesChanged()
+    this.#head.room.nodesChanged()
     for (const shape of this.#queues.shapes()) {
       const head = this.#queues.head(shape)
       const task = head === undefined ? undefined : view.task(head.taskId)
@@ -217,7 +218,8 @@ export class IndependentQueue {
     const placed = owed === undefined ? undefined : this.#placeOwed(owed, view)
     if (placed !== undefined) return placed
     const reservation = owed === undefined ? undefined : this.#share.room.reserve(owed, view)
-    return reservation === undefined ? this.#inOrder(view) : this.#around(reservation, this.#share.room, view)
+    if (reservation === undefined) return this.#inOrder(view)
+    return this.#around(() => reservation, this.#share.room, view)
   }
 
   /** When time alone may let something go that is held back for a reservation; undefined for when something changes. */
@@ -236,40 +238,47 @@ export class IndependentQueue {
       return undefined
     }
     this.#tried = undefined
-    return this.#propose({ taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 })
+    this.#candidate = { taskId: task.id, node: node.id, priority: task.priority, areaMs: 0 }
+    return this.#candidate
   }
 
   /** The first in order; where it fits nowhere, what may pass it. */
   #inOrder(view: ClusterView): Candidate | undefined {
-    const first = this.#queues.best(isWanted)
+    const first = this.#queues.best(({ placeable }) => placeable !== false)
     if (first === undefined) return undefined
     if (first.shape.triedUpTo < this.#freed.length) {
       this.#held.delete(first.shape)
-      const placed = this.#placed(first, undefined, view)
+      const placed = this.#placed(first, none, view)
       if (placed !== undefined) return placed
     }
     const task = view.task(first.taskId)
     const burst = this.#bursts.of(first.taskId)
-    const reservation = task && burst && this.#head.reserve(task, this.#estimate(burst, task).meanMs, view)
-    return this.#around(reservation, this.#head.room, view)
+    const reserve = once(
+      () => task && burst && this.#head.reserve(task, this.#estimate(burst, task).meanMs, view)
+    )
+    return this.#around(reserve, this.#head.room, view)
   }
 
-  /** The first in order of what may be placed in spite of the reservation. */
-  #around(reservation: Reservation | undefined, room: HeldRoom, view: ClusterView): Candidate | undefined {
-    if (reservation !== this.#heldFor) this.#held.clear()
-    this.#heldFor = reservation
-    const best = this.#queues.offer(this.#isOpen, (head) => this.#placed(head, reservation, view))
-    const host = reservation === undefined || this.#held.size === 0 ? undefined : view.node(reservation.node)
-    if (host !== undefined) room.refused(host, view.now)
+  /**
+   * The first in order of what may be placed in spite of the reservation. That is asked for only where something fits, or is held back
+   * already: on a full cluster each decision has another first in order, and a reservation costs as much as there are attempts.
+   */
+  #around(reserve: Reserve, room: HeldRoom, view: ClusterView): Candidate | undefined {
+    const holding: Reserve = () => {
+      const reservation = reserve()
+      if (reservation !== this.#heldFor) this.#held.clear()
+      this.#heldFor = reservation
+      return reservation
+    }
+    if (this.#held.size > 0) holding()
+    const best = this.#queues.offer(this.#isOpen, (head) => this.#placed(head, holding, view))
+    const host = this.#held.size > 0 && this.#heldFor && view.node(this.#heldFor.node)
+    if (host) room.refused(host, view.now)
     return best
   }
 
   /** Where the head of a shape goes now; the shape is closed where it goes nowhere, and a task that is gone is removed. */
-  #placed(
-    { shape, taskId, score }: Head,
-    reservation: Reservation | undefined,
-    view: ClusterView
-  ): Candidate | undefined {
+  #placed({ shape, taskId, score }: Head, reserve: Reserve, view: ClusterView): Candidate | undefined {
     const task = view.task(taskId)
     const burst = this.#bursts.of(taskId)
     if (task === undefined || burst === undefined) {
@@ -278,10 +287,11 @@ export class IndependentQueue {
       this.#share.gone(taskId)
       return undefined
     }
-    const node = this.#nodeFor(task, burst, shape, reservation, view)
+    const node = this.#nodeFor(task, burst, shape, reserve, view)
     if (node !== undefined) {
       const areaMs = areaOf(score, task.priority)
-      return this.#propose({ taskId, node: node.id, priority: task.priority, areaMs })
+      this.#candidate = { taskId, node: node.id, priority: task.priority, areaMs }
+      return this.#candidate
     }
     if (!this.#held.has(shape)) shape.triedUpTo = this.#freed.length
     return undefined
@@ -292,24 +302,19 @@ export class IndependentQueue {
     task: TaskView,
     burst: Burst,
     shape: Shape,
-    reservation: Reservation | undefined,
+    reserve: Reserve,
     view: ClusterView
   ): NodeView | undefined {
     const candidates = freedSince(this.#freed, shape.triedUpTo, view)
-    if (reservation === undefined) return chooseNode(task, candidates, view, this.#estimator, anywhere)
-    const endsAt = view.now + this.#estimate(burst, task).meanMs
+    const endsAt = once(() => view.now + this.#estimate(burst, task).meanMs)
     const node = chooseNode(task, candidates, view, this.#estimator, (candidate) => {
-      if (allows(reservation, task, candidate, endsAt)) return true
+      const reservation = reserve()
+      if (reservation === undefined || allows(reservation, task, candidate, endsAt())) return true
       this.#held.add(shape)
       return false
     })
     if (node !== undefined) this.#held.delete(shape)
     return node
-  }
-
-  #propose(candidate: Candidate): Candidate {
-    this.#candidate = candidate
-    return candidate
   }
 
   #begun(task: TaskView, node: NodeId, view: ClusterView): void {
@@ -319,6 +324,7 @@ export class IndependentQueue {
     const { meanMs } = this.#estimate(burst, task)
     const area = meanMs * burst.width
     this.#ends.began(task, node, view.now, meanMs)
+    for (const { room } of [this.#share, this.#head]) room.placed(task, node, view.now + meanMs)
     this.#share.started(task.id, meanMs, area)
     this.#head.began(meanMs, area)
     if (burst.waiting > 0) this.#queues.rescore(burst.id)
@@ -386,11 +392,6 @@ export class IndependentQueue {
       return burst === undefined || task === undefined ? 0 : scoreOf(burst, this.#estimate(burst, task))
     })
   }
-}
-
-/** Whether some node could run the shape's tasks. */
-function isWanted({ placeable }: Shape): boolean {
-  return placeable !== false
 }
 
 function anywhere(): boolean {

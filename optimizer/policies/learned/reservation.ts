@@ -25,6 +25,9 @@ export interface Reservation {
   readonly spareSlots: number
 }
 
+/** Looks for room; says the same however often it is asked within one decision. */
+export type Reserve = () => Reservation | undefined
+
 /** The attempts that run, by when they are expected to end. */
 export class ExpectedEnds {
   readonly #running = new Map<TaskId, Running>()
@@ -75,6 +78,22 @@ export class ExpectedEnds {
 export function allows(reservation: Reservation, task: TaskView, node: NodeView, endsAt: number): boolean {
   if (reservation.node !== node.id || endsAt <= reservation.at) return true
   return reservation.spareSlots >= 1 && covers(reservation.spare, task.resources)
+}
+
+/** The reservation, when something else takes part of what is to spare. */
+export function without(reservation: Reservation, resources: Resources): Reservation {
+  const spare = { ...reservation.spare }
+  add(spare, resources, -1)
+  return { ...reservation, spare, spareSlots: reservation.spareSlots - 1 }
+}
+
+/** No room is held. */
+export const none: Reserve = () => undefined
+
+/** Makes it when it is first asked for. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
 
 /** What is free on the node, in slots. */

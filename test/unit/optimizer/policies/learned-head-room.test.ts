@@ -1,9 +1,11 @@
 /** What is first in order and fits nowhere, beside a backlog of long tasks that take every processor that is freed. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { nodeId } from '../../../../base/ids.ts'
 import { second } from '../../../../base/units.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
+import { ExpectedEnds } from '../../../../optimizer/policies/learned/reservation.ts'
 import { oracle } from '../../../../optimizer/policies/predictors.ts'
-import { machineOf, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { machineOf, nodesOf, runPolicy, starts } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const PROCESSORS = 4
@@ -61,4 +63,66 @@ test('what has not been earned is not spent: an early one waits once its credit 
   expect(start).toBeGreaterThan(175 * second)
   // A larger share affords the same room at once.
   expect(startsOf([early], 0.5)).toEqual([175 * second])
+})
+
+test('what is to spare beside the room that is held is for one task, not for each that comes', () => {
+  // Of 64 processors one is freed each 1.5625 s, and 24 at 601 s: the wide one needs all then but one.
+  const narrow = 64
+  const tasks: TaskSketch[] = Array.from({ length: 20 * narrow }, (_, index) => ({
+    work: index < narrow ? ((index + 1) / narrow) * LONG : LONG,
+    cpu: 1000
+  }))
+  const beside = { work: 601 * second, cpu: 24_000, priority: 1 }
+  const head = { work: second, at: 500 * second, cpu: (narrow + 23) * 1000, name: 'wide' }
+  tasks.push(beside, head)
+  const policy = learnedIndependent(
+    oracle((id) => tasks[id - 1]!.work),
+    { share: 0, headShare: 1 }
+  )
+  const begun = starts(runPolicy(tasks, machineOf((narrow + 24) * 1000), policy))
+  expect(begun.at(-1)).toBe(601 * second)
+  expect(begun.filter((at) => at > 501 * second && at < 601 * second)).toHaveLength(1)
+})
+
+test('where nothing fits no room is looked for, whoever is first', () => {
+  const reserve = vi.spyOn(ExpectedEnds.prototype, 'reserve')
+  // Of two shapes, so that there is always somebody who could pass.
+  const short = Array.from({ length: 40 }, (_, index) => ({
+    work: second + index,
+    at,
+    cpu: index % 2 === 0 ? 1000 : 999,
+    name: `short ${index}`
+  }))
+  expect(Math.max(...startsOf(short))).toBeLessThan(BACKLOG_ENDS)
+  expect(reserve).not.toHaveBeenCalled()
+  startsOf([wide])
+  expect(reserve).toHaveBeenCalled()
+  reserve.mockRestore()
+})
+
+test('room that was held on a node that leaves is held on another at once', () => {
+  const slots = 32
+  const pooled = (pool: string): Pick<TaskSketch, 'selector'> => ({ selector: { pool } })
+  const backlog = Array.from({ length: 2 * BACKLOG }, (_, index) => ({
+    work: index < slots ? ((index + 1) / slots) * LONG : LONG,
+    cpu: 1000,
+    ...pooled('many')
+  }))
+  const left = 1007 * second
+  // The node with the earlier room leaves; of the other one task ends each 3.125 s, the last that run then at 1,106.25 s.
+  const beside = { work: 20 * second, at: 1000 * second, cpu: slots * 1000, ...pooled('one') }
+  const head = { work: second, at: 1005 * second, cpu: slots * 1000, name: 'wide' }
+  const tasks: TaskSketch[] = [...backlog, beside, head]
+  const nodes = nodesOf([1, 1]).map((node, index) => ({
+    ...node,
+    slots: index === 0 ? 1 : slots,
+    resources: { cpu: slots * 1000 },
+    labels: { pool: index === 0 ? 'one' : 'many' }
+  }))
+  const policy = learnedIndependent(
+    oracle((id) => tasks[id - 1]!.work),
+    { share: 0, headShare: 1 }
+  )
+  const outages = [{ node: nodeId(1), from: left, to: BACKLOG_ENDS }]
+  expect(starts(runPolicy(tasks, nodes, policy, { outages })).at(-1)).toBe(1106.25 * second)
 })

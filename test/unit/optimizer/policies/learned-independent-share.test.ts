@@ -177,6 +177,17 @@ test('a reservation that used up the credit in vain is held again only when it c
   expect(share.room.reserve(task(4), view)).toMatchObject({ taskId: 4, at: 1700 })
 })
 
+test('where nodes have changed room is looked for anew', () => {
+  const { view, ends, task, place } = scene([narrow, wide])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
+  for (const id of [1, 2]) share.ready(task(id))
+  place(share, 1, 1000)
+  const before = share.room.reserve(task(2), view)
+  expect(share.room.reserve(task(2), view)).toBe(before)
+  share.nodesChanged()
+  expect(share.room.reserve(task(2), view)).not.toBe(before)
+})
+
 test('without credit no room is held, for whomever', () => {
   const { view, ends, task, place } = scene([narrow, wide])
   const share = new ArrivalShare(ends, { share: 0.5, patience: 0 })
