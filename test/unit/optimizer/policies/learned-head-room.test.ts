@@ -14,15 +14,18 @@ const BACKLOG = 300
 /** One of the backlog ends each quarter of this. */
 const BACKLOG_ENDS = (BACKLOG / PROCESSORS) * LONG
 
-/** Start times of `late` tasks beside the backlog; room is held for nobody by order of arrival. */
-function startsOf(late: readonly TaskSketch[], headShare?: number): number[] {
+/**
+ * Start times of `late` tasks beside the backlog; room is held for nobody by order of arrival. Run times are predicted to be `factor` times as
+ * long as they are.
+ */
+function startsOf(late: readonly TaskSketch[], headShare?: number, factor = 1): number[] {
   const backlog = Array.from({ length: BACKLOG }, (_, index) => ({
     work: index < PROCESSORS ? ((index + 1) / PROCESSORS) * LONG : LONG,
     cpu: 1000
   }))
   const tasks = [...backlog, ...late]
   const policy = learnedIndependent(
-    oracle((id) => tasks[id - 1]!.work),
+    oracle((id) => factor * tasks[id - 1]!.work),
     { share: 0, ...(headShare !== undefined && { headShare }) }
   )
   return starts(runPolicy(tasks, machineOf(PROCESSORS * 1000), policy)).slice(BACKLOG)
@@ -36,6 +39,10 @@ const wide = { work: second, at, cpu: PROCESSORS * 1000, name: 'wide' }
 test('a short task that needs the whole machine waits for what runs, not for the backlog', () => {
   expect(startsOf([wide])).toEqual([allEnded])
   expect(startsOf([wide], 0)[0]).toBeGreaterThanOrEqual(BACKLOG_ENDS)
+})
+
+test('room that comes sooner than expected is taken at once', () => {
+  expect(startsOf([wide], undefined, 1.5)).toEqual([allEnded])
 })
 
 test('what is free until then is for short tasks that come meanwhile', () => {
