@@ -253,9 +253,7 @@ export class IndependentQueue {
     }
     const task = view.task(first.taskId)
     const burst = this.#bursts.of(first.taskId)
-    const reserve = once(
-      () => task && burst && this.#head.reserve(task, this.#estimate(burst, task).meanMs, view)
-    )
+    const reserve = once(() => task && burst && this.#head.reserve(task, this.#estimate(burst, task), view))
     return this.#around(reserve, this.#head.room, view)
   }
 

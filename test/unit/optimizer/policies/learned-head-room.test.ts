@@ -2,10 +2,12 @@
 import { expect, test, vi } from 'vitest'
 import { nodeId } from '../../../../base/ids.ts'
 import { second } from '../../../../base/units.ts'
+import { HeadRoom } from '../../../../optimizer/policies/learned/head-room.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
 import { ExpectedEnds } from '../../../../optimizer/policies/learned/reservation.ts'
 import { oracle } from '../../../../optimizer/policies/predictors.ts'
-import { machineOf, nodesOf, runPolicy, starts } from '../../../helpers/workloads.ts'
+import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import { machineOf, nodesOf, runPolicy, starts, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 
 const PROCESSORS = 4
@@ -57,10 +59,25 @@ test('what is free until then is for short tasks that come meanwhile', () => {
   expect(others).toEqual(short.map((task) => task.at))
 })
 
-test('no room is held for a task that is long beside what runs', () => {
-  const [start] = startsOf([{ ...wide, work: 20 * second }])
-  expect(start).toBeGreaterThanOrEqual(BACKLOG_ENDS)
-  expect(startsOf([{ ...wide, work: 9 * second }])).toEqual([allEnded])
+test('room is held for what is surely no longer than what runs, by area', () => {
+  const tasks = [wide, wide].map((sketch, index) => new LiveTask(taskOf(sketch, index), []))
+  const host = new LiveNode(machineOf(PROCESSORS * 1000)[0]!)
+  const view = new SimView(tasks, [host])
+  const ends = new ExpectedEnds()
+  const head = new HeadRoom(ends)
+  const [runs, waits] = tasks
+  ends.began(runs!, host.id, 0, LONG)
+  // Of two attempts of which one is as long and three times as large, the mean by area is 77.5 s.
+  head.began(LONG, 3 * LONG)
+  head.began(0.1 * LONG, LONG)
+  const held = (medianMs: number, lnError: number, meanMs = medianMs): boolean =>
+    head.reserve(waits!, { ln: Math.log(medianMs), lnError, meanMs }, view) !== undefined
+  expect(held(77 * second, 0)).toBe(true)
+  expect(held(78 * second, 0)).toBe(false)
+  expect(held(second, 0, 78 * second)).toBe(false)
+  // e² is 7.4.
+  expect(held(10 * second, 1)).toBe(true)
+  expect(held(11 * second, 1)).toBe(false)
 })
 
 test('what has not been earned is not spent: an early one waits once its credit is used up', () => {
