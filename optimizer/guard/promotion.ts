@@ -7,8 +7,8 @@
  * 1. Promoted when the replay saves more than `LEAST_GAIN` of the mean completion time by the lower end of its interval, or
  *    when the losses fall by more than `LEAST_GAIN` by theirs and the replay shows no harm. A cluster without queues
  *    has nothing to gain in the replay, and still has predictions (ETA, alarms) that better losses improve.
- *    A replay of which much is missing or drawn promotes nothing (`recent.ts`): what a network knows beyond the class counts
- *    for nothing there.
+ *    A replay of which much is missing or drawn promotes nothing for its completion times (`recent.ts`): what a network knows
+ *    beyond the class counts for nothing there.
  * 2. Harm is a mean completion time that is worse by more than `TOLERATED_HARM`, or for sure worse at all.
  * 3. Rejected when it loses for sure, does harm, fails in the replay, or has not won by the last look.
  * 4. It is looked at when `LOOKS` attempts have been scored, and at no other time; each look's interval is as much wider

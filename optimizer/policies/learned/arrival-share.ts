@@ -115,6 +115,7 @@ export class ArrivalShare {
     if (this.#share === 0) return
     const isOwed = this.room.heldFor === id || this.#owedId === id
     this.gone(id)
+    if (!Number.isFinite(meanMs)) return
     this.#runSum = this.#runSum * DECAY + meanMs
     this.#weight = this.#weight * DECAY + 1
     this.room.earn(area)

@@ -34,6 +34,7 @@ export class HeadRoom {
 
   /** An attempt began that is expected to run for `meanMs` and to take `area` (slot-milliseconds). */
   began(meanMs: number, area: number): void {
+    if (!Number.isFinite(area * meanMs)) return
     this.room.earn(area)
     this.#areaSum = this.#areaSum * DECAY + area
     this.#runSum = this.#runSum * DECAY + area * meanMs

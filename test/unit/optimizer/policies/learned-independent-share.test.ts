@@ -198,6 +198,21 @@ test('without credit no room is held, for whomever', () => {
   expect(share.room.reserve(task(2), view)).toBeUndefined()
 })
 
+test('predictions that are no number cost no credit, and bring none', () => {
+  const { view, ends, task, place } = scene([narrow, narrow, narrow, narrow, wide])
+  const share = new ArrivalShare(ends, { share: 0.5, patience: 1 })
+  for (const id of [1, 2, 3, 4, 5]) share.ready(task(id))
+  place(share, 1, NaN)
+  place(share, 2, Infinity)
+  expect(share.room.credit).toBe(0)
+  place(share, 3, 1000)
+  expect(share.room.credit).toBe(500_000)
+  view.now = timestampMs(1000)
+  expect(share.owed(view)?.id).toBe(4)
+  place(share, 4, NaN)
+  expect(share.room.credit).toBe(500_000)
+})
+
 test('a share of 0 owes nothing to anybody', () => {
   const { view, ends, task, place } = scene([narrow, narrow])
   const share = new ArrivalShare(ends, { share: 0 })
