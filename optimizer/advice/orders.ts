@@ -2,8 +2,8 @@
  * In which order policies take ready tasks, as far as a forecast needs to know: policies are not run for it. Which policy has which
  * order is said where policies are offered.
  *
- * What is left out: the share of arrivals and the probing of `learned` and its order among DAGs, and what a reservation of `easy` keeps
- * from passing.
+ * What is left out: the share of arrivals and the probing of `learned` and its order among DAGs, and what a reservation of `easy`, or the room
+ * that `learned` holds for a short task, keeps from passing.
  */
 import type { NodeView, TaskView } from '../../scheduler/policy.ts'
 import { coresOf } from '../policies/shortest-first.ts'
@@ -36,7 +36,7 @@ export const byArea: ForecastOrder = (nodes) => {
 /** The tenant with the fewest running tasks first, then arrival. */
 export const byTenant: ForecastOrder = () => ({ rank: () => 0, shareOf: (task: TaskView) => task.tenant })
 
-/** Halfway between the median and the mean, as the policy has it, which takes no mean for more than e medians. */
+/** Halfway between the median and the mean, as the policy has it, which takes no mean for more than e² medians. */
 function typicalMs({ medianMs, meanMs }: Expected): number {
-  return Math.sqrt(medianMs * Math.min(meanMs, Math.E * medianMs))
+  return Math.sqrt(medianMs * Math.min(meanMs, Math.E ** 2 * medianMs))
 }

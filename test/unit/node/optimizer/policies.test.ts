@@ -15,11 +15,14 @@ import type { TaskSketch } from '../../../helpers/workloads.ts'
 /** Two nodes of two slots and four cores. */
 const CLUSTER = nodesOf([1, 1], 2).map((node) => ({ ...node, resources: { cpu: 4000 } }))
 
-/** A queue on which no two of the orders agree: long and short, wide and narrow, urgent and not, of tenants that wait for much and for little. */
+/**
+ * A queue on which no two of the orders agree: long and short, wide and narrow, urgent and not, of tenants that wait for much and for little.
+ * What is wide is not short: no room is held for it, of which forecasts know nothing.
+ */
 const QUEUE: readonly TaskSketch[] = [
   ...new Array<TaskSketch>(24).fill({ work: 1000, tenant: 'many' }),
   ...new Array<TaskSketch>(4).fill({ work: 400, tenant: 'many', cpu: 500 }),
-  ...new Array<TaskSketch>(4).fill({ work: 300, tenant: 'many', cpu: 4000 }),
+  ...new Array<TaskSketch>(4).fill({ work: 700, tenant: 'many', cpu: 4000 }),
   ...new Array<TaskSketch>(3).fill({ work: 700, tenant: 'some', cpu: 1000 }),
   { work: 1000, tenant: 'many', priority: 5 },
   { work: 60, tenant: 'many' },
