@@ -1,5 +1,6 @@
 /** What is replayed for whom: two policies for the watch over the policy, two models for the guard of models. */
 import type { History } from '../../optimizer/guard/history.ts'
+import { NOTHING_UNENDED } from '../../optimizer/guard/unended.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import { HISTORY_TASKS, REPLAYED_TASKS } from './bounds.ts'
 import { compareOnHistory } from './comparison.ts'
@@ -27,7 +28,9 @@ export async function replayPolicies(
   signal: AbortSignal
 ): Promise<ReplayAnswer | undefined> {
   const tasks = tasksOf(history)
-  const unended = await unendedTasks(state, history, tasks)
+  // What waits is replayed with what its class took before, which hides that classes mislead a policy that is in use already.
+  const isInUse = state.settings.policy === policies[1]
+  const unended = isInUse ? NOTHING_UNENDED : await unendedTasks(state, history, tasks)
   const weights = weightsOf(state, book.serving?.version)
   const nodes = nodeFacts(state)
   if (trainer.running) {

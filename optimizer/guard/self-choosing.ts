@@ -27,7 +27,7 @@ import { PolicyChoice, type PolicySwitch } from './policy-choice.ts'
 import { compareOnRecent, FEWEST_REPLAYED } from './recent.ts'
 import type { NodeFacts } from './replay.ts'
 import { TrustedEstimator } from './trusted-estimator.ts'
-import { unendedInView } from './unended.ts'
+import { NOTHING_UNENDED, unendedInView } from './unended.ts'
 
 export interface SelfChoosingOptions {
   readonly name: string
@@ -172,7 +172,8 @@ class SelfChoosing implements Policy {
       history,
       count,
       nodeFacts(view),
-      unendedInView(view, history, count),
+      // What waits is replayed with what its class took before, which hides that classes mislead a policy that is in use already.
+      this.#current === challenger.name ? NOTHING_UNENDED : unendedInView(view, history, count),
       { name: safe.name, make: () => safe.factory },
       [
         {

@@ -116,19 +116,15 @@ test('a node that knows built-in policies alone places all the same, and says wh
   }
 })
 
-/**
- * Classes of tasks, half of them short; so many that to find out about one takes as long as to run it. A round is a little more than there are
- * tasks between two looks at the policy, so that each look comes when nearly all have ended: what has not is replayed with what its class took
- * before, and hides that classes mislead.
- */
-const CLASSES = 260
+/** Classes of tasks, half of them short; so many that to find out about one takes as long as to run it. */
+const CLASSES = 275
 const ROUNDS = 12
 /** An answer comes from a replay in a thread of its own, some seconds after its task has ended; or after the next round. */
 const ANSWER_MS = 5_000
 /** On a busy machine a thousand tasks take most of a minute. */
 const WORK_MS = 300_000
 
-/** Runs a few more tasks than there are between two looks at the policy, in a queue. `flipped`: what was short is long. */
+/** Runs more tasks than there are between two looks at the policy, in a queue. `flipped`: what was short is long. */
 async function work(flipped: boolean): Promise<void> {
   const tasks = Array.from({ length: 2 * CLASSES }, (_, index) => {
     const isShort = ((index % CLASSES) % 2 === 0) !== flipped
