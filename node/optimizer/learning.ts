@@ -34,7 +34,7 @@ import { Proposer } from './proposer.ts'
 import type { JudgeRequest, ReplayAnswer, TrainedModel } from './protocol.ts'
 import { EstimatorFeed } from './estimator-feed.ts'
 import { FaultLog } from './fault-log.ts'
-import { replayOfModels, replayPolicies, type ReplayGround } from './replay-requests.ts'
+import { replayOfModels, replayPolicies, type PolicyReplay, type ReplayGround } from './replay-requests.ts'
 import { ToldUntil } from './told-until.ts'
 import { Trainer } from './trainer.ts'
 import type { Watchers } from './watching.ts'
@@ -128,7 +128,7 @@ export class Learning {
       decide: (decision) => this.#proposer.judge(decision)
     })
     this.policyWatch = new PolicyWatch({
-      replay: (policies) => this.#policyReplay(policies),
+      replay: (asked) => this.#policyReplay(asked),
       change: (change) => this.#proposer.changePolicy(change)
     })
     this.trainer = new Trainer({
@@ -379,10 +379,10 @@ export class Learning {
     return await this.trainer.ask<JudgeRequest>({ type: 'judge', ...request, replay })
   }
 
-  async #policyReplay(policies: readonly [string, string]): Promise<ReplayAnswer | undefined> {
+  async #policyReplay(asked: PolicyReplay): Promise<ReplayAnswer | undefined> {
     const ground = this.#ground()
     if (ground === undefined) return undefined
-    return await replayPolicies(ground, policies, this.trainer, this.#replaying.signal)
+    return await replayPolicies(ground, asked, this.trainer, this.#replaying.signal)
   }
 
   #ground(): ReplayGround | undefined {

@@ -18,10 +18,11 @@
 import { PolicyChoice, type PolicySwitch } from '../../optimizer/guard/policy-choice.ts'
 import type { PolicyMode, Settings } from '../../scheduler/types.ts'
 import type { ReplayAnswer } from './protocol.ts'
+import type { PolicyReplay } from './replay-requests.ts'
 
 export interface PolicyWatchOptions {
   /** Replays history under the policies, the first being the base; undefined when that is not possible now. */
-  readonly replay: (policies: readonly [base: string, other: string]) => Promise<ReplayAnswer | undefined>
+  readonly replay: (asked: PolicyReplay) => Promise<ReplayAnswer | undefined>
   /** Has the policy changed, in mode `auto`. Resolves to whether the log took it; never rejects. */
   readonly change: (change: LoggedSwitch) => Promise<boolean>
 }
@@ -158,11 +159,15 @@ export class PolicyWatch {
     const { replay } = this.#options
     const stillSo = (): boolean => this.#policy === policy && this.#mode === mode && this.#term === term
     if (mode === 'fixed') {
-      const answer = await replay([policy, DEFAULT_POLICY])
+      // As when a challenger may be left.
+      const answer = await replay({ policies: [policy, DEFAULT_POLICY], holdsUnended: false })
       if (stillSo()) this.#alarm = answer === undefined ? undefined : alarmOf(answer)
       return
     }
-    const answer = await replay([policy === CHALLENGER ? DEFAULT_POLICY : policy, CHALLENGER])
+    const answer = await replay({
+      policies: [policy === CHALLENGER ? DEFAULT_POLICY : policy, CHALLENGER],
+      holdsUnended: term.choice.holdsUnended(policy)
+    })
     if (answer === undefined || term.changing !== undefined || !stillSo()) return
     const wanted = term.choice.judge(policy, answer)
     if (wanted === undefined) return

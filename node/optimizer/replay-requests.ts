@@ -17,20 +17,25 @@ export interface ReplayGround {
   readonly history: History
 }
 
+/** Two policies to be compared. */
+export interface PolicyReplay {
+  readonly policies: readonly [base: string, other: string]
+  /** Whether it is also of what has not ended. */
+  readonly holdsUnended: boolean
+}
+
 /**
  * Replays recent history under the policies, the first being the base, with the model that serves: in the trainer's thread,
  * which has the history, or in one of its own where nothing is trained.
  */
 export async function replayPolicies(
   { state, book, history }: ReplayGround,
-  policies: readonly [base: string, other: string],
+  { policies, holdsUnended }: PolicyReplay,
   trainer: Trainer,
   signal: AbortSignal
 ): Promise<ReplayAnswer | undefined> {
   const tasks = tasksOf(history)
-  // What waits is replayed with what its class took before, which hides that classes mislead a policy that is in use already.
-  const isInUse = state.settings.policy === policies[1]
-  const unended = isInUse ? NOTHING_UNENDED : await unendedTasks(state, history, tasks)
+  const unended = holdsUnended ? await unendedTasks(state, history, tasks) : NOTHING_UNENDED
   const weights = weightsOf(state, book.serving?.version)
   const nodes = nodeFacts(state)
   if (trainer.running) {

@@ -9,7 +9,9 @@
  *    doubles the rest, up to `LONGEST_REST`, so that a challenger that keeps disappointing is tried ever more seldom.
  * 4. To the challenger no replay leads that lacks much of what the policy in charge put off (`ofSurvivors`). Back it may: one
  *    that puts off most tasks makes for such replays itself. They lack what it put off, so some are wrong either way.
- * 5. A return never waits for a rest, and a challenger that was just switched to is looked at soon, then less and less
+ * 5. Whether to leave the challenger is judged on what has ended alone (`holdsUnended`). What has not would be replayed with what its class
+ *    took before, so that classes which turned into their opposite would not mislead in the replay.
+ * 6. A return never waits for a rest, and a challenger that was just switched to is looked at soon, then less and less
  *    often: what replays could not show costs most while nobody has looked.
  */
 import type { PairedDifference } from '../lab/statistics.ts'
@@ -64,6 +66,11 @@ export class PolicyChoice {
   looked(): void {
     this.#sinceReplay = 0
     this.#interval = Math.min(REPLAY_EVERY, 2 * this.#interval)
+  }
+
+  /** Whether the replay that is judged while `current` is in use also holds what has not ended. */
+  holdsUnended(current: string): boolean {
+    return current !== this.challenger
   }
 
   /** What a replay of the safe policy, the base, and the challenger asks for while `current` is in use. */

@@ -13,7 +13,8 @@
  *    inverted predictions would look best on the long tasks that it had let first. The price: what is foreseen of a drawn
  *    task beyond its class is worth nothing, which is against the better predictions, a network's among them, and for
  *    nobody in particular in a choice between policies. So models are promoted for completion times only where few are
- *    drawn (`isMostlyKnown`), while policies are chosen where few are missing (`ofSurvivors`).
+ *    drawn (`isMostlyKnown`), while policies are chosen where few are missing (`ofSurvivors`), and whether to leave one that predicts is
+ *    read off a replay of what has ended alone (`policy-choice.ts`).
  * 5. All of it is done in one go, but never long without a call of `pace`, where whoever asked may wait, or throw to end it.
  */
 import { AppError } from '../../base/errors.ts'

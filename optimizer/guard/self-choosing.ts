@@ -172,8 +172,7 @@ class SelfChoosing implements Policy {
       history,
       count,
       nodeFacts(view),
-      // What waits is replayed with what its class took before, which hides that classes mislead a policy that is in use already.
-      this.#current === challenger.name ? NOTHING_UNENDED : unendedInView(view, history, count),
+      this.#choice.holdsUnended(this.#current) ? unendedInView(view, history, count) : NOTHING_UNENDED,
       { name: safe.name, make: () => safe.factory },
       [
         {

@@ -25,6 +25,7 @@ import type {
 import type { Resources } from '../../scheduler/types.ts'
 import type { Estimator } from '../estimate.ts'
 import { firstFit, isPlaceable, takes } from './node-rules.ts'
+import { add, covers } from './amounts.ts'
 
 export interface EasyOptions {
   readonly name: string
@@ -266,16 +267,4 @@ function passes(
 ): boolean {
   if (reservation === undefined || reservation.node.id !== node.id || endsAt <= reservation.at) return true
   return reservation.spareSlots >= 1 && covers(reservation.spare, task.resources)
-}
-
-function covers(left: Resources, need: Resources): boolean {
-  for (const name in need) if ((left[name] ?? Infinity) < (need[name] ?? 0)) return false
-  return true
-}
-
-function add(left: Record<string, number>, amounts: Resources, sign: 1 | -1): void {
-  for (const name in amounts) {
-    const before = left[name]
-    if (before !== undefined) left[name] = before + sign * (amounts[name] ?? 0)
-  }
 }

@@ -7,7 +7,8 @@
  * 1. Larger `priority` first, then least predicted work: a task's own, or all that its group has left.
  * 2. What nobody waits for may run copies of attempts that take suspiciously long (`speculation.ts`).
  * 3. What no node could run waits until nodes change, and counts as if it were not there.
- * 4. Of many tasks that become ready at once, or that wait where it begins, it looks at some in each moment (`intake.ts`), those of larger priority first.
+ * 4. Of many tasks that become ready at once, or that wait where it begins, it looks at some in each moment (`intake.ts`), those of larger
+ *    priority first.
  * 5. What was offered by `next` counts as placed when it is gone; what goes otherwise was withdrawn.
  */
 import type { NodeId, TaskId } from '../../../base/ids.ts'

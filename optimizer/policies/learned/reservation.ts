@@ -5,6 +5,7 @@
 import type { NodeId, TaskId } from '../../../base/ids.ts'
 import type { ClusterView, NodeView, TaskView } from '../../../scheduler/policy.ts'
 import type { Resources } from '../../../scheduler/types.ts'
+import { add, covers } from '../amounts.ts'
 
 /** An attempt that has outlived its expected end is taken to go on for this part of its age. */
 const OUTLIVED = 0.5
@@ -131,16 +132,4 @@ function reserveOn(
 
 function expectedEnd({ since, endsAt }: Running, now: number): number {
   return endsAt > now ? endsAt : now + Math.max(1, OUTLIVED * (now - since))
-}
-
-function covers(left: Resources, need: Resources): boolean {
-  for (const name in need) if ((left[name] ?? Infinity) < (need[name] ?? 0)) return false
-  return true
-}
-
-function add(left: Record<string, number>, amounts: Resources, sign: 1 | -1): void {
-  for (const name in amounts) {
-    const before = left[name]
-    if (before !== undefined) left[name] = before + sign * (amounts[name] ?? 0)
-  }
 }

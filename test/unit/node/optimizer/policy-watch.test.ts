@@ -41,7 +41,7 @@ test('an alarm stands while the default policy would be faster for sure', async 
   const asked: string[] = []
   const watch = new PolicyWatch({
     change: () => Promise.reject(new Error('not asked for')),
-    replay: ([base, other]) => {
+    replay: ({ policies: [base, other] }) => {
       asked.push(`${base} ${other}`)
       return Promise.resolve(answers[asked.length - 1])
     }
@@ -89,9 +89,12 @@ class Bench {
   /** Whether the log takes changes. */
   takes = true
   readonly asked: string[] = []
+  /** For each replay, whether it also held what has not ended. */
+  readonly held: boolean[] = []
   readonly changes: LoggedSwitch[] = []
   readonly watch = new PolicyWatch({
-    replay: ([base, other]) => {
+    replay: ({ policies: [base, other], holdsUnended }) => {
+      this.held.push(holdsUnended)
       this.asked.push(`${base} ${other}`)
       return Promise.resolve(answer(this.relative))
     },
@@ -132,6 +135,8 @@ test('in mode auto the policy follows the replays, with a rest after a return', 
   expect(bench.changes).toHaveLength(2)
   expect(bench.watch.changes).toBe(2)
   expect(new Set(bench.asked)).toEqual(new Set(['least-loaded learned']))
+  // Three times to go over, and at each look whether to leave what has ended says so alone.
+  expect(bench.held.slice(0, 5)).toEqual([true, true, true, false, false])
 })
 
 test('in mode auto a policy that fails is taken out of the log; elsewhere that is for operators', () => {
