@@ -35,10 +35,10 @@ export interface PolicyEntry {
   readonly families: readonly Family[]
   /** The entry of the same policy with the truth; absent when no prediction is involved. */
   readonly clairvoyant?: string
-  /** What outlives a run where runs follow each other on one cluster, having seen nothing; absent when nothing does. */
-  readonly remembers?: (rng: Rng) => Estimator
-  /** A fresh policy for one run, with what it remembers of the runs before, if any. `rng` is its only source of chance. */
-  make(instance: Instance, rng: Rng, memory?: Estimator): Policy
+  /** Whether one policy lives through all runs where they follow each other on one cluster; else each begins with a fresh one. */
+  readonly continues?: boolean
+  /** A policy that has seen nothing. `rng` is its only source of chance. */
+  make(instance: Instance, rng: Rng): Policy
 }
 
 /** What a task costs when all are taken to be alike. */
@@ -204,7 +204,7 @@ const PACKERS: readonly PolicyEntry[] = [
 const LEARNED: readonly PolicyEntry[] = [
   {
     ...learned('learned', 'the learned policy; it starts empty and learns from completions', untrained),
-    remembers: untrained
+    continues: true
   },
   learned('learned-isolated', 'the same, forgetting all after each single DAG', untrained),
   learned('learned-class', 'the same, told class means and node speeds in advance', classOf),
@@ -269,7 +269,7 @@ function learned(name: string, about: string, estimatorOf: (instance: Instance) 
     about,
     families,
     clairvoyant: 'learned-oracle',
-    make: (instance, rng, memory) => learnedPolicy(memory ?? estimatorOf(instance), { name })(rng)
+    make: (instance, rng) => learnedPolicy(estimatorOf(instance), { name })(rng)
   }
 }
 
@@ -278,6 +278,7 @@ function guarded(name: string, about: string, poison?: Poison, after = 0): Polic
     name,
     about,
     families: [],
+    continues: true,
     make: (_, rng) => {
       const clock = { ends: 0, started: false }
       return selfChoosing({
@@ -316,6 +317,7 @@ function misled(poison: Poison): PolicyEntry {
     name,
     about: `the learned policy on ${poison} predictions`,
     families: [],
+    continues: true,
     make: (_, rng) => learnedPolicy(poisoned(untrained(), poison), { name })(rng)
   }
 }

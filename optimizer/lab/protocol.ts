@@ -2,7 +2,7 @@
  * The measuring protocol: which runs are made, and what is said of them.
  *
  * 1. Every policy runs on the same instances with the same luck. Learners start empty in each run; where the instances of a seed follow
- *    each other on one cluster (`Trace.sequential`), entries with `remembers` start empty in the first and keep what they learned.
+ *    each other on one cluster (`Trace.sequential`), entries with `continues` start empty in the first and go on.
  * 2. Units (tasks, or groups for DAGs) in the first 10 % of arrivals are the cold start and are reported apart; in a sequence, the first
  *    10 % of the instances. Headline figures are over all, the cold start included.
  * 3. Headline: the gap closed, (base − X) ÷ (base − clairvoyant run of X), by mean JCT (by makespan for single DAGs);
@@ -11,10 +11,11 @@
  */
 import { createRng } from '../../base/prng.ts'
 import type { Rng } from '../../base/prng.ts'
+import type { Policy } from '../../scheduler/policy.ts'
 import { simulate } from '../sim/engine.ts'
 import type { SimResult } from '../sim/types.ts'
 import type { PolicyEntry } from './catalog.ts'
-import { Memory } from './memory.ts'
+import { ContinuedPolicy, policyOf } from './continued.ts'
 import { mean, metricsOf, outcomes } from './metrics.ts'
 import type { Outcomes, RunMetrics } from './metrics.ts'
 import { BASE_POLICY, emptySeries, reportsOf } from './policy-report.ts'
@@ -79,14 +80,15 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
     // How many there are says which are cold. Only sequences are made in advance: logs are large.
     const sequence = trace.sequential === true ? [...all] : undefined
     const cold = sequence === undefined ? undefined : Math.ceil(sequence.length * COLD_START)
-    const memories = sequence === undefined ? undefined : memoriesOf(options.policies, seed)
+    const continued = new Map<PolicyEntry, ContinuedPolicy>()
     let index = 0
     for (const instance of sequence ?? all) {
       loads.push(instance.load)
       for (const entry of options.policies) {
-        const memory = memories?.get(entry)
-        const made = runOnce({ trace, instance, entry, seed, index, run: run++, memory }, options)
-        memory?.runEnded(made.result.endedAt)
+        const policy = continued.get(entry) ?? policyOf(entry, instance, policyRng(seed), trace)
+        if (policy instanceof ContinuedPolicy) continued.set(entry, policy)
+        const made = runOnce({ trace, instance, policy, entry, seed, index, run: run++ }, options)
+        if (policy instanceof ContinuedPolicy) policy.runEnded(made.result)
         options.onResult?.(made)
         keep(series, made, cold === undefined ? undefined : index < cold)
       }
@@ -105,26 +107,18 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
   }
 }
 
-function memoriesOf(entries: readonly PolicyEntry[], seed: number): Map<PolicyEntry, Memory> {
-  const memories = new Map<PolicyEntry, Memory>()
-  for (const entry of entries) {
-    if (entry.remembers !== undefined) memories.set(entry, new Memory(entry.remembers(policyRng(seed))))
-  }
-  return memories
-}
-
 interface RunInput {
   readonly trace: Trace
   readonly instance: Instance
+  readonly policy: Policy
   readonly entry: PolicyEntry
   readonly seed: number
   readonly index: number
   readonly run: number
-  readonly memory: Memory | undefined
 }
 
 function runOnce(
-  { trace, instance, entry, seed, index, run, memory }: RunInput,
+  { trace, instance, policy, entry, seed, index, run }: RunInput,
   options: ProtocolOptions
 ): Run {
   const total = instance.workload.tasks.length
@@ -134,18 +128,13 @@ function runOnce(
   tell(0)
   const { clockUs = () => 0 } = options
   const beganUs = clockUs()
-  const result = simulate(
-    instance.workload,
-    instance.cluster,
-    entry.make(instance, policyRng(seed), memory?.estimator),
-    {
-      model: instance.model(),
-      outages: instance.outages,
-      record: options.record ?? false,
-      onProgress: tell,
-      ...(options.clockUs !== undefined && { clockUs: options.clockUs })
-    }
-  )
+  const result = simulate(instance.workload, instance.cluster, policy, {
+    model: instance.model(),
+    outages: instance.outages,
+    record: options.record ?? false,
+    onProgress: tell,
+    ...(options.clockUs !== undefined && { clockUs: options.clockUs })
+  })
   const tookUs = clockUs() - beganUs
   const isOfDags = trace.family === 'dags' || trace.family === 'one-dag'
   const unit = trace.unit ?? (isOfDags ? 'group' : 'task')

@@ -3,11 +3,12 @@
  * later ones do. Nothing else comes of it; every measured run starts afresh.
  */
 import { createRng } from '../../base/prng.ts'
+import type { Policy } from '../../scheduler/policy.ts'
 import { simulate } from '../sim/engine.ts'
 import type { SimResult, Workload } from '../sim/types.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import type { PolicyEntry } from './catalog.ts'
-import { Memory } from './memory.ts'
+import { ContinuedPolicy, policyOf } from './continued.ts'
 import type { Instance, Trace } from './trace.ts'
 
 /** Apart from the seeds that are measured. */
@@ -26,26 +27,21 @@ export interface WarmUpOptions {
 export function warmUp(trace: Trace, { policies, load, tasks, clockUs }: WarmUpOptions): void {
   if (tasks <= 0) return
   for (const entry of policies) {
-    const memory = trace.sequential === true ? entry.remembers?.(createRng(SEED)) : undefined
-    const remembered = memory === undefined ? undefined : new Memory(memory)
+    let continued: ContinuedPolicy | undefined
     let ended = 0
     for (const whole of trace.instances(SEED, load ?? trace.defaultLoad)) {
       const instance = { ...whole, workload: beginningOf(whole.workload, tasks - ended) }
       ended += instance.workload.tasks.length
-      const { endedAt } = runOf(entry, instance, remembered, clockUs)
-      remembered?.runEnded(endedAt)
+      const policy = continued ?? policyOf(entry, instance, createRng(SEED), trace)
+      if (policy instanceof ContinuedPolicy) continued = policy
+      const result = runOf(policy, instance, clockUs)
+      continued?.runEnded(result)
       if (ended >= tasks) break
     }
   }
 }
 
-function runOf(
-  entry: PolicyEntry,
-  instance: Instance,
-  memory: Memory | undefined,
-  clockUs: () => number
-): SimResult {
-  const policy = entry.make(instance, createRng(SEED), memory?.estimator)
+function runOf(policy: Policy, instance: Instance, clockUs: () => number): SimResult {
   return simulate(instance.workload, instance.cluster, policy, {
     model: instance.model(),
     outages: instance.outages,

@@ -29,8 +29,8 @@ function networkEntry(create: CreateEstimator | undefined): PolicyEntry {
     about: 'the learned policy with a network that trains during the run, as a leader trains one',
     families: [],
     clairvoyant: 'learned-oracle',
-    remembers: estimator,
-    make: (_, rng, memory) => learnedPolicy(memory ?? estimator(rng), { name: NETWORK })(rng)
+    continues: true,
+    make: (_, rng) => learnedPolicy(estimator(rng), { name: NETWORK })(rng)
   }
 }
 
