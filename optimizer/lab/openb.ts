@@ -4,7 +4,7 @@
  *
  * GPUs of a node are one pool of thousandths: that a share of one GPU cannot come from two is not modelled. A `gpu_spec`
  * that names several models becomes a label that all nodes with one of them carry. A pod's run time is the time from
- * being scheduled to being deleted; pods that were never scheduled are left out. Times count from the first submission.
+ * being scheduled to being deleted; pods that were never scheduled, or not deleted by the end of the trace, are left out. Times count from the first submission.
  *
  * With a load the cluster is a random part of the nodes, of such size that the scarcest resource has that load.
  */
@@ -37,8 +37,10 @@ export interface OpenbPods {
   readonly file: string
   /** In order of creation. */
   readonly pods: readonly OpenbPod[]
-  /** Pods that were never scheduled, or for no time. */
+  /** Pods that were never scheduled, or for no time, or of which nobody knows until when. */
   readonly skipped: number
+  /** Which of these they are. */
+  readonly why: string
 }
 
 export interface OpenbNode {
@@ -57,21 +59,26 @@ const SLOWDOWN_BOUND_MS = 10_000
 /** Parses the pods' table. */
 export function parseOpenbPods(text: string, file: string): OpenbPods {
   const pods: OpenbPod[] = []
-  let skipped = 0
+  const skipped = { 'never scheduled': 0, 'deleted as they were scheduled': 0, 'never deleted': 0 }
   for (const row of parseCsv(text, file)) {
     const gpus = row.amount('num_gpu')
     const scheduled = row.optionalSeconds('scheduled_time')
     const created = row.seconds('creation_time')
-    const deleted = row.seconds('deletion_time')
+    const deleted = row.optionalSeconds('deletion_time')
     if (scheduled !== undefined && scheduled < created) {
       throw row.fail('scheduled_time', scheduled, `≥ creation_time, ${created}`)
     }
-    if (scheduled !== undefined && deleted < scheduled) {
+    if (scheduled !== undefined && deleted !== undefined && deleted < scheduled) {
       throw row.fail('deletion_time', deleted, `≥ scheduled_time, ${scheduled}`)
     }
-    const runS = deleted - (scheduled ?? deleted)
-    if (runS === 0) {
-      skipped++
+    if (scheduled === undefined || deleted === undefined || deleted === scheduled) {
+      const why =
+        scheduled === undefined
+          ? 'never scheduled'
+          : deleted === undefined
+            ? 'never deleted'
+            : 'deleted as they were scheduled'
+      skipped[why]++
       continue
     }
     pods.push({
@@ -82,13 +89,19 @@ export function parseOpenbPods(text: string, file: string): OpenbPods {
       gpuSpec: row.text('gpu_spec'),
       qos: row.text('qos'),
       createdS: created,
-      runS,
+      runS: deleted - scheduled,
       line: row.line
     })
   }
   if (pods.length === 0) throw empty(file, 'pod that was scheduled')
   pods.sort((a, b) => a.createdS - b.createdS)
-  return { file, pods, skipped }
+  const reasons = Object.entries(skipped).filter(([, count]) => count > 0)
+  return {
+    file,
+    pods,
+    skipped: reasons.reduce((sum, [, count]) => sum + count, 0),
+    why: reasons.map(([reason, count]) => `${count} that were ${reason}`).join(', ')
+  }
 }
 
 /** Parses the nodes' table. */
@@ -105,7 +118,7 @@ export function parseOpenbNodes(text: string, file: string): OpenbNode[] {
 
 /** The trace of these pods on (a part of) these nodes. Throws INVALID_REQUEST for a pod that no node holds. */
 export function openbTrace(name: string, source: OpenbPods, nodes: readonly OpenbNode[]): Trace {
-  const { pods, skipped } = source
+  const { pods, skipped, why } = source
   for (const pod of pods) checkHeld(source.file, pod, nodes)
   return {
     name,
@@ -115,7 +128,7 @@ export function openbTrace(name: string, source: OpenbPods, nodes: readonly Open
     loadIsUsed: true,
     defaultSeeds: 3,
     ...(skipped > 0 && {
-      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why: 'that were never scheduled' }
+      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why }
     }),
     instances: (seed, load) => [instanceOf(name, pods, nodes, seed, load)]
   }

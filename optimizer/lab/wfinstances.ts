@@ -17,6 +17,8 @@ interface WorkflowTask {
   readonly inputBytes: number
   /** 0 when unknown. */
   readonly memoryBytes: number
+  /** Absent or 0 when unknown. */
+  readonly cores?: number
 }
 
 export interface Workflow {
@@ -70,7 +72,8 @@ function parseTask(value: unknown, path: string, count: number, fail: Fail): Wor
     }),
     runS: checkTime(task['t'] ?? 0, `${path}.t`, 1, fail),
     inputBytes: amount('in'),
-    memoryBytes: amount('m')
+    memoryBytes: amount('m'),
+    cores: amount('c')
   }
 }
 
