@@ -12,6 +12,8 @@ export interface Chart {
 
 const WIDTH = 920
 const HEIGHT = 420
+/** Of an entry of a legend. */
+const ROW = 24
 /** Colours that stay apart for readers with colour blindness (Okabe & Ito, 2008), then their darker kin. */
 const PALETTE = [
   '#0072b2',
@@ -26,18 +28,27 @@ const PALETTE = [
   '#66a61e'
 ]
 
+/** In turn, where there are more curves than colours. */
+const DASHES = ['solid', 'dashed', 'dotted'] as const
+
 /** All plots for which there is data. */
 export function drawCharts(data: PlotData): Chart[] {
   return [
-    chart('jct', 'Job completion time', lines(data.jct, 'completion time, s', 'share of units', true)),
+    chart(
+      'jct',
+      'Job completion time',
+      lines(data.jct, 'completion time, s', 'share of units', true),
+      data.jct.length
+    ),
     chart(
       'utilisation',
       'Utilisation over time',
-      lines(data.utilisation, 'time, s', 'share of capacity', false)
+      lines(data.utilisation, 'time, s', 'share of capacity', false),
+      data.utilisation.length
     ),
     ...(data.gaps.length === 0
       ? []
-      : [chart('gap', 'Gap closed to the clairvoyant run', gapBars(data.gaps))]),
+      : [chart('gap', 'Gap closed to the clairvoyant run', gapBars(data.gaps), data.gaps.length)]),
     ...data.gantt.map(({ policy, bars }, index) =>
       chart(`gantt-${index + 1}`, `Schedule of ${policy}: first ${bars.length} attempts`, gantt(bars))
     ),
@@ -47,8 +58,10 @@ export function drawCharts(data: PlotData): Chart[] {
   ]
 }
 
-function chart(id: string, title: string, option: EChartsOption): Chart {
-  const drawing = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT })
+/** `rows`: what must find room below each other, as entries of a legend or bars. */
+function chart(id: string, title: string, option: EChartsOption, rows = 0): Chart {
+  const height = Math.max(HEIGHT, GRID.top + GRID.bottom + rows * ROW)
+  const drawing = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height })
   drawing.setOption({ color: PALETTE, animation: false, backgroundColor: '#ffffff', ...option })
   const svg = drawing.renderToSVGString()
   drawing.dispose()
@@ -68,11 +81,11 @@ function lines(curves: readonly Curve[], x: string, y: string, logarithmic: bool
     legend: LEGEND,
     xAxis: logarithmic ? { type: 'log', ...axis(x) } : { type: 'value', ...axis(x) },
     yAxis: { type: 'value', min: 0, max: 1, ...axis(y) },
-    series: curves.map(({ name, points }) => ({
+    series: curves.map(({ name, points }, index) => ({
       type: 'line',
       name,
       showSymbol: false,
-      lineStyle: { width: 1.5 },
+      lineStyle: { width: 1.5, type: DASHES[Math.floor(index / PALETTE.length) % DASHES.length] ?? 'solid' },
       data: points.map(([at, value]) => [at, value])
     }))
   }
@@ -82,7 +95,12 @@ function gapBars(gaps: PlotData['gaps']): EChartsOption {
   return {
     grid: { ...GRID, left: 170, right: 40 },
     xAxis: { type: 'value', ...axis('share of the gap') },
-    yAxis: { type: 'category', inverse: true, data: gaps.map(({ name }) => name) },
+    yAxis: {
+      type: 'category',
+      inverse: true,
+      axisLabel: { interval: 0 },
+      data: gaps.map(({ name }) => name)
+    },
     series: [
       {
         type: 'bar',
@@ -92,6 +110,8 @@ function gapBars(gaps: PlotData['gaps']): EChartsOption {
       {
         type: 'custom',
         data: gaps.map(({ low, high }, index) => [low, high, index]),
+        // What axes must have room for.
+        encode: { x: [0, 1], y: 2 },
         renderItem: (_params, api) => {
           const from = api.coord([api.value(0), api.value(2)])
           const to = api.coord([api.value(1), api.value(2)])
@@ -113,11 +133,12 @@ function gantt(bars: readonly GanttBar[]): EChartsOption {
   return {
     grid: { ...GRID, right: 24 },
     xAxis: { type: 'value', ...axis('time, s') },
-    yAxis: { type: 'value', min: 0, max: lanes, ...axis('slot') },
+    yAxis: { type: 'value', min: 0, max: lanes, ...axis('lane') },
     series: [
       {
         type: 'custom',
         data: bars.map(({ lane, from, to, name }) => [lane, from, to, names.indexOf(name)]),
+        encode: { x: [1, 2], y: 0 },
         renderItem: (_params, api) => {
           const start = api.coord([api.value(1), Number(api.value(0)) + 1])
           const end = api.coord([api.value(2), Number(api.value(0)) + 1])
