@@ -15,8 +15,8 @@ export function parseOptions<T extends Options>(argv: readonly string[], options
     const [, unknown] = /^Unknown option '--([^']+)'/.exec(message) ?? []
     if (unknown !== undefined) {
       const nearest = nearestName(unknown, Object.keys(options))
-      const hint = nearest === undefined ? '' : `did you mean --${nearest}? `
-      throw new AppError('INVALID_REQUEST', `Unknown option '--${unknown}'; ${hint}See --help`, {
+      const hint = nearest === undefined ? 'see' : `did you mean --${nearest}? See`
+      throw new AppError('INVALID_REQUEST', `Unknown option '--${unknown}'; ${hint} --help`, {
         cause: error,
         details: { option: unknown, ...(nearest !== undefined && { nearest: `--${nearest}` }) }
       })
