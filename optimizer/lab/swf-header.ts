@@ -24,7 +24,7 @@ export class SwfHeader {
     if (size > MOST_PROCESSORS) {
       throw malformed({ file, line, field, got: size, expected: `≤ ${MOST_PROCESSORS}` })
     }
-    if (size > 0) this.#sizes[field.toLowerCase() === 'maxprocs' ? 'maxprocs' : 'maxnodes'].push(size)
+    if (size > 0) this.#sizes[/procs/i.test(field) ? 'maxprocs' : 'maxnodes'].push(size)
   }
 
   /** Processors; 0 when the header says nothing. */
