@@ -2,7 +2,7 @@
  * Jobs that were swapped out or checkpointed have a line for each part of their run (status 2, the last 3 or 4), which by the format come
  * beside a line that sums the job up, or instead of it. Counted as they stand, such a job would run twice, or as several jobs.
  */
-import type { SwfJob } from './swf.ts'
+import type { SwfJob } from './swf-job.ts'
 
 /** Statuses of parts: to be continued; the last, completed; the last, failed. */
 const PARTS: ReadonlySet<number> = new Set([2, 3, 4])

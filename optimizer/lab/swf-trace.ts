@@ -19,7 +19,8 @@ import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
 import { fastestRuns, idealTimes } from './ideal.ts'
 import { leftOutWhy } from './swf.ts'
-import type { SwfJob, SwfLog } from './swf.ts'
+import type { SwfJob } from './swf-job.ts'
+import type { SwfLog } from './swf.ts'
 import type { Instance, Trace } from './trace.ts'
 
 const SLOWDOWN_BOUND_MS = 10_000

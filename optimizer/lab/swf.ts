@@ -9,24 +9,8 @@
  */
 import { LONGEST_S, empty, malformed } from './malformed.ts'
 import { MOST_PROCESSORS, SwfHeader } from './swf-header.ts'
+import type { SwfJob } from './swf-job.ts'
 import { isPart, joinParts } from './swf-parts.ts'
-
-/** One job of a log. Times in seconds; −1 for unknown. */
-export interface SwfJob {
-  readonly job: number
-  readonly submitS: number
-  readonly runS: number
-  readonly processors: number
-  readonly requestedS: number
-  /** KB per processor. */
-  readonly memoryKb: number
-  readonly status: number
-  readonly user: number
-  readonly group: number
-  readonly executable: number
-  readonly queue: number
-  readonly partition: number
-}
 
 /** A job that is not simulated. */
 interface LeftOutJob {
