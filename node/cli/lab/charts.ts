@@ -28,6 +28,9 @@ const PALETTE = [
   '#66a61e'
 ]
 
+/** Between what a label belongs to and the label. */
+const LABEL_GAP = 6
+
 /** In turn, where there are more curves than colours. */
 const DASHES = ['solid', 'dashed', 'dotted'] as const
 
@@ -104,21 +107,35 @@ function gapBars(gaps: PlotData['gaps']): EChartsOption {
     series: [
       {
         type: 'bar',
-        data: gaps.map(({ value }) => value),
-        label: { show: true, position: 'right', formatter: ({ value }) => Number(value).toFixed(2) }
+        data: gaps.map(({ value }) => value)
       },
       {
         type: 'custom',
-        data: gaps.map(({ low, high }, index) => [low, high, index]),
+        data: gaps.map(({ low, high, value }, index) => [low, high, index, value]),
         // What axes must have room for.
         encode: { x: [0, 1], y: 2 },
+        // Above the bars.
+        z: 3,
         renderItem: (_params, api) => {
-          const from = api.coord([api.value(0), api.value(2)])
-          const to = api.coord([api.value(1), api.value(2)])
+          const [low, high, row, value] = [0, 1, 2, 3].map((dimension) => Number(api.value(dimension)))
+          const at = (x = 0): number => api.coord([x, row ?? 0])[0] ?? 0
+          const y = api.coord([0, row ?? 0])[1] ?? 0
+          const whisker = { x1: at(low), y1: y, x2: at(high), y2: y }
+          // Beyond the bar and the whisker, which would strike it out.
+          const x = at(Math.max(0, value ?? 0, high ?? 0)) + LABEL_GAP
+          const label = {
+            text: (value ?? 0).toFixed(2),
+            x,
+            y,
+            verticalAlign: 'middle',
+            fill: '#333333'
+          } as const
           return {
-            type: 'line',
-            shape: { x1: from[0] ?? 0, y1: from[1] ?? 0, x2: to[0] ?? 0, y2: to[1] ?? 0 },
-            style: { stroke: '#000000', lineWidth: 2 }
+            type: 'group',
+            children: [
+              { type: 'line', shape: whisker, style: { stroke: '#000000', lineWidth: 2 } },
+              { type: 'text', style: label }
+            ]
           }
         }
       }

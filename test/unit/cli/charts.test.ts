@@ -47,3 +47,19 @@ test('each of many policies is named, in a row of its own below the one before',
   expect(places.map(([, y]) => y)).toEqual(places.map(([, y]) => y).sort((a = 0, b = 0) => a - b))
   expect(svg).toMatch(/stroke-dasharray/)
 })
+
+test('the value of a gap stands beside its whisker and its bar, not under them', () => {
+  const placesOf = (value: number, low: number, high: number): number[] => {
+    const svg = drawn('gap', { gaps: [{ name: 'p', value, low, high }] })
+    const whisker = /<path d="M[\d.]+ [\d.]+L([\d.]+) [\d.]+" [^>]*stroke="#000000"/.exec(svg)
+    const label = new RegExp(`<text [^>]*x="([\\d.]+)"[^>]*>${value.toFixed(2)}<`).exec(svg)
+    // What comes later in the file is drawn over what came before.
+    expect(svg.lastIndexOf('fill="#0072b2"')).toBeLessThan(whisker?.index ?? 0)
+    return [whisker, label].map((found) => Number(found?.[1]))
+  }
+  const [end = 0, label = 0] = placesOf(0.5, 0.2, 0.8)
+  expect(label).toBeCloseTo(end + 6)
+  // A bar to the left of zero ends there.
+  const [endBelow = 0, labelBelow = 0] = placesOf(-0.5, -0.8, -0.2)
+  expect(labelBelow).toBeGreaterThan(endBelow + 6)
+})
