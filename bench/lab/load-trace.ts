@@ -7,7 +7,7 @@ import { parseHistoryFile } from '../../node/cli/lab/history-file.ts'
 import { wrongOption } from '../../node/cli/lab/option-values.ts'
 import { sha256 } from '../../node/cli/lab/provenance.ts'
 import { historyTrace } from '../../optimizer/lab/history-trace.ts'
-import { openbTrace, parseOpenbNodes, parseOpenbPods } from '../../optimizer/lab/openb.ts'
+import { firstPods, openbTrace, parseOpenbNodes, parseOpenbPods } from '../../optimizer/lab/openb.ts'
 import { parseSwf, partOf } from '../../optimizer/lab/swf.ts'
 import { swfTrace } from '../../optimizer/lab/swf-trace.ts'
 import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../optimizer/lab/synthetic.ts'
@@ -151,9 +151,8 @@ function openb(path: string, text: string, options: LoadOptions): Trace {
   checkUsed('openb', options)
   const nodesPath = nodesFile(path)
   if (nodesPath === path) throw unreadable(path, basename(path), 'a name that contains "pods"')
-  const source = parseOpenbPods(text, path)
-  const pods = source.pods.slice(0, options.limit)
-  return openbTrace('openb', { ...source, pods }, parseOpenbNodes(textOf(nodesPath), nodesPath))
+  const source = firstPods(parseOpenbPods(text, path), options.limit)
+  return openbTrace('openb', source, parseOpenbNodes(textOf(nodesPath), nodesPath))
 }
 
 /** The table of nodes beside that of pods. */

@@ -33,14 +33,17 @@ interface OpenbPod {
   readonly line: number
 }
 
+/** A pod of which there is no run time. */
+interface SkippedPod {
+  readonly createdS: number
+  readonly why: 'never scheduled' | 'deleted as they were scheduled' | 'never deleted'
+}
+
 export interface OpenbPods {
   readonly file: string
   /** In order of creation. */
   readonly pods: readonly OpenbPod[]
-  /** Pods that were never scheduled, or for no time, or of which nobody knows until when. */
-  readonly skipped: number
-  /** Which of these they are. */
-  readonly why: string
+  readonly skipped: readonly SkippedPod[]
 }
 
 export interface OpenbNode {
@@ -59,7 +62,7 @@ const SLOWDOWN_BOUND_MS = 10_000
 /** Parses the pods' table. */
 export function parseOpenbPods(text: string, file: string): OpenbPods {
   const pods: OpenbPod[] = []
-  const skipped = { 'never scheduled': 0, 'deleted as they were scheduled': 0, 'never deleted': 0 }
+  const skipped: SkippedPod[] = []
   for (const row of parseCsv(text, file)) {
     const gpus = row.amount('num_gpu')
     const scheduled = row.optionalSeconds('scheduled_time')
@@ -78,7 +81,7 @@ export function parseOpenbPods(text: string, file: string): OpenbPods {
           : deleted === undefined
             ? 'never deleted'
             : 'deleted as they were scheduled'
-      skipped[why]++
+      skipped.push({ createdS: created, why })
       continue
     }
     pods.push({
@@ -95,13 +98,15 @@ export function parseOpenbPods(text: string, file: string): OpenbPods {
   }
   if (pods.length === 0) throw empty(file, 'pod that was scheduled')
   pods.sort((a, b) => a.createdS - b.createdS)
-  const reasons = Object.entries(skipped).filter(([, count]) => count > 0)
-  return {
-    file,
-    pods,
-    skipped: reasons.reduce((sum, [, count]) => sum + count, 0),
-    why: reasons.map(([reason, count]) => `${count} that were ${reason}`).join(', ')
-  }
+  return { file, pods, skipped }
+}
+
+/** Of these pods those that were created first, `count` at most, and what was skipped until then. */
+export function firstPods(source: OpenbPods, count = Infinity): OpenbPods {
+  if (count >= source.pods.length) return source
+  const pods = source.pods.slice(0, count)
+  const lastS = pods.at(-1)?.createdS ?? 0
+  return { ...source, pods, skipped: source.skipped.filter(({ createdS }) => createdS <= lastS) }
 }
 
 /** Parses the nodes' table. */
@@ -118,7 +123,7 @@ export function parseOpenbNodes(text: string, file: string): OpenbNode[] {
 
 /** The trace of these pods on (a part of) these nodes. Throws INVALID_REQUEST for a pod that no node holds. */
 export function openbTrace(name: string, source: OpenbPods, nodes: readonly OpenbNode[]): Trace {
-  const { pods, skipped, why } = source
+  const { pods } = source
   for (const pod of pods) checkHeld(source.file, pod, nodes)
   return {
     name,
@@ -127,10 +132,24 @@ export function openbTrace(name: string, source: OpenbPods, nodes: readonly Open
     defaultLoad: 0.9,
     loadIsUsed: true,
     defaultSeeds: 3,
-    ...(skipped > 0 && {
-      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why }
-    }),
+    ...leftOutOf(source),
     instances: (seed, load) => [instanceOf(name, pods, nodes, seed, load)]
+  }
+}
+
+function leftOutOf({ pods, skipped }: OpenbPods): Pick<Trace, 'leftOut'> {
+  if (skipped.length === 0) return {}
+  const reasons = [...new Set(skipped.map(({ why }) => why))].sort()
+  const told = reasons.map(
+    (reason) => `${skipped.filter(({ why }) => why === reason).length} that were ${reason}`
+  )
+  return {
+    leftOut: {
+      tasks: skipped.length,
+      of: pods.length + skipped.length,
+      workShare: 0,
+      why: told.join(', ')
+    }
   }
 }
 

@@ -41,7 +41,14 @@ export function parseWorkflows(lines: Iterable<string>, file: string): Workflow[
 
 function parseWorkflow(text: string, file: string, line: number): Workflow {
   const fail: Fail = (field, got, expected) => malformed({ file, line, field, got, expected })
-  const { id, app, tasks } = parseObject(text, fail)
+  const { id, app, tasks, workflow, schemaVersion } = parseObject(text, fail)
+  if (workflow !== undefined) {
+    throw fail(
+      'workflow',
+      `WfFormat ${String(schemaVersion)}`,
+      'none: a line has {id, app, tasks: [{n, p, t}]}'
+    )
+  }
   if (typeof id !== 'string') throw fail('id', id, 'a string')
   if (!Array.isArray(tasks) || tasks.length === 0) throw fail('tasks', tasks, 'a non-empty array')
   const parsed = tasks.map((task: unknown, index) => parseTask(task, `tasks[${index}]`, tasks.length, fail))

@@ -53,7 +53,11 @@ export function drawCharts(data: PlotData): Chart[] {
       ? []
       : [chart('gap', 'Gap closed to the clairvoyant run', gapBars(data.gaps), data.gaps.length)]),
     ...data.gantt.map(({ policy, bars }, index) =>
-      chart(`gantt-${index + 1}`, `Schedule of ${policy}: first ${bars.length} attempts`, gantt(bars))
+      chart(
+        `gantt-${index + 1}`,
+        `Schedule of ${policy}: the ${bars.length} attempts that ended first`,
+        gantt(bars)
+      )
     ),
     ...(data.calibration.length === 0
       ? []

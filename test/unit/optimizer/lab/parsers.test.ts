@@ -258,6 +258,7 @@ test.each([
   ],
   [{ ...WORKFLOW, tasks: [{ t: 1 }] }, /field tasks\[0\]\.n: got nothing, expected a string/],
   [{ ...WORKFLOW, tasks: [{ n: 'a', t: -1 }] }, /field tasks\[0\]\.t: got -1/],
+  [{ schemaVersion: '1.5', workflow: {} }, /field workflow: got "WfFormat 1\.5", expected none: a line has/],
   [
     { ...WORKFLOW, tasks: [{ n: 'a', t: 1e308 }] },
     /jsonl:1: field tasks\[0\]\.t: got 1e\+308, expected seconds ≥ 0, up to 100 years/
