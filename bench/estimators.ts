@@ -5,6 +5,7 @@
  */
 import { createRng } from '../base/prng.ts'
 import { loadOption, wholeOption, wrongOption } from '../node/cli/lab/option-values.ts'
+import { provenanceOf } from '../node/cli/lab/provenance.ts'
 import { useFastestBackend } from '../node/optimizer/backend.ts'
 import type { Estimator } from '../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../optimizer/estimator/learned.ts'
@@ -54,10 +55,12 @@ async function measure(options: Options): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const { trace } = loadTrace(options.trace, { limit: options.limit, from: options.from })
+  const { trace, sha256 } = loadTrace(options.trace, { limit: options.limit, from: options.from })
   if (options.load !== undefined && !trace.loadIsUsed) {
     throw wrongOption('load', String(options.load), `none: ${trace.name} runs one DAG at a time`)
   }
+  // What runs is what was loaded, whatever is committed meanwhile.
+  const provenance = provenanceOf()
   const [instance] = trace.instances(options.seed, options.load ?? trace.defaultLoad)
   if (instance === undefined) throw wrongOption('trace', options.trace, 'at least one task')
   const bareMb = residentMb()
@@ -81,9 +84,8 @@ async function measure(options: Options): Promise<number> {
   console.log(
     `${trace.name}: ${instance.workload.tasks.length} tasks, fifo-fit, load ${instance.load.toFixed(3)}`
   )
-  for (const line of noteLines(trace.leftOut, [...(trace.notes ?? []), ...(instance.notes ?? [])])) {
-    console.log(line)
-  }
+  const notes = [...(trace.notes ?? []), ...(instance.notes ?? [])]
+  for (const line of noteLines(trace.leftOut, notes)) console.log(line)
   console.log(HEADER)
   for (const row of rows) console.log(lineOf(row))
   console.log(
@@ -92,8 +94,18 @@ async function measure(options: Options): Promise<number> {
   )
   console.log(`resident: ${bareMb} MB before, ${withoutMb} MB without TensorFlow.js, ${withMb} MB with it`)
   if (options.json) {
-    const { name } = trace
-    console.log(JSON.stringify({ trace: name, load: instance.load, backend, estimators: rows, evaluation }))
+    const { name, leftOut = null } = trace
+    const { seed, limit = null, from = null, load = null } = options
+    const asked = { trace: options.trace, limit, from, load, seed }
+    const measured = {
+      trace: name,
+      load: instance.load,
+      tasks: instance.workload.tasks.length,
+      leftOut,
+      notes
+    }
+    const report = { ...measured, backend, estimators: rows, evaluation }
+    console.log(JSON.stringify({ ...provenance, options: asked, traceSha256: sha256 ?? null, ...report }))
   }
   return 0
 }

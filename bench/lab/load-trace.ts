@@ -7,8 +7,8 @@ import { parseHistoryFile } from '../../node/cli/lab/history-file.ts'
 import { wrongOption } from '../../node/cli/lab/option-values.ts'
 import { sha256 } from '../../node/cli/lab/provenance.ts'
 import { historyTrace } from '../../optimizer/lab/history-trace.ts'
-import { openbTrace, parseOpenbNodes, parseOpenbPods } from '../../optimizer/lab/openb.ts'
-import { parseSwf } from '../../optimizer/lab/swf.ts'
+import { firstPods, openbTrace, parseOpenbNodes, parseOpenbPods } from '../../optimizer/lab/openb.ts'
+import { parseSwf, partOf } from '../../optimizer/lab/swf.ts'
 import { swfTrace } from '../../optimizer/lab/swf-trace.ts'
 import { SYNTHETIC_DEFAULTS, syntheticTrace } from '../../optimizer/lab/synthetic.ts'
 import { parseTpch } from '../../optimizer/lab/tpch.ts'
@@ -105,13 +105,12 @@ function checkUsed(format: Format, options: LoadOptions): void {
 function swf(path: string, name: string, text: string, options: LoadOptions): Trace {
   checkUsed('swf', options)
   const { limit, from = 0, windows } = options
-  const lines = text.split('\n')
-  if (windows === undefined) {
-    const log = parseSwf(lines, path, limit === undefined ? undefined : from + limit)
-    return swfTrace(name, { ...log, jobs: log.jobs.slice(from) })
+  const log = parseSwf(text.split('\n'), path)
+  if (from >= log.jobs.length) {
+    throw wrongOption('from', String(from), `fewer than the ${log.jobs.length} jobs of the log`)
   }
-  const log = parseSwf(lines, path)
-  return swfTrace(name, { ...log, jobs: log.jobs.slice(from) }, { count: windows, jobs: limit })
+  if (windows === undefined) return swfTrace(name, partOf(log, from, limit))
+  return swfTrace(name, partOf(log, from), { count: windows, jobs: limit })
 }
 
 function jsonl(path: string, name: string, text: string, options: LoadOptions): Trace {
@@ -152,9 +151,8 @@ function openb(path: string, text: string, options: LoadOptions): Trace {
   checkUsed('openb', options)
   const nodesPath = nodesFile(path)
   if (nodesPath === path) throw unreadable(path, basename(path), 'a name that contains "pods"')
-  const source = parseOpenbPods(text, path)
-  const pods = source.pods.slice(0, options.limit)
-  return openbTrace('openb', { ...source, pods }, parseOpenbNodes(textOf(nodesPath), nodesPath))
+  const source = firstPods(parseOpenbPods(text, path), options.limit)
+  return openbTrace('openb', source, parseOpenbNodes(textOf(nodesPath), nodesPath))
 }
 
 /** The table of nodes beside that of pods. */
@@ -181,8 +179,15 @@ function read(path: string): Buffer {
   return readable(path, () => readFileSync(path))
 }
 
+/** By its name, and by what it begins with where the name does not say. */
 function unpacked(path: string, bytes: Buffer): string {
-  return readable(path, () => (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8'))
+  const isPacked = path.endsWith('.gz') || (bytes[0] === 0x1f && bytes[1] === 0x8b)
+  return readable(path, () => withoutMark((isPacked ? gunzipSync(bytes) : bytes).toString('utf8')))
+}
+
+/** Without the byte order mark that some editors begin files with. */
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 function readable<T>(path: string, work: () => T): T {

@@ -9,6 +9,10 @@ import {
 } from '../../node/cli/lab/option-values.ts'
 import { parseOptions } from './parse-options.ts'
 
+/** Beyond these, making the instances alone takes longer or more memory than anybody has. */
+const MOST_NODES = 100_000
+const MOST_JOBS = 1_000_000
+
 export interface LabOptions {
   readonly trace: string
   readonly load: number | undefined
@@ -73,8 +77,8 @@ const OPTIONS = {
 /** Parses the arguments after `policies`. */
 export function parseLabOptions(argv: readonly string[]): LabOptions {
   const values = parseOptions(argv, OPTIONS)
-  const whole = (option: 'limit' | 'windows' | 'nodes' | 'jobs'): number | undefined =>
-    wholeOption(option, values[option], 1)
+  const whole = (option: 'limit' | 'windows' | 'nodes' | 'jobs', most?: number): number | undefined =>
+    wholeOption(option, values[option], 1, most)
   const idle = values.list === true || values.help === true
   if (values.trace === undefined && !idle) throw wrongOption('trace', undefined, 'a path or "synthetic"')
   return {
@@ -84,8 +88,8 @@ export function parseLabOptions(argv: readonly string[]): LabOptions {
     seeds: seedsOption(values.seeds),
     limit: whole('limit'),
     windows: whole('windows'),
-    nodes: whole('nodes'),
-    jobs: whole('jobs'),
+    nodes: whole('nodes', MOST_NODES),
+    jobs: whole('jobs', MOST_JOBS),
     gapS: numberOption('gap', values.gap, 'seconds > 0', (seconds) => seconds > 0),
     noise: values.noise,
     json: values.json ?? false,

@@ -42,11 +42,15 @@ const PINBALL = [0.5, 0.9, 0.99] as const
 
 type Step = 'ended' | 'ready' | 'starts'
 
-/** Replays the run's arrivals, starts and completions past a fresh estimator. `cluster` tells the profiles of nodes. */
+/**
+ * Replays the run's arrivals, starts and completions past a fresh estimator. `cluster` tells the profiles of nodes, `most` to how many of the
+ * first tasks this is kept.
+ */
 export function calibrate(
   result: SimResult,
   estimator: Estimator,
-  cluster: readonly SimNode[] = []
+  cluster: readonly SimNode[] = [],
+  most = Infinity
 ): Calibration {
   const tasks = result.workload.tasks.map(
     (task, index) => new LiveTask(task, result.workload.dependents[index] ?? [])
@@ -55,7 +59,7 @@ export function calibrate(
   const classes = new Set<ClassKey>()
   const ready = new Tally(tasks.length)
   const started = new Tally(tasks.length)
-  for (const { at, index, step } of stepsOf(result)) {
+  for (const { at, index, step } of stepsOf(result, most)) {
     const task = tasks[index]
     if (task === undefined) continue
     const on = result.node[index] ?? 0
@@ -87,12 +91,13 @@ export function calibrate(
 
 /** What happened, in order: at one moment ends come before what becomes ready, and that before what starts. */
 function* stepsOf(
-  result: SimResult
+  result: SimResult,
+  most: number
 ): Generator<{ readonly at: number; readonly index: number; readonly step: Step }> {
   const events = new EventHeap<{ readonly at: number; readonly index: number; readonly step: Step }>()
   const add = (step: Step, times: Float64Array): void => {
     times.forEach((at, index) => {
-      if ((result.finishedAt[index] ?? -1) >= 0) events.push(at, { at, index, step })
+      if (index < most && (result.finishedAt[index] ?? -1) >= 0) events.push(at, { at, index, step })
     })
   }
   add('ended', result.finishedAt)

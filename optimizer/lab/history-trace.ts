@@ -135,6 +135,11 @@ function instanceOf(name: string, replay: Replay, seed: number, load: number | u
   const capacity = cluster.reduce((sum, node) => sum + node.slots * (node.speeds[KIND] ?? 1), 0)
   const workMs = tasks.reduce((sum, task) => sum + task.workMs, 0)
   const lastMs = tasks.at(-1)?.submittedAt ?? 0
+  const idealMs = idealTimes(workload, UNIT, fastestRuns(workload, cluster))
+  const lastEndMs = tasks.reduce(
+    (latest, task, index) => Math.max(latest, task.submittedAt + (idealMs[index] ?? 0)),
+    0
+  )
   return {
     workload,
     cluster,
@@ -143,8 +148,8 @@ function instanceOf(name: string, replay: Replay, seed: number, load: number | u
     truthMs: (id) => tasks[id - 1]?.workMs ?? 0,
     classMeanMs: classMeans(tasks),
     speedOf: (node) => speeds.get(node) ?? 1,
-    idealMs: idealTimes(workload, UNIT, fastestRuns(workload, cluster)),
-    makespanBoundMs: Math.max(1, workMs / capacity, lastMs),
+    idealMs,
+    makespanBoundMs: Math.max(1, workMs / capacity, lastEndMs),
     load: workMs / (capacity * Math.max(1, lastMs))
   }
 }

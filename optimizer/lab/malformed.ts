@@ -28,9 +28,9 @@ export function malformed(at: Malformation): AppError {
   )
 }
 
-/** The error for a file that holds nothing to run. */
-export function empty(file: string, expected: string): AppError {
-  return malformed({ file, line: 1, field: 'line', got: undefined, expected: `at least one ${expected}` })
+/** The error for a file that holds nothing to run; `got` is what it holds instead. */
+export function empty(file: string, expected: string, got?: string): AppError {
+  return malformed({ file, line: 1, field: 'line', got, expected: `at least one ${expected}` })
 }
 
 /** `value` when it is a time from 0 to a hundred years; `unit` is how many of its units a second has. */

@@ -4,7 +4,7 @@
  *
  * GPUs of a node are one pool of thousandths: that a share of one GPU cannot come from two is not modelled. A `gpu_spec`
  * that names several models becomes a label that all nodes with one of them carry. A pod's run time is the time from
- * being scheduled to being deleted; pods that were never scheduled are left out. Times count from the first submission.
+ * being scheduled to being deleted; pods that were never scheduled, or not deleted by the end of the trace, are left out. Times count from the first submission.
  *
  * With a load the cluster is a random part of the nodes, of such size that the scarcest resource has that load.
  */
@@ -33,12 +33,17 @@ interface OpenbPod {
   readonly line: number
 }
 
+/** A pod of which there is no run time. */
+interface SkippedPod {
+  readonly createdS: number
+  readonly why: 'never scheduled' | 'deleted as they were scheduled' | 'never deleted'
+}
+
 export interface OpenbPods {
   readonly file: string
   /** In order of creation. */
   readonly pods: readonly OpenbPod[]
-  /** Pods that were never scheduled, or for no time. */
-  readonly skipped: number
+  readonly skipped: readonly SkippedPod[]
 }
 
 export interface OpenbNode {
@@ -57,21 +62,26 @@ const SLOWDOWN_BOUND_MS = 10_000
 /** Parses the pods' table. */
 export function parseOpenbPods(text: string, file: string): OpenbPods {
   const pods: OpenbPod[] = []
-  let skipped = 0
+  const skipped: SkippedPod[] = []
   for (const row of parseCsv(text, file)) {
     const gpus = row.amount('num_gpu')
     const scheduled = row.optionalSeconds('scheduled_time')
     const created = row.seconds('creation_time')
-    const deleted = row.seconds('deletion_time')
+    const deleted = row.optionalSeconds('deletion_time')
     if (scheduled !== undefined && scheduled < created) {
       throw row.fail('scheduled_time', scheduled, `≥ creation_time, ${created}`)
     }
-    if (scheduled !== undefined && deleted < scheduled) {
+    if (scheduled !== undefined && deleted !== undefined && deleted < scheduled) {
       throw row.fail('deletion_time', deleted, `≥ scheduled_time, ${scheduled}`)
     }
-    const runS = deleted - (scheduled ?? deleted)
-    if (runS === 0) {
-      skipped++
+    if (scheduled === undefined || deleted === undefined || deleted === scheduled) {
+      const why =
+        scheduled === undefined
+          ? 'never scheduled'
+          : deleted === undefined
+            ? 'never deleted'
+            : 'deleted as they were scheduled'
+      skipped.push({ createdS: created, why })
       continue
     }
     pods.push({
@@ -82,13 +92,21 @@ export function parseOpenbPods(text: string, file: string): OpenbPods {
       gpuSpec: row.text('gpu_spec'),
       qos: row.text('qos'),
       createdS: created,
-      runS,
+      runS: deleted - scheduled,
       line: row.line
     })
   }
   if (pods.length === 0) throw empty(file, 'pod that was scheduled')
   pods.sort((a, b) => a.createdS - b.createdS)
   return { file, pods, skipped }
+}
+
+/** Of these pods those that were created first, `count` at most, and what was skipped until then. */
+export function firstPods(source: OpenbPods, count = Infinity): OpenbPods {
+  if (count >= source.pods.length) return source
+  const pods = source.pods.slice(0, count)
+  const lastS = pods.at(-1)?.createdS ?? 0
+  return { ...source, pods, skipped: source.skipped.filter(({ createdS }) => createdS <= lastS) }
 }
 
 /** Parses the nodes' table. */
@@ -105,7 +123,7 @@ export function parseOpenbNodes(text: string, file: string): OpenbNode[] {
 
 /** The trace of these pods on (a part of) these nodes. Throws INVALID_REQUEST for a pod that no node holds. */
 export function openbTrace(name: string, source: OpenbPods, nodes: readonly OpenbNode[]): Trace {
-  const { pods, skipped } = source
+  const { pods } = source
   for (const pod of pods) checkHeld(source.file, pod, nodes)
   return {
     name,
@@ -114,10 +132,24 @@ export function openbTrace(name: string, source: OpenbPods, nodes: readonly Open
     defaultLoad: 0.9,
     loadIsUsed: true,
     defaultSeeds: 3,
-    ...(skipped > 0 && {
-      leftOut: { tasks: skipped, of: pods.length + skipped, workShare: 0, why: 'that were never scheduled' }
-    }),
+    ...leftOutOf(source),
     instances: (seed, load) => [instanceOf(name, pods, nodes, seed, load)]
+  }
+}
+
+function leftOutOf({ pods, skipped }: OpenbPods): Pick<Trace, 'leftOut'> {
+  if (skipped.length === 0) return {}
+  const reasons = [...new Set(skipped.map(({ why }) => why))].sort()
+  const told = reasons.map(
+    (reason) => `${skipped.filter(({ why }) => why === reason).length} that were ${reason}`
+  )
+  return {
+    leftOut: {
+      tasks: skipped.length,
+      of: pods.length + skipped.length,
+      workShare: 0,
+      why: told.join(', ')
+    }
   }
 }
 

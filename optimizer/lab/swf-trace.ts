@@ -3,7 +3,7 @@
  *
  * Without a load the pool has the log's own processors (header, or the widest job, whichever is more). With one it has
  * work ÷ (span × load) processors, rounded, but never fewer than the widest job needs: load is set by capacity, so that the
- * pattern of arrivals stays what it was. Seed 0 is the log itself; further seeds shake it (§D of the method): each
+ * pattern of arrivals stays what it was. Where all jobs come at the same time it is as without a load. Seed 0 is the log itself; further seeds shake it (§D of the method): each
  * gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
  *
  * With windows each seed has several instances: overlapping parts of the log at equal distances, each of which learners start
@@ -18,7 +18,9 @@ import { fixedRunTimes } from '../sim/run-models.ts'
 import type { SimNode, SimTask } from '../sim/types.ts'
 import { classMeans } from './class-means.ts'
 import { fastestRuns, idealTimes } from './ideal.ts'
-import type { SwfJob, SwfLog } from './swf.ts'
+import { leftOutWhy } from './swf.ts'
+import type { SwfJob } from './swf-job.ts'
+import type { SwfLog } from './swf.ts'
 import type { Instance, Trace } from './trace.ts'
 
 const SLOWDOWN_BOUND_MS = 10_000
@@ -57,17 +59,28 @@ export function swfTrace(name: string, log: SwfLog, windows: Windows = { count: 
     loadIsUsed: true,
     defaultSeeds: 1,
     overlap: overlapOf(total, windows),
-    notes: overlapNotes(windows, total, length),
-    ...(log.skipped > 0 && {
-      leftOut: {
-        tasks: log.skipped,
-        of: total + log.skipped,
-        workShare: log.skippedWorkS / Math.max(1, log.skippedWorkS + workOf(log.jobs)),
-        why: 'that never ran, or came nobody knows when'
-      }
-    }),
+    notes: [...log.notes, ...userNotes(log.jobs), ...overlapNotes(windows, total, length)],
+    ...leftOutOf(log),
     instances: (seed, load) => instancesOf(name, log, windows, seed, load)
   }
+}
+
+function leftOutOf({ jobs, leftOut }: SwfLog): Pick<Trace, 'leftOut'> {
+  if (leftOut.length === 0) return {}
+  const workS = leftOut.reduce((sum, one) => sum + one.workS, 0)
+  return {
+    leftOut: {
+      tasks: leftOut.length,
+      of: jobs.length + leftOut.length,
+      workShare: workS / Math.max(1, workS + workOf(jobs)),
+      why: `that never ran, or came nobody knows when: ${leftOutWhy(leftOut)}`
+    }
+  }
+}
+
+function userNotes(jobs: SwfLog['jobs']): string[] {
+  const unknown = jobs.filter(({ user }) => user < 0).length
+  return unknown === 0 ? [] : [`${unknown} jobs name no user: they count as those of one tenant`]
 }
 
 /** In processor seconds. */
@@ -119,12 +132,14 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
   const jobs = shake(log.jobs, seed)
   const tasks = jobs.map(taskOf)
   const workS = jobs.reduce((sum, job) => sum + job.runS * job.processors, 0)
-  const spanS = Math.max(1, (jobs.at(-1)?.submitS ?? 0) - (jobs[0]?.submitS ?? 0))
+  const firstS = jobs[0]?.submitS ?? 0
+  const spanS = (jobs.at(-1)?.submitS ?? 0) - firstS
   const widest = jobs.reduce((most, job) => Math.max(most, job.processors), 1)
-  const own = Math.max(log.maxProcs, widest)
-  const wanted = load === undefined ? log.maxProcs : Math.round(workS / (spanS * load))
-  const processors = load === undefined ? own : Math.max(widest, wanted)
-  const longestS = jobs.reduce((most, job) => Math.max(most, job.runS), 0)
+  // Work that comes all at once has no rate, so no number of processors has a load.
+  const isLoaded = load !== undefined && spanS > 0
+  const wanted = isLoaded ? Math.round(workS / (spanS * load)) : log.maxProcs
+  const processors = Math.max(widest, wanted)
+  const lastEndS = jobs.reduce((latest, job) => Math.max(latest, job.submitS - firstS + job.runS), 0)
   // Users are tenants, so that a name is what several of them may have in common; a class is one user's.
   const means = classMeans(tasks.map((task) => ({ ...task, name: `${task.tenant}/${task.name}` })))
   const workload = compileWorkload(name, tasks)
@@ -138,9 +153,14 @@ function instanceOf(name: string, log: SwfLog, seed: number, load: number | unde
     classMeanMs: means,
     speedOf: () => 1,
     idealMs: idealTimes(workload, 'task', fastestRuns(workload, cluster)),
-    makespanBoundMs: Math.max(workS / processors, longestS) * 1000,
-    load: workS / (processors * spanS),
-    notes: widestNotes(log.maxProcs, widest, wanted, load)
+    makespanBoundMs: Math.max(workS / processors, lastEndS) * 1000,
+    load: workS / (processors * Math.max(1, spanS)),
+    notes: [
+      ...(log.maxProcs === 0 ? ['the log tells no size of its machine: the load sets the processors'] : []),
+      ...(isLoaded || load === undefined
+        ? widestNotes(log.maxProcs, widest, wanted, load)
+        : atOnceNotes(processors))
+    ]
   }
 }
 
@@ -154,6 +174,12 @@ function widestNotes(maxProcs: number, widest: number, wanted: number, load: num
   }
   if (maxProcs === 0 || widest <= maxProcs) return []
   return [`a job asks for ${widest} processors, but MaxProcs is ${maxProcs}: the machine has ${widest}`]
+}
+
+function atOnceNotes(processors: number): string[] {
+  return [
+    `all jobs come at the same time, so that no load can be set: the machine has ${processors} processors`
+  ]
 }
 
 /** The one node that stands for a machine of so many processors. */

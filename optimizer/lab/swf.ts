@@ -1,39 +1,36 @@
 /**
- * The Standard Workload Format of the Parallel Workloads Archive (Chapin et al., JSSPP 1999): parsing, and the pool
- * machine on which its rigid jobs run.
+ * The Standard Workload Format of the Parallel Workloads Archive (Chapin et al., JSSPP 1999): parsing.
  *
- * Lines of 18 numbers; `;` begins a comment, of which `; MaxProcs: n` is read. −1 means unknown. Jobs without a run
- * time or without processors are left out (they were never started), as in every study of these logs; so are the few
- * whose time of submission is unknown. What no machine was and no job took is refused. Fields are whole numbers, but times and memory may
- * have decimals, as averages in some logs do.
+ * Lines of 18 numbers; `;` begins a comment, of which the machine's size is read (`swf-header.ts`). −1 means unknown. Processors are those
+ * that were allocated, where these are unknown those that were asked for. Jobs without a run time or without processors are left out (most
+ * were never started), as in every study of these logs; so are the few whose time of submission is unknown. Lines of parts of jobs are put
+ * together (`swf-parts.ts`). What no machine was and no job took is refused. Fields are whole numbers, but times and memory may have
+ * decimals, as averages in some logs do.
  */
 import { LONGEST_S, empty, malformed } from './malformed.ts'
+import { MOST_PROCESSORS, SwfHeader } from './swf-header.ts'
+import type { SwfJob } from './swf-job.ts'
+import { isPart, joinParts } from './swf-parts.ts'
 
-/** One job of a log. Times in seconds; −1 for unknown. */
-export interface SwfJob {
+/** A job that is not simulated. */
+interface LeftOutJob {
   readonly job: number
+  /** That of the line before where it is unknown. */
   readonly submitS: number
-  readonly runS: number
-  readonly processors: number
-  readonly requestedS: number
-  /** KB per processor. */
-  readonly memoryKb: number
-  readonly status: number
-  readonly user: number
-  readonly group: number
-  readonly executable: number
-  readonly queue: number
-  readonly partition: number
+  /** What it lacks. */
+  readonly lacks: 'a run time' | 'processors' | 'a time of submission'
+  /** Run time × processors, as far as these are known, in processor seconds. */
+  readonly workS: number
 }
 
 export interface SwfLog {
+  /** In order of submission. */
   readonly jobs: readonly SwfJob[]
-  /** From the header; 0 when it says nothing. */
+  /** Processors by the header; 0 when it says nothing. */
   readonly maxProcs: number
-  /** Jobs left out because they never ran, or came nobody knows when. */
-  readonly skipped: number
-  /** Their run times × processors, as far as these are known, in processor seconds. */
-  readonly skippedWorkS: number
+  readonly leftOut: readonly LeftOutJob[]
+  /** What must be known of how the log was read. */
+  readonly notes: readonly string[]
 }
 
 const FIELDS = [
@@ -58,51 +55,86 @@ const FIELDS = [
 ] as const
 /** Some logs lack the last columns; what is used ends with `partition`. */
 const LEAST_FIELDS = 16
-/** More than any machine has, by far. */
-const MOST_PROCESSORS = 100_000_000
 /** Columns that hold times and processors, from 0. */
 const TIMES: ReadonlySet<number> = new Set([1, 3, 8])
 const PROCESSORS: ReadonlySet<number> = new Set([4, 7])
 /** Columns that may have decimals: times, and memory. */
 const REAL: ReadonlySet<number> = new Set([1, 2, 3, 5, 6, 8, 9, 17])
-const DECIMAL = /^[+-]?\d+(\.\d*)?(e[+-]?\d+)?$/i
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i
 
-/** Parses a log, in order of submission. Throws an `AppError` that names file, line and field for a malformed line. */
+/** Parses a log. Throws an `AppError` that names file, line and field for a malformed line. `limit`: only so many jobs, the first to come. */
 export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity): SwfLog {
+  const header = new SwfHeader()
   const jobs: SwfJob[] = []
-  let maxProcs = 0
-  let skipped = 0
-  let skippedWorkS = 0
+  const parts: SwfJob[] = []
+  const leftOut: LeftOutJob[] = []
   let line = 0
+  let longer = 0
+  let before = 0
+  const sort = (job: SwfJob): void => {
+    const lacks = lackOf(job)
+    if (lacks === undefined) jobs.push(job)
+    else {
+      const workS = Math.max(0, job.runS) * Math.max(0, job.processors)
+      leftOut.push({ job: job.job, submitS: job.submitS < 0 ? before : job.submitS, lacks, workS })
+    }
+    before = Math.max(0, job.submitS)
+  }
   for (const text of lines) {
     line++
     const trimmed = text.trim()
     if (trimmed === '') continue
     if (trimmed.startsWith(';')) {
-      const header = /^;\s*MaxProcs:\s*(\d+)/.exec(trimmed)
-      if (header !== null) {
-        maxProcs = Number(header[1])
-        if (maxProcs > MOST_PROCESSORS) {
-          throw malformed({ file, line, field: 'MaxProcs', got: maxProcs, expected: `≤ ${MOST_PROCESSORS}` })
-        }
-      }
+      header.read(trimmed, file, line)
       continue
     }
-    const job = parseJob(trimmed, file, line)
-    if (job.runS > 0 && job.processors > 0 && job.submitS >= 0) jobs.push(job)
-    else {
-      skipped++
-      skippedWorkS += Math.max(0, job.runS) * Math.max(0, job.processors)
-    }
-    if (jobs.length >= limit) break
+    const fields = trimmed.split(/\s+/)
+    if (fields.length > FIELDS.length) longer++
+    const job = parseJob(fields, file, line)
+    if (isPart(job)) parts.push(job)
+    else sort(job)
   }
-  if (jobs.length === 0) throw empty(file, 'job that ran')
-  jobs.sort((a, b) => a.submitS - b.submitS || a.job - b.job)
-  return { jobs, maxProcs, skipped, skippedWorkS }
+  const joined = joinParts(parts, [...jobs, ...leftOut])
+  for (const job of joined.jobs) sort(job)
+  if (jobs.length === 0) {
+    throw empty(file, 'job that ran', leftOut.length === 0 ? undefined : `only jobs ${leftOutWhy(leftOut)}`)
+  }
+  jobs.sort(inOrder)
+  const more =
+    longer === 0 ? [] : [`${longer} lines have more than ${FIELDS.length} columns: the others are not read`]
+  const notes = [...header.notes(), ...joined.notes, ...more]
+  return partOf({ jobs, maxProcs: header.processors, leftOut, notes }, 0, limit)
 }
 
-function parseJob(text: string, file: string, line: number): SwfJob {
-  const parts = text.split(/\s+/)
+/** Of a log the jobs from the `from`th on, `count` at most, and what was left out among them. */
+export function partOf(log: SwfLog, from: number, count = Infinity): SwfLog {
+  const jobs = log.jobs.slice(from, from + count)
+  const before = log.jobs[from - 1]
+  const last = from + count < log.jobs.length ? jobs.at(-1) : undefined
+  const isWithin = (one: LeftOutJob): boolean =>
+    (before === undefined || inOrder(before, one) < 0) && (last === undefined || inOrder(one, last) < 0)
+  return { ...log, jobs, leftOut: log.leftOut.filter(isWithin) }
+}
+
+/** By submission, then by number. */
+function inOrder(a: Pick<SwfJob, 'submitS' | 'job'>, b: Pick<SwfJob, 'submitS' | 'job'>): number {
+  return a.submitS - b.submitS || a.job - b.job
+}
+
+function lackOf({ runS, processors, submitS }: SwfJob): LeftOutJob['lacks'] | undefined {
+  if (runS <= 0) return 'a run time'
+  if (processors <= 0) return 'processors'
+  return submitS < 0 ? 'a time of submission' : undefined
+}
+
+/** What jobs that are left out lack, and how many of them. */
+export function leftOutWhy(leftOut: readonly LeftOutJob[]): string {
+  const counts = new Map<string, number>()
+  for (const { lacks } of leftOut) counts.set(lacks, (counts.get(lacks) ?? 0) + 1)
+  return [...counts].map(([lacks, count]) => `${count} without ${lacks}`).join(', ')
+}
+
+function parseJob(parts: readonly string[], file: string, line: number): SwfJob {
   if (parts.length < LEAST_FIELDS) {
     throw malformed({
       file,

@@ -133,6 +133,7 @@ function isIndex(value: unknown, count: number): boolean {
 function parseLevels(value: unknown, path: string, fail: Fail): DurationLevels {
   if (typeof value !== 'object' || value === null) throw fail(path, value, 'durations by executor count')
   const entries = Object.entries(value as Record<string, unknown>).map(([count, durations]) => {
+    if (!/^[1-9]\d*$/.test(count)) throw fail(path, count, 'a number of executors')
     if (!Array.isArray(durations)) throw fail(`${path}.${count}`, durations, 'an array of milliseconds')
     durations.forEach((ms: unknown, index) => checkTime(ms, `${path}.${count}[${index}]`, 1000, fail))
     return [Number(count), durations as number[]] as const

@@ -27,6 +27,7 @@ const ORDER_SALT = 0x0bde
 
 /** The trace of these workflows on `nodes` nodes. */
 export function workflowTrace(name: string, workflows: readonly Workflow[], nodes = 8): Trace {
+  const told = toldApart(workflows)
   return {
     name: `${name} K=${nodes}`,
     family: 'one-dag',
@@ -35,12 +36,46 @@ export function workflowTrace(name: string, workflows: readonly Workflow[], node
     loadIsUsed: false,
     defaultSeeds: 3,
     sequential: true,
+    notes: notesOf(workflows),
     *instances(seed) {
       const speeds = drawSpeeds(seed, nodes)
-      for (const workflow of shuffled(workflows, createRng(seed ^ ORDER_SALT)))
-        yield instanceOf(workflow, speeds)
+      for (const { workflow, sample } of shuffled(told, createRng(seed ^ ORDER_SALT)))
+        yield instanceOf(workflow, sample, speeds)
     }
   }
+}
+
+/** Each with a name of its own: what is called alike would count as one measurement. */
+function toldApart(
+  workflows: readonly Workflow[]
+): { readonly workflow: Workflow; readonly sample: string }[] {
+  const taken = new Set(workflows.map(({ id }) => id))
+  const seen = new Set<string>()
+  return workflows.map((workflow) => {
+    let sample = workflow.id
+    for (let number = 2; seen.has(sample) || (sample !== workflow.id && taken.has(sample)); number++) {
+      sample = `${workflow.id} (${number})`
+    }
+    seen.add(sample)
+    return { workflow, sample }
+  })
+}
+
+function notesOf(workflows: readonly Workflow[]): string[] {
+  const tasks = workflows.flatMap((workflow) => workflow.tasks)
+  const count = (is: (task: Workflow['tasks'][number]) => boolean): number => tasks.filter(is).length
+  const timeless = count(({ runS }) => runS === 0)
+  const wide = count(({ cores = 0 }) => cores > 1)
+  const alike = workflows.length - new Set(workflows.map(({ id }) => id)).size
+  return [
+    ...(timeless === 0
+      ? []
+      : [`${timeless} of ${tasks.length} tasks have no run time: they take ${SHORTEST_MS} ms`]),
+    ...(wide === 0
+      ? []
+      : [`${wide} of ${tasks.length} tasks had several cores: here each has a node of one slot`]),
+    ...(alike === 0 ? [] : [`${alike} workflows have the id of another: they are numbered`])
+  ]
 }
 
 /** Fisher and Yates. */
@@ -62,7 +97,7 @@ function drawSpeeds(seed: number, nodes: number): number[] {
   return Array.from({ length: nodes }, () => SLOWEST + (FASTEST - SLOWEST) * rng.nextFloat())
 }
 
-function instanceOf(workflow: Workflow, speeds: readonly number[]): Instance {
+function instanceOf(workflow: Workflow, sample: string, speeds: readonly number[]): Instance {
   const tasks = workflow.tasks.map((_, index) => taskOf(workflow, index))
   const workload = compileWorkload(workflow.id, tasks)
   const total = tasks.reduce((sum, task) => sum + task.workMs, 0)
@@ -80,7 +115,7 @@ function instanceOf(workflow: Workflow, speeds: readonly number[]): Instance {
     idealMs: ideal,
     makespanBoundMs: Math.max(ideal[0] ?? 0, total / capacity),
     load: 1,
-    sample: workflow.id
+    sample
   }
 }
 

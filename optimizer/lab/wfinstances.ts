@@ -17,6 +17,8 @@ interface WorkflowTask {
   readonly inputBytes: number
   /** 0 when unknown. */
   readonly memoryBytes: number
+  /** Absent or 0 when unknown. */
+  readonly cores?: number
 }
 
 export interface Workflow {
@@ -39,7 +41,14 @@ export function parseWorkflows(lines: Iterable<string>, file: string): Workflow[
 
 function parseWorkflow(text: string, file: string, line: number): Workflow {
   const fail: Fail = (field, got, expected) => malformed({ file, line, field, got, expected })
-  const { id, app, tasks } = parseObject(text, fail)
+  const { id, app, tasks, workflow, schemaVersion } = parseObject(text, fail)
+  if (workflow !== undefined) {
+    throw fail(
+      'workflow',
+      `WfFormat ${String(schemaVersion)}`,
+      'none: a line has {id, app, tasks: [{n, p, t}]}'
+    )
+  }
   if (typeof id !== 'string') throw fail('id', id, 'a string')
   if (!Array.isArray(tasks) || tasks.length === 0) throw fail('tasks', tasks, 'a non-empty array')
   const parsed = tasks.map((task: unknown, index) => parseTask(task, `tasks[${index}]`, tasks.length, fail))
@@ -70,7 +79,8 @@ function parseTask(value: unknown, path: string, count: number, fail: Fail): Wor
     }),
     runS: checkTime(task['t'] ?? 0, `${path}.t`, 1, fail),
     inputBytes: amount('in'),
-    memoryBytes: amount('m')
+    memoryBytes: amount('m'),
+    cores: amount('c')
   }
 }
 

@@ -101,7 +101,8 @@ async function run(options: Options, context: CliContext): Promise<void> {
       note: (line) => {
         context.stderr.write(`${line}\n`)
       },
-      isTerminal: context.stderr.isTTY === true
+      isTerminal: context.stderr.isTTY === true,
+      signal: context.signal
     }
   )
 }

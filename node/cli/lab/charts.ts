@@ -12,6 +12,8 @@ export interface Chart {
 
 const WIDTH = 920
 const HEIGHT = 420
+/** Of an entry of a legend. */
+const ROW = 24
 /** Colours that stay apart for readers with colour blindness (Okabe & Ito, 2008), then their darker kin. */
 const PALETTE = [
   '#0072b2',
@@ -26,20 +28,36 @@ const PALETTE = [
   '#66a61e'
 ]
 
+/** Between what a label belongs to and the label. */
+const LABEL_GAP = 6
+
+/** In turn, where there are more curves than colours. */
+const DASHES = ['solid', 'dashed', 'dotted'] as const
+
 /** All plots for which there is data. */
 export function drawCharts(data: PlotData): Chart[] {
   return [
-    chart('jct', 'Job completion time', lines(data.jct, 'completion time, s', 'share of units', true)),
+    chart(
+      'jct',
+      'Job completion time',
+      lines(data.jct, 'completion time, s', 'share of units', true),
+      data.jct.length
+    ),
     chart(
       'utilisation',
       'Utilisation over time',
-      lines(data.utilisation, 'time, s', 'share of capacity', false)
+      lines(data.utilisation, 'time, s', 'share of capacity', false),
+      data.utilisation.length
     ),
     ...(data.gaps.length === 0
       ? []
-      : [chart('gap', 'Gap closed to the clairvoyant run', gapBars(data.gaps))]),
+      : [chart('gap', 'Gap closed to the clairvoyant run', gapBars(data.gaps), data.gaps.length)]),
     ...data.gantt.map(({ policy, bars }, index) =>
-      chart(`gantt-${index + 1}`, `Schedule of ${policy}: first ${bars.length} attempts`, gantt(bars))
+      chart(
+        `gantt-${index + 1}`,
+        `Schedule of ${policy}: the ${bars.length} attempts that ended first`,
+        gantt(bars)
+      )
     ),
     ...(data.calibration.length === 0
       ? []
@@ -47,8 +65,10 @@ export function drawCharts(data: PlotData): Chart[] {
   ]
 }
 
-function chart(id: string, title: string, option: EChartsOption): Chart {
-  const drawing = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT })
+/** `rows`: what must find room below each other, as entries of a legend or bars. */
+function chart(id: string, title: string, option: EChartsOption, rows = 0): Chart {
+  const height = Math.max(HEIGHT, GRID.top + GRID.bottom + rows * ROW)
+  const drawing = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height })
   drawing.setOption({ color: PALETTE, animation: false, backgroundColor: '#ffffff', ...option })
   const svg = drawing.renderToSVGString()
   drawing.dispose()
@@ -68,11 +88,11 @@ function lines(curves: readonly Curve[], x: string, y: string, logarithmic: bool
     legend: LEGEND,
     xAxis: logarithmic ? { type: 'log', ...axis(x) } : { type: 'value', ...axis(x) },
     yAxis: { type: 'value', min: 0, max: 1, ...axis(y) },
-    series: curves.map(({ name, points }) => ({
+    series: curves.map(({ name, points }, index) => ({
       type: 'line',
       name,
       showSymbol: false,
-      lineStyle: { width: 1.5 },
+      lineStyle: { width: 1.5, type: DASHES[Math.floor(index / PALETTE.length) % DASHES.length] ?? 'solid' },
       data: points.map(([at, value]) => [at, value])
     }))
   }
@@ -82,23 +102,44 @@ function gapBars(gaps: PlotData['gaps']): EChartsOption {
   return {
     grid: { ...GRID, left: 170, right: 40 },
     xAxis: { type: 'value', ...axis('share of the gap') },
-    yAxis: { type: 'category', inverse: true, data: gaps.map(({ name }) => name) },
+    yAxis: {
+      type: 'category',
+      inverse: true,
+      axisLabel: { interval: 0 },
+      data: gaps.map(({ name }) => name)
+    },
     series: [
       {
         type: 'bar',
-        data: gaps.map(({ value }) => value),
-        label: { show: true, position: 'right', formatter: ({ value }) => Number(value).toFixed(2) }
+        data: gaps.map(({ value }) => value)
       },
       {
         type: 'custom',
-        data: gaps.map(({ low, high }, index) => [low, high, index]),
+        data: gaps.map(({ low, high, value }, index) => [low, high, index, value]),
+        // What axes must have room for.
+        encode: { x: [0, 1], y: 2 },
+        // Above the bars.
+        z: 3,
         renderItem: (_params, api) => {
-          const from = api.coord([api.value(0), api.value(2)])
-          const to = api.coord([api.value(1), api.value(2)])
+          const [low, high, row, value] = [0, 1, 2, 3].map((dimension) => Number(api.value(dimension)))
+          const at = (x = 0): number => api.coord([x, row ?? 0])[0] ?? 0
+          const y = api.coord([0, row ?? 0])[1] ?? 0
+          const whisker = { x1: at(low), y1: y, x2: at(high), y2: y }
+          // Beyond the bar and the whisker, which would strike it out.
+          const x = at(Math.max(0, value ?? 0, high ?? 0)) + LABEL_GAP
+          const label = {
+            text: (value ?? 0).toFixed(2),
+            x,
+            y,
+            verticalAlign: 'middle',
+            fill: '#333333'
+          } as const
           return {
-            type: 'line',
-            shape: { x1: from[0] ?? 0, y1: from[1] ?? 0, x2: to[0] ?? 0, y2: to[1] ?? 0 },
-            style: { stroke: '#000000', lineWidth: 2 }
+            type: 'group',
+            children: [
+              { type: 'line', shape: whisker, style: { stroke: '#000000', lineWidth: 2 } },
+              { type: 'text', style: label }
+            ]
           }
         }
       }
@@ -113,11 +154,12 @@ function gantt(bars: readonly GanttBar[]): EChartsOption {
   return {
     grid: { ...GRID, right: 24 },
     xAxis: { type: 'value', ...axis('time, s') },
-    yAxis: { type: 'value', min: 0, max: lanes, ...axis('slot') },
+    yAxis: { type: 'value', min: 0, max: lanes, ...axis('lane') },
     series: [
       {
         type: 'custom',
         data: bars.map(({ lane, from, to, name }) => [lane, from, to, names.indexOf(name)]),
+        encode: { x: [1, 2], y: 0 },
         renderItem: (_params, api) => {
           const start = api.coord([api.value(1), Number(api.value(0)) + 1])
           const end = api.coord([api.value(2), Number(api.value(0)) + 1])

@@ -23,6 +23,8 @@ export function parseHistoryFile(text: string, path: string): RecordedHistory {
   const checkNode = compileCheck(NodeViewSchema, 'node')
   const checkTask = compileCheck(HistoryTaskSchema, 'task')
   const lines = text
+    // Some editors begin files with a byte order mark.
+    .replace(/^\ufeff/, '')
     .split('\n')
     .flatMap((line, index) => (line.trim() === '' ? [] : [[line, index + 1] as const]))
   const [first = ['', 1] as const, ...rest] = lines
@@ -43,11 +45,13 @@ export function parseHistoryFile(text: string, path: string): RecordedHistory {
       return task as HistoryTask
     })
   )
-  checkNeeds(tasks, (index, message) => {
+  const fail = (index: number, message: string): void => {
     at(path, rest[index]?.[1] ?? 1, () => {
       throw new Error(message)
     })
-  })
+  }
+  checkIds(tasks, fail)
+  checkNeeds(tasks, fail)
   return { nodes, tasks }
 }
 
@@ -64,6 +68,15 @@ function checkTimes(task: HistoryTask): void {
     const at = task[field] ?? 0
     if (at > 2 * LONGEST_MS) throw new Error(`${field}: got ${at}, expected a time within 200 years of 1970`)
   }
+}
+
+/** A task that is told twice would run twice. */
+function checkIds(tasks: readonly HistoryTask[], fail: (index: number, message: string) => void): void {
+  const seen = new Set<string>()
+  tasks.forEach(({ id }, index) => {
+    if (seen.has(id)) fail(index, `id: got ${id} again, expected each task once`)
+    seen.add(id)
+  })
 }
 
 /** No task may wait for itself. */

@@ -1,14 +1,15 @@
 /** A report as one HTML file that needs nothing else: table, plots, and the JSON it was made from. */
+import type { PolicyReport } from '../../../optimizer/lab/policy-report.ts'
 import type { TraceReport } from '../../../optimizer/lab/protocol.ts'
 import { between, commitOf } from '../../../optimizer/lab/text-report.ts'
 import type { Provenance } from '../../../optimizer/lab/text-report.ts'
 import type { Chart } from './charts.ts'
 
-const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;display:block;overflow-x:auto}
+const STYLE = `:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#1a1a1a;background:#fff}.table{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}figure{margin:2rem 0}
-figcaption{font-weight:600}pre{overflow-x:auto;background:#f5f5f5;padding:1rem}`
+th:first-child{text-align:left}tbody th{font-weight:400}svg{max-width:100%;height:auto}figure{margin:2rem 0}
+figcaption{font-weight:600}@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#16181c}th,td{border-color:#444}}`
 
 /** What a file says. */
 export interface Page {
@@ -51,6 +52,9 @@ function table(report: TraceReport): string {
     'makespan ÷ bound',
     'gap closed',
     '95 %',
+    'gap to sjf-oracle',
+    `change against ${report.base}`,
+    'p (Holm)',
     'decision p50 / p99 µs',
     'policy µs per task'
   ]
@@ -64,17 +68,35 @@ function table(report: TraceReport): string {
     policy.makespanRatio.toFixed(3),
     policy.gapClosed?.toFixed(3) ?? '–',
     policy.ci95.gapClosed === undefined ? '–' : between(policy.ci95.gapClosed, (share) => share.toFixed(2)),
+    policy.gapToSjf?.toFixed(3) ?? '–',
+    changeOf(policy),
+    policy.holmP?.toFixed(3) ?? '–',
     `${policy.decisionP50Us.toFixed(1)} / ${policy.decisionP99Us.toFixed(1)}`,
     policy.policyUsPerTask.toFixed(1)
   ])
-  const body = rows.map((cells) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`).join('\n')
-  return `<table><thead><tr>${head.map((cell) => `<th>${cell}</th>`).join('')}</tr></thead><tbody>\n${body}\n</tbody></table>`
+  const row = ([first = '', ...others]: readonly string[]): string =>
+    `<tr><th scope="row">${first}</th>${others.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
+  const heads = head.map((cell) => `<th scope="col">${escape(cell)}</th>`).join('')
+  // What scrolls must be reached by keyboard.
+  return `<div class="table" tabindex="0" role="region" aria-label="figures by policy"><table><thead><tr>${heads}</tr></thead><tbody>
+${rows.map(row).join('\n')}\n</tbody></table></div>`
+}
+
+function changeOf({ againstBase }: PolicyReport): string {
+  if (againstBase === undefined) return '–'
+  const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`
+  return `${percent(againstBase.relative)} ${between(againstBase.relativeInterval, percent)}`
 }
 
 function figure({ title, svg }: Chart): string {
-  return `<figure><figcaption>${escape(title)}</figcaption>${svg}</figure>`
+  const named = svg.replace('<svg ', `<svg role="img" aria-label="${escape(title)}" `)
+  return `<figure><figcaption>${escape(title)}</figcaption>${named}</figure>`
 }
 
 function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
 }

@@ -28,7 +28,10 @@ function bar(runs: number): ProgressDisplay {
     format: '{bar} {percentage} % | {policy} | {eta_formatted}',
     stream: process.stderr,
     clearOnComplete: true,
-    hideCursor: true
+    // A signal ends the process at once (`interruptible.ts`): whatever was changed of the terminal would stay so.
+    gracefulExit: false,
+    hideCursor: false,
+    linewrap: true
   })
   display.start(runs, 0, { policy: '' })
   return {

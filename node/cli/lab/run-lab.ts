@@ -15,6 +15,7 @@ import type { Trace } from '../../../optimizer/lab/trace.ts'
 import { warmUp } from '../../../optimizer/lab/warm-up.ts'
 import { htmlReport } from './html.ts'
 import type { Page } from './html.ts'
+import { interruptible } from './interruptible.ts'
 import { writeOutput, writeOutputs } from './outputs.ts'
 import { progressDisplay } from './progress.ts'
 import { provenanceOf } from './provenance.ts'
@@ -52,6 +53,8 @@ export interface LabWorld {
   /** Progress and notes. */
   readonly note: (line: string) => void
   readonly isTerminal: boolean
+  /** Aborted by what is to end the command before its next run; absent where signals end the process. */
+  readonly signal?: AbortSignal
 }
 
 /** Runs everything, prints what came of it, and only then writes files, which may still fail. Errors: INVALID_REQUEST. */
@@ -78,10 +81,9 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
   const shown: Run[] = []
   const facts = new RunFacts(trace)
   const taskFile = options.tasks === undefined ? undefined : new TaskFile(options.tasks)
-  warmUp(trace, { policies, load: options.load, tasks: WARM_UP_TASKS, clockUs })
-  let report: TraceReport
-  try {
-    report = runProtocol(trace, {
+  const run = (): TraceReport => {
+    warmUp(trace, { policies, load: options.load, tasks: WARM_UP_TASKS, clockUs })
+    return runProtocol(trace, {
       policies,
       seeds,
       load: options.load,
@@ -96,11 +98,17 @@ export async function runLab(trace: Trace, options: LabRun, world: LabWorld): Pr
         if (shown[0] === undefined || run.instance === shown[0].instance) shown.push(run)
       }
     })
+  }
+  let report: TraceReport
+  try {
+    report = await interruptible(world.signal, run)
   } finally {
     display.stop()
     taskFile?.close()
   }
-  const calibrations = shown[0] === undefined ? [] : world.calibrate(shown[0])
+  const [first] = shown
+  const calibrations =
+    first === undefined ? [] : await interruptible(world.signal, () => world.calibrate(first))
   world.print(textReport(report, provenance))
   for (const line of calibrationLines(calibrations)) world.print(line)
   const notes = [...loadNotes(options.load ?? trace.defaultLoad, report.load), ...facts.notes()]

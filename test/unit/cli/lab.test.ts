@@ -51,6 +51,13 @@ test("a cluster's history is replayed, saved, and replayed from the file to the 
   expect(saved.policies[0]?.meanJctS).toBe(report.policies[0]?.meanJctS)
 })
 
+test('a byte order mark before a history is no part of it', async () => {
+  const file = join(folder, 'marked.ndjson')
+  await run('--from-cluster', '--save', file, '--policies', 'fifo-fit')
+  writeFileSync(file, `\ufeff${readFileSync(file, 'utf8')}`)
+  expect((await run('--from-file', file, '--policies', 'fifo-fit')).code).toBe(0)
+})
+
 test('the newest tasks are taken, and a report is written', async () => {
   const html = join(folder, 'report.html')
   const { code, json } = await run(
@@ -166,6 +173,8 @@ test('a history with a time that no task took, or with tasks that wait for each 
     'line 4: runMs: got -5, expected milliseconds ≥ 0 that the last attempt ran; 0 when none did'
   )
   expect(await changed(second('needs', ['t-29']))).toContain('line 4: needs: got the cycle t-29 → t-29')
+  expect(await changed(second('id', 't-30'))).toContain('line 4: id: got t-30 again, expected each task once')
+  expect(await changed(() => undefined)).not.toContain('line')
 })
 
 test.each([

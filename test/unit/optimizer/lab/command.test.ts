@@ -71,7 +71,14 @@ test.each([
     /--policies: got "fifo,,easy", expected names separated by commas/
   ],
   [[...SMALL, '--policies', 'best'], /policy: got "best", expected one of/],
-  [[...SMALL, '--polices', 'easy'], /Unknown option '--polices'/],
+  [[...SMALL, '--policies', 'lerned'], /policy: got "lerned", expected one of .*; did you mean learned\?/],
+  [[...SMALL, '--polices', 'easy'], /Unknown option '--polices'; did you mean --policies\? See --help/],
+  [[...SMALL, '--wholly-unlike'], /Unknown option '--wholly-unlike'; see --help/],
+  [
+    [...SMALL, '--nodes', '1000000000'],
+    /--nodes: got "1000000000", expected a whole number from 1 to 100000/
+  ],
+  [[...SMALL, '--jobs', '1e9'], /--jobs: got "1e9", expected a whole number from 1 to 1000000/],
   [['--trace', 'package.json'], /trace package\.json: got package\.json, expected a name that ends in/]
 ])('%j is misuse: exit code 2 and a message', async (argv, message) => {
   expect(await run(argv)).toBe(2)

@@ -150,3 +150,12 @@ test('a history of which nothing could run is refused', () => {
   expect(() => historyTrace('history', [], [node(1)])).toThrow(/got 0 tasks/)
   expect(() => historyTrace('history', [ended(1, 0)], [])).toThrow(/at least one that a node could run/)
 })
+
+test('no schedule of a history ends before its last path of needs could', () => {
+  const nodes = [node(1), node(2), node(3)]
+  const bound = (tasks: readonly HistoryTask[]): number =>
+    [...historyTrace('history', tasks, nodes).instances(0, undefined)][0]!.makespanBoundMs
+  expect(bound([ended(1, 0)])).toBeCloseTo(100)
+  expect(bound([ended(1, 0), ended(2, 40)])).toBeCloseTo(140)
+  expect(bound([ended(1, 0), ended(2, 40, { group: 't-1', needs: ['t-1'] })])).toBeCloseTo(200)
+})

@@ -153,4 +153,5 @@ test('the truth is perfectly calibrated, and last-two knows nothing before a com
   // All four are predicted before the first one ends, so an estimator that saw completions at once would do better.
   const late = calibrate(result, lastTwo({ unknownMs: 20 * second }))
   expect(late.maeLn).toBeCloseTo((Math.log(10) + Math.log(2)) / 4)
+  expect(calibrate(result, lastTwo(), [], 3).predictions).toBe(3)
 })
