@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest'
-import { nodeId, taskId } from '../../../../base/ids.ts'
-import type { TaskView } from '../../../../scheduler/policy.ts'
+import { createRng } from '../../../../base/prng.ts'
+import { timestampMs } from '../../../../base/units.ts'
 import { findPolicies } from '../../../../optimizer/lab/catalog.ts'
-import { Memory } from '../../../../optimizer/lab/memory.ts'
+import { ContinuedPolicy } from '../../../../optimizer/lab/continued.ts'
 import { runProtocol } from '../../../../optimizer/lab/protocol.ts'
 import type { Run } from '../../../../optimizer/lab/protocol.ts'
 import { workflowTrace } from '../../../../optimizer/lab/wfinstances-trace.ts'
 import type { Workflow } from '../../../../optimizer/lab/wfinstances.ts'
-import type { Estimator } from '../../../../optimizer/estimate.ts'
-import { unit } from '../../../../optimizer/policies/predictors.ts'
+import { simulate } from '../../../../optimizer/sim/engine.ts'
+import { policyFactory } from '../../../../scheduler/policies/index.ts'
+import type { Policy } from '../../../../scheduler/policy.ts'
 
 const COUNT = 12
 const NODES = 4
@@ -78,7 +79,7 @@ test('each seed starts from nothing', () => {
   )
   const learned = findPolicies(['learned'])[0]!
   const isolated = runsOf(['learned-isolated'], 2).runs
-  expect(learned.remembers).toBeDefined()
+  expect(learned.continues).toBe(true)
   expect(runs[COUNT]!.result.endedAt).toBe(isolated[COUNT]!.result.endedAt)
 })
 
@@ -103,25 +104,97 @@ test('a seed draws speeds and the order of the workflows, and leaves none out', 
   expect(namesOf(0).sort()).toEqual(all.sort())
 })
 
-test('the time of what is remembered goes on from run to run', () => {
-  const heard: number[] = []
-  const inner: Estimator = {
-    ...unit(),
-    placed: (_task, _node, now) => {
-      heard.push(now)
+/** What a policy is shown: each task as it becomes ready, and times, with a wish to be woken soon after each. */
+interface Shown {
+  readonly ready: {
+    id: number
+    group: number
+    submittedAt: number
+    readyAt: number
+    needs: readonly number[]
+  }[]
+  readonly times: number[]
+}
+
+const WAKE_MS = 7
+
+/** Serves in order and asks the view about all that it was told. */
+function onlooker(shown: Shown): Policy {
+  const inner = policyFactory('fifo')(createRng(1))
+  let woken = false
+  return {
+    name: 'onlooker',
+    reset: (view) => {
+      inner.reset(view)
     },
-    advance: (now) => {
-      heard.push(now)
-      return []
-    }
+    onReady: (task, view) => {
+      const { id, group, submittedAt, readyAt, needs } = task
+      shown.ready.push({ id, group, submittedAt, readyAt, needs })
+      expect(view.task(id)).toBe(task)
+      inner.onReady(task, view)
+    },
+    onGone: (id, view) => {
+      inner.onGone(id, view)
+    },
+    onEnded: ({ task, runMs }, view) => {
+      const before = shown.ready.find(({ id }) => id === task.id)!
+      expect(view.now - runMs).toBeGreaterThanOrEqual(before.readyAt)
+    },
+    next: (view) => {
+      shown.times.push(view.now)
+      expect([...view.ready()].map(({ id }) => id)).toEqual([...view.readyIds()])
+      for (const { taskId: id, placedAt } of view.running()) {
+        expect(view.task(id)?.id).toBe(id)
+        expect(placedAt).toBeLessThanOrEqual(view.now)
+      }
+      const choice = inner.next(view)
+      woken = choice === undefined
+      return choice
+    },
+    wakeAt: (view) => (woken ? timestampMs(view.now + WAKE_MS) : undefined)
   }
-  const memory = new Memory(inner)
-  const task = { id: taskId(1) } as TaskView
-  const node = { id: nodeId(1), profile: 'p' } as Parameters<NonNullable<Estimator['placed']>>[1]
-  memory.estimator.placed?.(task, node, 5)
-  memory.runEnded(100)
-  memory.estimator.placed?.(task, node, 5)
-  memory.runEnded(20)
-  memory.estimator.advance?.(1)
-  expect(heard).toEqual([5, 105, 121])
+}
+
+test('a policy that goes on is shown times that do, and tasks by numbers that no run before had', () => {
+  const shown: Shown = { ready: [], times: [] }
+  const [instance] = [...trace.instances(0, undefined)]
+  const { workload, cluster } = instance!
+  const policy = new ContinuedPolicy(onlooker(shown))
+  const run = (): { ready: Shown['ready']; times: number[]; endedAt: number } => {
+    shown.ready.length = shown.times.length = 0
+    const result = simulate(workload, cluster, policy, { model: instance!.model() })
+    policy.runEnded(result)
+    return { ready: [...shown.ready], times: [...shown.times], endedAt: result.endedAt }
+  }
+  const first = run()
+  const second = run()
+  expect(second.endedAt).toBe(first.endedAt)
+  expect(first.times.some((at, index) => at === first.times[index - 1]! + WAKE_MS)).toBe(true)
+  expect(second.times).toEqual(first.times.map((at) => at + first.endedAt))
+  const count = workload.tasks.length
+  expect(second.ready).toEqual(
+    first.ready.map(({ id, group, submittedAt, readyAt, needs }) => ({
+      id: id + count,
+      group: group + count,
+      submittedAt: submittedAt + first.endedAt,
+      readyAt: readyAt + first.endedAt,
+      needs: needs.map((need) => need + count)
+    }))
+  )
+})
+
+test('the guard sees a history of workflows that follow each other, and goes over to what ends them sooner', () => {
+  const many = workflowTrace('many', Array.from({ length: 500 }, (_, index) => workflow(index)), NODES)
+  const sums = new Map<string, number>()
+  runProtocol(many, {
+    policies: findPolicies(['least-loaded', 'learned', 'guarded']),
+    load: undefined,
+    seeds: 1,
+    onResult: ({ policy, index, result }) => {
+      if (index >= 400) sums.set(policy, (sums.get(policy) ?? 0) + result.endedAt)
+    }
+  })
+  const [safe, learned, guarded] = ['least-loaded', 'learned', 'guarded'].map((name) => sums.get(name)!)
+  expect(learned!).toBeLessThan(0.97 * safe!)
+  expect(guarded! / learned!).toBeCloseTo(1, 3)
 })

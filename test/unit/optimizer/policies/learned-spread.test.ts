@@ -5,7 +5,6 @@ import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { createStatistics } from '../../../../optimizer/estimator/statistics.ts'
 import { TrustedEstimator } from '../../../../optimizer/guard/trusted-estimator.ts'
-import { Memory } from '../../../../optimizer/lab/memory.ts'
 import { IndependentQueue } from '../../../../optimizer/policies/learned/independent-queue.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
 import { chooseNode } from '../../../../optimizer/policies/learned/node-choice.ts'
@@ -102,8 +101,7 @@ test('among nodes on which a task packs as well, the one with the larger share o
 const ESTIMATORS: readonly (readonly [string, () => Estimator])[] = [
   ['learned', () => createLearnedEstimator()],
   ['statistics', () => createStatistics()],
-  ['guarded', () => new TrustedEstimator(createLearnedEstimator())],
-  ['remembering', () => new Memory(createLearnedEstimator()).estimator]
+  ['guarded', () => new TrustedEstimator(createLearnedEstimator())]
 ]
 
 test.each(ESTIMATORS)('a node that ails is left to what others have no room for: %s', (_name, make) => {
