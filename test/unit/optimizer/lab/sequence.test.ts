@@ -184,7 +184,11 @@ test('a policy that goes on is shown times that do, and tasks by numbers that no
 })
 
 test('the guard sees a history of workflows that follow each other, and goes over to what ends them sooner', () => {
-  const many = workflowTrace('many', Array.from({ length: 500 }, (_, index) => workflow(index)), NODES)
+  const many = workflowTrace(
+    'many',
+    Array.from({ length: 500 }, (_, index) => workflow(index)),
+    NODES
+  )
   const sums = new Map<string, number>()
   runProtocol(many, {
     policies: findPolicies(['least-loaded', 'learned', 'guarded']),
