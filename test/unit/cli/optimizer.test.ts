@@ -135,6 +135,23 @@ test('alarms make the exit code 1; suggestions are a table', async () => {
   expect((await run('suggest', '--json')).json()).toMatchObject({ ok: true, catchingUp: true })
 })
 
+test('alarms are asked of the leader, who alone knows of the policy, and of others where it cannot be reached', async () => {
+  const asked: string[] = []
+  const isUp = { leader: true }
+  const watched: typeof fetch = async (input, init) => {
+    const { host, pathname } = input as URL
+    if (pathname === '/v1/alarms') asked.push(host)
+    if (host === '127.0.0.1:7400' && !isUp.leader) throw new TypeError('fetch failed')
+    return await injected(input, init)
+  }
+  const follower = 'http://127.0.0.1:9'
+  expect((await runWith(watched, 'alarms', '--url', follower)).code).toBe(1)
+  expect(asked).toEqual(['127.0.0.1:7400'])
+  isUp.leader = false
+  expect((await runWith(watched, 'alarms', '--url', follower)).out).toContain('model 3 was rejected')
+  expect(asked.at(-1)).toBe('127.0.0.1:9')
+})
+
 test('who submits is told when it is expected to be done, beside the ids that programs read', async () => {
   const one = await run('submit', '--shell', 'x')
   expect([one.out, one.err]).toEqual(['t-1\n', 'finishes in 3.0s (p50), in 9.0s (p90)\n'])
