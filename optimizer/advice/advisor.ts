@@ -42,7 +42,7 @@ export interface AdvisorOptions {
   /** Whether what happened before is still being told. Default: never. */
   readonly catchingUp?: () => boolean
   readonly seed: number
-  /** The advisor of the state that this one's replaced: what is known of classes goes on. */
+  /** The advisor of the state that this one's replaced: what is known of classes, forecasts and alarms goes on. */
   readonly before?: Advisor | undefined
 }
 
@@ -58,16 +58,16 @@ const SAMPLED = 64
 /** Ends after which a forecast can be said to be off, and by what part of the time that it gave them. */
 const FEWEST_ENDS = 8
 const FAR_OFF = 0.5
-/** Tasks looked at for alarms in one go. */
+/** Attempts, and waiting tasks with deadlines, that are looked at for alarms in one go. */
 const MOST_WATCHED = 10_000
 /** How long alarms are not counted again, in milliseconds: those who scrape ask as often as they like, each in a single turn. */
 const COUNTED_MS = 5_000
 
 export class Advisor {
   readonly #options: AdvisorOptions
-  readonly #calibration = new EtaCalibration()
+  readonly #calibration: EtaCalibration
   readonly #book: SuggestionBook
-  readonly #deadlines = new DeadlineWatch()
+  readonly #deadlines: DeadlineWatch
   readonly #stuck: StuckWatch
   #forecast: Forecast | undefined
   #horizonMs = Infinity
@@ -78,9 +78,13 @@ export class Advisor {
   #heard: boolean
 
   constructor(options: AdvisorOptions) {
-    const { before, estimator } = options
+    const { before, estimator, state } = options
     // Not kept: it would hold the state before, and the one before that.
     this.#options = { ...options, before: undefined }
+    this.#calibration = before === undefined ? new EtaCalibration() : before.#calibration
+    this.#deadlines = before === undefined ? new DeadlineWatch() : before.#deadlines
+    // Of what ended in between nobody will say so.
+    for (const kept of [this.#calibration, this.#deadlines]) kept.keepOnly((id) => state.tasks.has(id))
     this.#book = before === undefined ? new SuggestionBook() : before.#book
     this.#stuck = before === undefined ? new StuckWatch(estimator) : before.#stuck
     this.#heard = before?.hasLearned ?? false
@@ -322,24 +326,38 @@ export class Advisor {
 
   /** Alarms about tasks, or those of one group: deadlines by the time that is left, then what is stuck, the longest first. */
   alarms(now: number, group?: TaskId): Alarm[] {
-    const found: Alarm[] = []
-    let left = MOST_WATCHED
-    for (const task of this.#options.state.tasks.values()) {
-      if (group !== undefined && task.group !== group) continue
-      if (task.placement === undefined && task.spec.deadlineAt === 0) continue
-      if (left-- <= 0) break
-      found.push(...this.alarmsOf(task, now))
-    }
+    const found = this.#watched(group).flatMap((task) => this.alarmsOf(task, now))
     return found.sort(
       (a, b) =>
         (a.deadlineAt ?? Infinity) - (b.deadlineAt ?? Infinity) || (b.elapsedMs ?? 0) - (a.elapsedMs ?? 0)
     )
   }
 
+  /** What runs, and of what waits with a deadline those that are due first: what was submitted last may be what is urgent. */
+  #watched(group: TaskId | undefined): Task[] {
+    const running: Task[] = []
+    const waiting: Task[] = []
+    for (const task of this.#options.state.tasks.values()) {
+      if (group !== undefined && task.group !== group) continue
+      if (task.placement !== undefined) running.push(task)
+      else if (task.spec.deadlineAt > 0) waiting.push(task)
+    }
+    return [...running.slice(0, MOST_WATCHED), ...dueFirst(waiting, MOST_WATCHED)]
+  }
+
   /** What classes of tasks should ask for. */
   suggestions(name: string | undefined): Suggestion[] {
     return this.#book.suggestions(name)
   }
+}
+
+/** Not sorted: of a hundred thousand that would take a tenth of a second. */
+function dueFirst(tasks: readonly Task[], most: number): readonly Task[] {
+  if (tasks.length <= most) return tasks
+  const dueAt = (task: Task): number => task.spec.deadlineAt
+  const last = Float64Array.from(tasks, dueAt).sort()[most - 1] ?? 0
+  const before = tasks.filter((task) => dueAt(task) < last)
+  return [...before, ...tasks.filter((task) => dueAt(task) === last).slice(0, most - before.length)]
 }
 
 function wrongWith({ is }: DeadlineVerdict, finish: Finish, deadlineAt: number): string {

@@ -56,6 +56,11 @@ export class DeadlineWatch {
   forget(id: TaskId): void {
     this.#atRisk.delete(id)
   }
+
+  /** Forgets all others. */
+  keepOnly(lives: (id: TaskId) => boolean): void {
+    for (const id of this.#atRisk.keys()) if (!lives(id)) this.#atRisk.delete(id)
+  }
 }
 
 function isAtRisk(finish: Finish, deadlineAt: number, now: number, wasAtRisk: boolean): boolean {

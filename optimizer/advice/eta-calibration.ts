@@ -104,6 +104,11 @@ export class EtaCalibration {
   forget(id: TaskId): void {
     this.#remembered.delete(id)
   }
+
+  /** Forgets all others. */
+  keepOnly(lives: (id: TaskId) => boolean): void {
+    for (const id of this.#remembered.keys()) if (!lives(id)) this.#remembered.delete(id)
+  }
 }
 
 function moved(stretch: number, kept: boolean, level: number): number {

@@ -172,6 +172,46 @@ test('the alarms of a group are those of its tasks alone, however many others th
   expect(ids).toEqual(['t-10001', 't-10002'])
 })
 
+test('however many deadlines there are, those that come first and what runs are looked at', () => {
+  const dueAfter = (ms: number): TaskSpec => spec({ deadlineAt: timestampMs(START + ms) })
+  const { machine, advisor } = setUp([], { slots: 2 })
+  for (let batch = 0; batch < 10; batch++)
+    machine.submit(Array.from({ length: 1000 }, () => dueAfter(3_600_000)))
+  machine.submit([dueAfter(1), dueAfter(2), spec()])
+  machine.place(10_003, 1)
+  const about = advisor.alarms(START + 20_000).map(({ id, kind }) => [id, kind])
+  expect(about).toEqual([
+    ['t-10001', 'deadline'],
+    ['t-10002', 'deadline'],
+    ['t-10003', 'stuck']
+  ])
+})
+
+test('what is known of alarms and of forecasts outlives a snapshot, but for what ended in between', () => {
+  const { machine, advisor, refresh } = setUp(
+    Array.from({ length: 3 }, () => ({ deadlineAt: timestampMs(START + 2500) }))
+  )
+  learn(machine, advisor)
+  refresh(START)
+  expect(advisor.alarms(START).map(({ id }) => id)).toEqual(['t-3'])
+  machine.cancel(1)
+  const after = new Advisor({
+    state: machine.state,
+    estimator: knowing(() => logNormal(1000, 0.1)),
+    order: () => byPriority,
+    predictedBy: () => 'statistics',
+    seed: 2,
+    before: advisor
+  })
+  // Nothing is forecast yet.
+  expect(after.alarms(START + 1000)).toMatchObject([{ id: 't-3', since: START }])
+  const [row] = machine
+    .complete(2, machine.place(2, 1))
+    .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
+  for (const id of [1, 2]) after.taskEnded({ ...row!, id: taskId(id) })
+  expect(after.record.count).toBe(1)
+})
+
 test('an attempt far beyond its p99 is stuck; one that is merely late is not', () => {
   const { machine, advisor } = setUp([{}, { name: 'long' }], { slots: 2 })
   machine.place(1, 1)
