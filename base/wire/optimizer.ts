@@ -223,7 +223,7 @@ export const ModelStatusSchema = closed(
     shadow: Type.Optional(reference(ModelViewSchema)),
     trainer: Type.Optional(
       closed({
-        state: Type.String({ description: 'waiting | starting | training | frozen | failed' }),
+        state: Type.String({ description: 'off | waiting | starting | training | frozen | failed' }),
         backend: Type.Optional(Type.String({ description: 'tensorflow | wasm | cpu' })),
         cpuShare: Type.Number({
           minimum: 0,
