@@ -243,6 +243,11 @@ export class Learning {
     return this.#rows.all.length
   }
 
+  /** Rows from which on a leader trains. */
+  get trainAfter(): number {
+    return this.#options.trainAfter ?? TRAIN_AFTER
+  }
+
   /** `waiting`: for a reign or for more attempts. */
   get trainerState(): 'off' | 'waiting' | 'frozen' | 'starting' | 'training' | 'failed' {
     if (this.#options.trains === false) return 'off'
@@ -284,7 +289,8 @@ export class Learning {
     this.#newTasks = []
     if (this.#reigns) this.#watchPolicy(runtime)
     if (!acts || this.#options.trains === false) {
-      if (this.trainer.running) void this.trainer.end()
+      // One that was given up begins anew when an operator wants it to.
+      if (this.trainer.running || this.trainer.failed) void this.trainer.end()
       return
     }
     if (this.trainer.running) this.trainer.feed(rows, tasks)
@@ -328,9 +334,8 @@ export class Learning {
   }
 
   #beginTraining(runtime: NodeRuntime): void {
-    const { trainAfter = TRAIN_AFTER } = this.#options
     const rows = this.#rows.all
-    if (this.#catchUp.reading || rows.length < trainAfter || !this.trainer.mayBegin) return
+    if (this.#catchUp.reading || rows.length < this.trainAfter || !this.trainer.mayBegin) return
     const used = this.book.shadow ?? this.book.serving
     const weights =
       used?.model === undefined ? undefined : runtime.state.models.get(used.version)?.weights.slice()

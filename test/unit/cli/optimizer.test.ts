@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test, vi } from 'vitest'
 import { AppError } from '../../../base/errors.ts'
-import { taskId } from '../../../base/ids.ts'
+import { nodeId, taskId } from '../../../base/ids.ts'
 import { DEADLINES } from '../../../base/wire/deadlines.ts'
 import { fetchInto, runHere } from '../../helpers/cli.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
@@ -146,10 +146,39 @@ test('alarms are asked of the leader, who alone knows of the policy, and of othe
   }
   const follower = 'http://127.0.0.1:9'
   expect((await runWith(watched, 'alarms', '--url', follower)).code).toBe(1)
-  expect(asked).toEqual(['127.0.0.1:7400'])
+  expect(asked[0]).toBe('127.0.0.1:7400')
   isUp.leader = false
   expect((await runWith(watched, 'alarms', '--url', follower)).out).toContain('model 3 was rejected')
   expect(asked.at(-1)).toBe('127.0.0.1:9')
+})
+
+test('alarms that the node which is asked has found in itself alone stand beside those of the leader', async () => {
+  server.node.nodeId = nodeId(2)
+  const { optimizer } = server.node
+  const late = { kind: 'deadline', id: 't-1', message: 'late' } as const
+  const broken = { kind: 'policy', message: 'learned threw' } as const
+  const unread = { kind: 'model', message: 'model 3 does not decode' } as const
+  const watched: typeof fetch = async (input, init) => {
+    const isLeader = (input as URL).host === '127.0.0.1:7400'
+    optimizer.alarms = () => Promise.resolve(isLeader ? [late, broken] : [late, broken, unread])
+    return await injected(input, init)
+  }
+  const { json } = await runWith(watched, 'alarms', '--json', '--url', 'http://127.0.0.1:9')
+  expect(json()['alarms']).toEqual([late, broken, { ...unread, message: 'node 2: model 3 does not decode' }])
+})
+
+test('the status of models says what is waited for, and what predicts where the one that serves cannot be read', async () => {
+  const { optimizer } = server.node
+  const status = optimizer.modelStatus()
+  const trainer = { state: 'waiting', cpuShare: 0, rows: 12, trainAfter: 256, steps: 0, restarts: 0 }
+  optimizer.modelStatus = () => ({ ...status, predictedBy: 'statistics', trainer })
+  const { out } = await run('model', 'status')
+  expect(out).toMatch(/^predicting +model 2 serves, but cannot be used: statistics predict$/m)
+  expect(out).toMatch(/^trainer +waiting for attempts to end: 12 of 256 rows so far$/m)
+  optimizer.modelStatus = () => ({ ...status, leading: false, trainer })
+  expect((await run('model', 'status')).out).toMatch(/^trainer +not on this node: only the leader trains$/m)
+  optimizer.models = () => []
+  expect((await run('model', 'history')).out).toMatch(/^there is no model yet: /)
 })
 
 test('who submits is told when it is expected to be done, beside the ids that programs read', async () => {
