@@ -55,6 +55,8 @@ export interface AlarmCounts {
 
 /** Forecasts that are kept for judgement out of each one made. */
 const SAMPLED = 64
+/** The share of futures from which on what happens in them is warned of: that of those in which a p90 does not hold. */
+const LIKELY = 0.1
 /** Ends after which a forecast can be said to be off, and by what part of the time that it gave them. */
 const FEWEST_ENDS = 8
 const FAR_OFF = 0.5
@@ -264,6 +266,7 @@ export class Advisor {
     const { placement, notBefore } = task
     const eta = this.eta(task)
     // Before anything is known of the work here, nearly every deadline would seem at risk.
+    if (this.#heard && (this.#forecast?.task(task.id)?.expires ?? 0) > LIKELY) return { type: 'expires' }
     if (eta !== undefined) return this.#heard ? { type: 'p90', at: eta.finishAt.p90At } : { type: 'unknown' }
     const waits = placement === undefined
     if (waits && this.#neverRuns(task)) return { type: 'never' }
@@ -363,6 +366,8 @@ function dueFirst(tasks: readonly Task[], most: number): readonly Task[] {
 function wrongWith({ is }: DeadlineVerdict, finish: Finish, deadlineAt: number): string {
   if (is === 'missed') return 'has passed'
   if (finish.type === 'never') return 'will be missed: nothing there is may run it as it stands'
+  if (finish.type === 'expires')
+    return 'will be missed: it is likely to wait for longer than its scheduleToStartMs, and to fail'
   if (finish.type === 'p90' && finish.at > deadlineAt) return 'is earlier than its predicted p90 finish'
   if (finish.type === 'not-before' && finish.at > deadlineAt) return 'is earlier than it is expected to start'
   return 'was earlier than its predicted p90 finish, and is not clearly later yet'

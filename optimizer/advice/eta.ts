@@ -27,8 +27,10 @@ import type { ForecastOrder } from './orders.ts'
 import type { ForecastSource, Problem } from './problem.ts'
 
 interface TaskForecast {
-  /** Undefined for a task that runs already. */
+  /** Undefined for a task that runs already, and for one that is likely to fail without a start. */
   readonly start: Moment | undefined
+  /** The share of futures in which it waits for longer than it may, and fails for that: it finishes then. */
+  readonly expires: number
   readonly finish: Moment
   /** It cannot start before: the time of the forecast, or of its delay. */
   readonly earliestAt: number
@@ -152,12 +154,11 @@ class Result implements Forecast {
       this.#latest.finishAt[index]
     )
     if (finish === undefined) return undefined
-    if (this.#running.has(index)) return { start: undefined, finish, earliestAt: this.at }
-    const start = bounded(
-      momentOf(startAt.slice(index * draws, (index + 1) * draws)),
-      this.#latest.startAt[index]
-    )
-    return { start, finish, earliestAt: this.#earliestAt(index) }
+    if (this.#running.has(index)) return { start: undefined, expires: 0, finish, earliestAt: this.at }
+    const starts = startAt.slice(index * draws, (index + 1) * draws)
+    const expires = starts.filter((at) => at === Infinity).length / draws
+    const start = bounded(momentOf(starts), this.#latest.startAt[index])
+    return { start, expires, finish, earliestAt: this.#earliestAt(index) }
   }
 
   group(id: TaskId): GroupForecast | undefined {

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test, vi } from 'vitest'
 import { AppError } from '../../../base/errors.ts'
-import { nodeId, taskId } from '../../../base/ids.ts'
+import { taskId } from '../../../base/ids.ts'
 import { DEADLINES } from '../../../base/wire/deadlines.ts'
 import { fetchInto, runHere } from '../../helpers/cli.ts'
 import { fakeServer } from '../../helpers/fake-node.ts'
@@ -153,7 +153,6 @@ test('alarms are asked of the leader, who alone knows of the policy, and of othe
 })
 
 test('alarms that the node which is asked has found in itself alone stand beside those of the leader', async () => {
-  server.node.nodeId = nodeId(2)
   const { optimizer } = server.node
   const late = { kind: 'deadline', id: 't-1', message: 'late' } as const
   const broken = { kind: 'policy', message: 'learned threw' } as const

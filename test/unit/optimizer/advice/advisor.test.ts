@@ -262,6 +262,31 @@ test('no forecast says that a delayed task is done before its delay is over, how
   expect(advisor.groupEta(taskId(1))?.finishAt).toEqual(eta?.finishAt)
 })
 
+test('a task that waits for longer than it may ends then, takes no room, and is an alarm if it has a deadline', () => {
+  const impatient = { name: 'long', scheduleToStartMs: durationMs(10_000) }
+  const { machine, advisor, refresh } = setUp([
+    { name: 'long' },
+    impatient,
+    { ...impatient, deadlineAt: timestampMs(START + 3_600_000) },
+    { ...impatient, scheduleToStartMs: durationMs(3_600_000) },
+    { deadlineAt: timestampMs(START + 3_600_000) },
+    { ...impatient, nodeSelector: { gpu: 'yes' } }
+  ])
+  machine.place(1, 1)
+  learn(machine, advisor)
+  refresh(START + 1000)
+  const eta = (id: number) => advisor.eta(machine.task(id)!)
+  for (const id of [2, 3, 6]) {
+    expect(eta(id)).not.toHaveProperty('startAt')
+    expect(eta(id)?.finishAt).toEqual({ p50At: START + 10_000, p90At: START + 10_000 })
+  }
+  near((eta(4)?.startAt?.p50At ?? 0) - START, 100_000)
+  near((eta(5)?.finishAt.p50At ?? 0) - START, 201_000)
+  const [alarm, ...others] = advisor.alarms(START + 1000)
+  expect([alarm?.id, others]).toEqual(['t-3', []])
+  expect(alarm?.message).toContain('longer than its scheduleToStartMs')
+})
+
 test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {
   const tasks = [{ name: 'long', killGraceMs: durationMs(5000), deadlineAt: timestampMs(START + 20_000) }, {}]
   const { machine, advisor, refresh } = setUp(tasks)
