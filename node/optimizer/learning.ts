@@ -75,6 +75,8 @@ export class Learning {
   readonly guard: ModelGuard
   readonly trainer: Trainer
   readonly policyWatch: PolicyWatch
+  /** Rows from which on a leader trains. */
+  readonly trainAfter: number
   readonly #options: LearningOptions
   /** What policies ask, and what hears of attempts for the estimator. */
   readonly #trusted: TrustedEstimator
@@ -100,7 +102,8 @@ export class Learning {
 
   constructor(options: LearningOptions) {
     this.#options = options
-    const { logger, now, seed, cpuShare = CPU_SHARE } = options
+    const { logger, now, seed, cpuShare = CPU_SHARE, trainAfter = TRAIN_AFTER } = options
+    this.trainAfter = trainAfter
     this.#proposer = new Proposer(logger, () => this.#runtime)
     this.#beats = new FaultLog(logger, 'error', 'a beat of learning failed')
     this.#catchUp = new CatchUp({
@@ -241,11 +244,6 @@ export class Learning {
   /** Rows that a trainer would begin with. */
   get rows(): number {
     return this.#rows.all.length
-  }
-
-  /** Rows from which on a leader trains. */
-  get trainAfter(): number {
-    return this.#options.trainAfter ?? TRAIN_AFTER
   }
 
   /** `waiting`: for a reign or for more attempts. */
