@@ -264,10 +264,13 @@ export class Advisor {
   /** What is known of when a live task with a deadline finishes. */
   #finishOf(task: Task): Finish {
     const { placement, notBefore } = task
-    const eta = this.eta(task)
-    // Before anything is known of the work here, nearly every deadline would seem at risk.
-    if (this.#heard && (this.#forecast?.task(task.id)?.expires ?? 0) > LIKELY) return { type: 'expires' }
-    if (eta !== undefined) return this.#heard ? { type: 'p90', at: eta.finishAt.p90At } : { type: 'unknown' }
+    const made = this.#forecast?.task(task.id)
+    if (made !== undefined) {
+      // Before anything is known of the work here, nearly every deadline would seem at risk.
+      if (!this.#heard) return { type: 'unknown' }
+      if (made.expires > LIKELY) return { type: 'expires' }
+      return { type: 'p90', at: this.#shown(made.earliestAt, made.finish).p90At }
+    }
     const waits = placement === undefined
     if (waits && this.#neverRuns(task)) return { type: 'never' }
     const starts = this.#heard && waits ? this.#startsAfter(task) : undefined
