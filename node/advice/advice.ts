@@ -7,7 +7,8 @@
  *    the ends, a twentieth of the time is always spent, and more where a forecast would be 15 seconds old.
  * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
  *    answered from the one before when that passes, or without any when that was made more than 15 seconds ago.
- * 3. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
+ * 3. Alarms are looked for in steps as well.
+ * 4. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
  */
 import type { GroupOutlook, OptimizerPort, TaskOutlook } from '../../api/ports.ts'
 import type { TaskId } from '../../base/ids.ts'
@@ -53,7 +54,7 @@ export type Advice = Pick<
 >
 
 export function createAdvice(options: AdviceOptions): Advice {
-  const { advisor, state, now } = options
+  const { advisor, state, now, soon } = options
   const forecasts = new Forecasts(options)
   return {
     outlook: async (task: Task): Promise<TaskOutlook> => {
@@ -83,13 +84,14 @@ export function createAdvice(options: AdviceOptions): Advice {
       const eta = advisor.groupEta(group)
       return {
         ...(eta === undefined ? {} : { eta }),
-        alarms: advisor.alarms(now(), group)
+        alarms: await endOf(advisor.alarmsInSteps(now(), group), soon)
       }
     },
     expectedMs: (task) => advisor.expectedMs(task),
     alarms: async () => {
       if (wantsDeadlines(state)) await forecasts.fresh(Infinity)
-      return [...(options.ownAlarms?.() ?? []), ...advisor.alarms(now())]
+      const ofTasks = await endOf(advisor.alarmsInSteps(now()), soon)
+      return [...(options.ownAlarms?.() ?? []), ...ofTasks]
     },
     suggestions: (name) => advisor.suggestions(name)
   }
@@ -175,6 +177,17 @@ class Forecasts {
         soon(resolve)
       })
     }
+  }
+}
+
+/** What comes of the steps, each made in a turn of its own. */
+async function endOf<T>(steps: Generator<undefined, T, undefined>, soon: AdviceOptions['soon']): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    await new Promise<void>((resolve) => {
+      soon(resolve)
+    })
   }
 }
 

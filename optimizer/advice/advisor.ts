@@ -62,6 +62,8 @@ const FEWEST_ENDS = 8
 const FAR_OFF = 0.5
 /** Attempts, and waiting tasks with deadlines, that are looked at for alarms in one go. */
 const MOST_WATCHED = 10_000
+/** Of them, in one step: beyond what is forecast each costs a prediction. */
+const WATCHED_IN_A_STEP = 250
 /** How long alarms are not counted again, in milliseconds: those who scrape ask as often as they like, each in a single turn. */
 const COUNTED_MS = 5_000
 
@@ -332,7 +334,23 @@ export class Advisor {
 
   /** Alarms about tasks, or those of one group: deadlines by the time that is left, then what is stuck, the longest first. */
   alarms(now: number, group?: TaskId): Alarm[] {
-    const found = this.#watched(group).flatMap((task) => this.alarmsOf(task, now))
+    const steps = this.alarmsInSteps(now, group)
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+    }
+  }
+
+  /** The same in steps, between which the state may change: what has ended by then is left out. */
+  *alarmsInSteps(now: number, group?: TaskId): Generator<undefined, Alarm[], undefined> {
+    const found: Alarm[] = []
+    let left = WATCHED_IN_A_STEP
+    for (const task of this.#watched(group)) {
+      if (this.#options.state.tasks.has(task.id)) found.push(...this.alarmsOf(task, now))
+      if (--left > 0) continue
+      left = WATCHED_IN_A_STEP
+      yield
+    }
     return found.sort(
       (a, b) =>
         (a.deadlineAt ?? Infinity) - (b.deadlineAt ?? Infinity) || (b.elapsedMs ?? 0) - (a.elapsedMs ?? 0)

@@ -187,6 +187,20 @@ test('however many deadlines there are, those that come first and what runs are 
   ])
 })
 
+test('what has ended by its turn raises no alarm', () => {
+  const { machine, advisor } = setUp(
+    Array.from({ length: 1000 }, () => ({ deadlineAt: timestampMs(START + 1) }))
+  )
+  const steps = advisor.alarmsInSteps(START + 2)
+  expect(steps.next().done).toBe(false)
+  machine.cancel(1)
+  machine.cancel(1000)
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  const ids = step.value.map(({ id }) => id)
+  expect([ids.length, ids.includes('t-1'), ids.includes('t-1000')]).toEqual([999, true, false])
+})
+
 test('what is known of alarms and of forecasts outlives a snapshot, but for what ended in between', () => {
   const { machine, advisor, refresh } = setUp(
     Array.from({ length: 3 }, () => ({ deadlineAt: timestampMs(START + 2500) }))
