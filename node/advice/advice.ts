@@ -15,6 +15,7 @@ import type { TaskId } from '../../base/ids.ts'
 import { second } from '../../base/units.ts'
 import type { Alarm } from '../../base/wire/forecast.ts'
 import type { Advisor } from '../../optimizer/advice/advisor.ts'
+import { inTurns } from '../../optimizer/advice/steps.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { Task } from '../../scheduler/types.ts'
 
@@ -84,13 +85,13 @@ export function createAdvice(options: AdviceOptions): Advice {
       const eta = advisor.groupEta(group)
       return {
         ...(eta === undefined ? {} : { eta }),
-        alarms: await endOf(advisor.alarmsInSteps(now(), group), soon)
+        alarms: await inTurns(advisor.alarmsInSteps(now(), group), soon)
       }
     },
     expectedMs: (task) => advisor.expectedMs(task),
     alarms: async () => {
       if (wantsDeadlines(state)) await forecasts.fresh(Infinity)
-      const ofTasks = await endOf(advisor.alarmsInSteps(now()), soon)
+      const ofTasks = await inTurns(advisor.alarmsInSteps(now()), soon)
       return [...(options.ownAlarms?.() ?? []), ...ofTasks]
     },
     suggestions: (name) => advisor.suggestions(name)
@@ -177,17 +178,6 @@ class Forecasts {
         soon(resolve)
       })
     }
-  }
-}
-
-/** What comes of the steps, each made in a turn of its own. */
-async function endOf<T>(steps: Generator<undefined, T, undefined>, soon: AdviceOptions['soon']): Promise<T> {
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return value
-    await new Promise<void>((resolve) => {
-      soon(resolve)
-    })
   }
 }
 

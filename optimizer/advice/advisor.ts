@@ -30,6 +30,8 @@ import type { ForecastOrder } from './orders.ts'
 import { stateSource } from './state-source.ts'
 import { StuckWatch, stuckAfterMs } from './stuck.ts'
 import type { Attempt } from './stuck.ts'
+import { atOnce } from './steps.ts'
+import type { Steps } from './steps.ts'
 import { SuggestionBook } from './suggest.ts'
 
 export interface AdvisorOptions {
@@ -322,9 +324,14 @@ export class Advisor {
 
   /** How many alarms about tasks there are, by the last forecast; they were counted at most `COUNTED_MS` ago. */
   alarmCounts(now: number): AlarmCounts {
+    return atOnce(this.alarmCountsInSteps(now))
+  }
+
+  /** The same in steps. */
+  *alarmCountsInSteps(now: number): Steps<AlarmCounts> {
     const last = this.#counted
     if (last !== undefined && last.at <= now && now < last.at + COUNTED_MS) return last.counts
-    const alarms = this.alarms(now)
+    const alarms = yield* this.alarmsInSteps(now)
     const missed = alarms.filter(({ deadlineAt = Infinity }) => deadlineAt < now).length
     const stuck = alarms.filter(({ kind }) => kind === 'stuck').length
     const counts = { missed, stuck, atRisk: alarms.length - missed - stuck }
@@ -334,15 +341,11 @@ export class Advisor {
 
   /** Alarms about tasks, or those of one group: deadlines by the time that is left, then what is stuck, the longest first. */
   alarms(now: number, group?: TaskId): Alarm[] {
-    const steps = this.alarmsInSteps(now, group)
-    for (;;) {
-      const { done, value } = steps.next()
-      if (done === true) return value
-    }
+    return atOnce(this.alarmsInSteps(now, group))
   }
 
   /** The same in steps, between which the state may change: what has ended by then is left out. */
-  *alarmsInSteps(now: number, group?: TaskId): Generator<undefined, Alarm[], undefined> {
+  *alarmsInSteps(now: number, group?: TaskId): Steps<Alarm[]> {
     const found: Alarm[] = []
     let left = WATCHED_IN_A_STEP
     for (const task of this.#watched(group)) {

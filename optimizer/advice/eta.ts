@@ -25,6 +25,7 @@ import type { Moment } from './moment.ts'
 import { readInSteps } from './problem.ts'
 import type { ForecastOrder } from './orders.ts'
 import type { ForecastSource, Problem } from './problem.ts'
+import { atOnce } from './steps.ts'
 
 interface TaskForecast {
   /** Undefined for a task that runs already, and for one that is likely to fail without a start. */
@@ -104,11 +105,7 @@ function noFutures(tasks: number, draws: number): Futures {
 
 /** The same at once. */
 export function forecast(source: ForecastSource, options: ForecastOptions): Forecast {
-  const steps = forecastInSteps(source, options)
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
-  }
+  return atOnce(forecastInSteps(source, options))
 }
 
 /** By future, when the last task of a group finishes, when at the latest, and the latest of the times before which one of them cannot start. */
