@@ -67,7 +67,7 @@ function messageOf(explanation: Explanation, task: Task): string {
     case 'no-eligible-node':
       return 'no node may ever run it as it stands'
     case 'no-capacity':
-      return 'every node that may run it is full, or left out for now'
+      return 'every node that may run it is full, down, or left out for now'
     case 'in-line':
       return `a node has room; it is one of ${explanation.readyTasks} ready tasks`
     case 'placed':

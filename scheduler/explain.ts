@@ -29,6 +29,8 @@ export type Explanation =
   | { readonly type: 'stopping'; readonly placement: Placement; readonly reason: StopReason | undefined }
 
 const SHOWN_NEEDS = 20
+/** What passes without anybody's doing. */
+const NOT_NOW: readonly NodeVerdict[] = ['slots', 'resources', 'excluded', 'closed']
 
 /** Undefined for a task that has ended or never was. */
 export function explain(
@@ -62,17 +64,16 @@ function explainReady(
   if (nodes.some(({ verdict }) => verdict === 'fits')) {
     return { type: 'in-line', nodes, readyTasks: state.ready.size }
   }
-  const busy = nodes.some(
-    ({ verdict }) => verdict === 'slots' || verdict === 'resources' || verdict === 'excluded'
-  )
-  return busy ? { type: 'no-capacity', nodes } : { type: 'no-eligible-node', nodes }
+  const mayLater = nodes.some(({ verdict }) => NOT_NOW.includes(verdict))
+  return mayLater ? { type: 'no-capacity', nodes } : { type: 'no-eligible-node', nodes }
 }
 
 function verdictOn(node: ClusterNode, task: Task, excluded: (node: ClusterNode) => boolean): NodeVerdict {
   if (node.status === 'leaving') return 'leaving'
-  if (!node.open) return 'closed'
   const lacking = obstacle(task.spec, node.offer)
   if (lacking !== undefined) return lacking
+  // One that is down, or starts, may take it once it is back.
+  if (!node.open) return 'closed'
   if (excluded(node)) return 'excluded'
   if (node.placements.size >= node.offer.slots) return 'slots'
   return hasResources(task.spec.resources, node.offer.resources, node.used) ? 'fits' : 'resources'

@@ -220,16 +220,23 @@ export const ModelStatusSchema = closed(
     node: NodeIdSchema,
     leading: Type.Boolean({ description: 'whether the answering node leads: only a leader trains' }),
     serving: Type.Optional(reference(ModelViewSchema)),
+    predictedBy: Type.Optional(
+      Type.String({
+        description:
+          '`statistics`, or `model N`: not the one that serves where the answering node cannot read it'
+      })
+    ),
     shadow: Type.Optional(reference(ModelViewSchema)),
     trainer: Type.Optional(
       closed({
-        state: Type.String({ description: 'waiting | starting | training | frozen | failed' }),
+        state: Type.String({ description: 'off | waiting | starting | training | frozen | failed' }),
         backend: Type.Optional(Type.String({ description: 'tensorflow | wasm | cpu' })),
         cpuShare: Type.Number({
           minimum: 0,
           description: 'of one core, over the last minute, replays and judgements included'
         }),
         rows: CountSchema,
+        trainAfter: Type.Optional(describedCount('rows that the leader waits for before it trains')),
         steps: CountSchema,
         restarts: CountSchema
       })

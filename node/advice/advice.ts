@@ -7,13 +7,15 @@
  *    the ends, a twentieth of the time is always spent, and more where a forecast would be 15 seconds old.
  * 2. A forecast is made in steps of a few milliseconds, each in a turn of its own; who asks waits a moment for it, and is
  *    answered from the one before when that passes, or without any when that was made more than 15 seconds ago.
- * 3. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
+ * 3. Alarms are looked for in steps as well.
+ * 4. For a task that is newer than the last forecast one is made early, within a budget of a twentieth of the time.
  */
 import type { GroupOutlook, OptimizerPort, TaskOutlook } from '../../api/ports.ts'
 import type { TaskId } from '../../base/ids.ts'
 import { second } from '../../base/units.ts'
 import type { Alarm } from '../../base/wire/forecast.ts'
 import type { Advisor } from '../../optimizer/advice/advisor.ts'
+import { inTurns } from '../../optimizer/advice/steps.ts'
 import type { SchedulerState } from '../../scheduler/state.ts'
 import type { Task } from '../../scheduler/types.ts'
 
@@ -53,7 +55,7 @@ export type Advice = Pick<
 >
 
 export function createAdvice(options: AdviceOptions): Advice {
-  const { advisor, state, now } = options
+  const { advisor, state, now, soon } = options
   const forecasts = new Forecasts(options)
   return {
     outlook: async (task: Task): Promise<TaskOutlook> => {
@@ -83,13 +85,14 @@ export function createAdvice(options: AdviceOptions): Advice {
       const eta = advisor.groupEta(group)
       return {
         ...(eta === undefined ? {} : { eta }),
-        alarms: advisor.alarms(now(), group)
+        alarms: await inTurns(advisor.alarmsInSteps(now(), group), soon)
       }
     },
     expectedMs: (task) => advisor.expectedMs(task),
     alarms: async () => {
       if (wantsDeadlines(state)) await forecasts.fresh(Infinity)
-      return [...(options.ownAlarms?.() ?? []), ...advisor.alarms(now())]
+      const ofTasks = await inTurns(advisor.alarmsInSteps(now()), soon)
+      return [...(options.ownAlarms?.() ?? []), ...ofTasks]
     },
     suggestions: (name) => advisor.suggestions(name)
   }

@@ -22,14 +22,20 @@ export interface OptimizerAlarm {
 
 export function optimizerAlarms(troubles: Troubles): OptimizerAlarm[] {
   const { serving, shadow, ofGuard, beat, distrust, trainerFailed, ofPolicy } = troubles
-  const problems = [serving, shadow].flatMap((used) =>
-    used === undefined || used.model !== undefined
-      ? []
-      : [`model ${used.version} does not decode: ${used.problem}`]
-  )
+  const problems: string[] = []
+  if (serving !== undefined && serving.model === undefined)
+    problems.push(
+      `model ${serving.version} does not decode, so statistics predict: ${serving.problem}; ` +
+        `dtss model rollback ${serving.version} takes it back, which the leader does unless models are frozen`
+    )
+  if (shadow !== undefined && shadow.model === undefined)
+    problems.push(`model ${shadow.version} does not decode: ${shadow.problem}`)
   if (beat !== undefined) problems.push(`looking after models fails: ${beat}`)
   if (distrust !== undefined) problems.push(`policies go by class means: ${distrust}`)
-  if (trainerFailed) problems.push('training keeps failing and has been given up for this reign')
+  if (trainerFailed)
+    problems.push(
+      'training keeps failing and has been given up for this reign: see the log, then dtss model freeze and unfreeze begin it anew'
+    )
   problems.push(...ofGuard.map((alarm) => `model ${serving?.version ?? 0}: ${alarm}`))
   return [
     ...problems.map((message) => ({ kind: 'model' as const, message })),

@@ -75,6 +75,8 @@ export class Learning {
   readonly guard: ModelGuard
   readonly trainer: Trainer
   readonly policyWatch: PolicyWatch
+  /** Rows from which on a leader trains. */
+  readonly trainAfter: number
   readonly #options: LearningOptions
   /** What policies ask, and what hears of attempts for the estimator. */
   readonly #trusted: TrustedEstimator
@@ -100,7 +102,8 @@ export class Learning {
 
   constructor(options: LearningOptions) {
     this.#options = options
-    const { logger, now, seed, cpuShare = CPU_SHARE } = options
+    const { logger, now, seed, cpuShare = CPU_SHARE, trainAfter = TRAIN_AFTER } = options
+    this.trainAfter = trainAfter
     this.#proposer = new Proposer(logger, () => this.#runtime)
     this.#beats = new FaultLog(logger, 'error', 'a beat of learning failed')
     this.#catchUp = new CatchUp({
@@ -284,7 +287,8 @@ export class Learning {
     this.#newTasks = []
     if (this.#reigns) this.#watchPolicy(runtime)
     if (!acts || this.#options.trains === false) {
-      if (this.trainer.running) void this.trainer.end()
+      // One that was given up begins anew when an operator wants it to.
+      if (this.trainer.running || this.trainer.failed) void this.trainer.end()
       return
     }
     if (this.trainer.running) this.trainer.feed(rows, tasks)
@@ -328,9 +332,8 @@ export class Learning {
   }
 
   #beginTraining(runtime: NodeRuntime): void {
-    const { trainAfter = TRAIN_AFTER } = this.#options
     const rows = this.#rows.all
-    if (this.#catchUp.reading || rows.length < trainAfter || !this.trainer.mayBegin) return
+    if (this.#catchUp.reading || rows.length < this.trainAfter || !this.trainer.mayBegin) return
     const used = this.book.shadow ?? this.book.serving
     const weights =
       used?.model === undefined ? undefined : runtime.state.models.get(used.version)?.weights.slice()

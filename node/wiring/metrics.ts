@@ -1,5 +1,6 @@
 /** The node's figures as Prometheus text. Read from the runtime when scraped; nothing is counted twice. */
 import { Counter, Gauge, Registry } from 'prom-client'
+import { inTurns } from '../../optimizer/advice/steps.ts'
 import type { Learning } from '../optimizer/learning.ts'
 import type { NodeMetrics, NodeRuntime } from '../../runtime/node-runtime.ts'
 
@@ -215,8 +216,9 @@ function addAlarms(registry: Registry, learning: Learning, now: () => number): v
       'the last forecast, which is made when somebody asks (GET /v1/alarms) and as old as dtss_forecast_age_seconds says',
     labelNames: ['kind'],
     registers,
-    collect() {
-      const { atRisk, missed, stuck } = learning.advisor.alarmCounts(now())
+    async collect() {
+      const counted = learning.advisor.alarmCountsInSteps(now())
+      const { atRisk, missed, stuck } = await inTurns(counted, (callback) => setImmediate(callback))
       const own = learning.alarms()
       this.set({ kind: 'deadline_at_risk' }, atRisk)
       this.set({ kind: 'deadline_missed' }, missed)

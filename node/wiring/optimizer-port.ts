@@ -154,12 +154,14 @@ function modelStatus(runtime: NodeRuntime, learning: Learning): ModelStatus {
     node: runtime.nodeId,
     leading: runtime.reigning,
     ...(serving === undefined ? {} : { serving: modelView(serving) }),
+    predictedBy: learning.predictedBy,
     ...(shadow === undefined ? {} : { shadow: modelView(shadow) }),
     trainer: {
       state: learning.trainerState,
       ...(backend === undefined ? {} : { backend }),
       cpuShare,
       rows: learning.rows,
+      trainAfter: learning.trainAfter,
       steps,
       restarts: trainer.restarts
     },

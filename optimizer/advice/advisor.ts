@@ -30,6 +30,8 @@ import type { ForecastOrder } from './orders.ts'
 import { stateSource } from './state-source.ts'
 import { StuckWatch, stuckAfterMs } from './stuck.ts'
 import type { Attempt } from './stuck.ts'
+import { atOnce } from './steps.ts'
+import type { Steps } from './steps.ts'
 import { SuggestionBook } from './suggest.ts'
 
 export interface AdvisorOptions {
@@ -42,7 +44,7 @@ export interface AdvisorOptions {
   /** Whether what happened before is still being told. Default: never. */
   readonly catchingUp?: () => boolean
   readonly seed: number
-  /** The advisor of the state that this one's replaced: what is known of classes goes on. */
+  /** The advisor of the state that this one's replaced: what is known of classes, forecasts and alarms goes on. */
   readonly before?: Advisor | undefined
 }
 
@@ -55,19 +57,23 @@ export interface AlarmCounts {
 
 /** Forecasts that are kept for judgement out of each one made. */
 const SAMPLED = 64
+/** The share of futures from which on what happens in them is warned of: that of those in which a p90 does not hold. */
+const LIKELY = 0.1
 /** Ends after which a forecast can be said to be off, and by what part of the time that it gave them. */
 const FEWEST_ENDS = 8
 const FAR_OFF = 0.5
-/** Tasks looked at for alarms in one go. */
+/** Attempts, and waiting tasks with deadlines, that are looked at for alarms in one go. */
 const MOST_WATCHED = 10_000
+/** Of them, in one step: beyond what is forecast each costs a prediction. */
+const WATCHED_IN_A_STEP = 250
 /** How long alarms are not counted again, in milliseconds: those who scrape ask as often as they like, each in a single turn. */
 const COUNTED_MS = 5_000
 
 export class Advisor {
   readonly #options: AdvisorOptions
-  readonly #calibration = new EtaCalibration()
+  readonly #calibration: EtaCalibration
   readonly #book: SuggestionBook
-  readonly #deadlines = new DeadlineWatch()
+  readonly #deadlines: DeadlineWatch
   readonly #stuck: StuckWatch
   #forecast: Forecast | undefined
   #horizonMs = Infinity
@@ -78,9 +84,13 @@ export class Advisor {
   #heard: boolean
 
   constructor(options: AdvisorOptions) {
-    const { before, estimator } = options
+    const { before, estimator, state } = options
     // Not kept: it would hold the state before, and the one before that.
     this.#options = { ...options, before: undefined }
+    this.#calibration = before === undefined ? new EtaCalibration() : before.#calibration
+    this.#deadlines = before === undefined ? new DeadlineWatch() : before.#deadlines
+    // Of what ended in between nobody will say so.
+    for (const kept of [this.#calibration, this.#deadlines]) kept.keepOnly((id) => state.tasks.has(id))
     this.#book = before === undefined ? new SuggestionBook() : before.#book
     this.#stuck = before === undefined ? new StuckWatch(estimator) : before.#stuck
     this.#heard = before?.hasLearned ?? false
@@ -258,9 +268,13 @@ export class Advisor {
   /** What is known of when a live task with a deadline finishes. */
   #finishOf(task: Task): Finish {
     const { placement, notBefore } = task
-    const eta = this.eta(task)
-    // Before anything is known of the work here, nearly every deadline would seem at risk.
-    if (eta !== undefined) return this.#heard ? { type: 'p90', at: eta.finishAt.p90At } : { type: 'unknown' }
+    const made = this.#forecast?.task(task.id)
+    if (made !== undefined) {
+      // Before anything is known of the work here, nearly every deadline would seem at risk.
+      if (!this.#heard) return { type: 'unknown' }
+      if (made.expires > LIKELY) return { type: 'expires' }
+      return { type: 'p90', at: this.#shown(made.earliestAt, made.finish).p90At }
+    }
     const waits = placement === undefined
     if (waits && this.#neverRuns(task)) return { type: 'never' }
     const starts = this.#heard && waits ? this.#startsAfter(task) : undefined
@@ -310,9 +324,14 @@ export class Advisor {
 
   /** How many alarms about tasks there are, by the last forecast; they were counted at most `COUNTED_MS` ago. */
   alarmCounts(now: number): AlarmCounts {
+    return atOnce(this.alarmCountsInSteps(now))
+  }
+
+  /** The same in steps. */
+  *alarmCountsInSteps(now: number): Steps<AlarmCounts> {
     const last = this.#counted
     if (last !== undefined && last.at <= now && now < last.at + COUNTED_MS) return last.counts
-    const alarms = this.alarms(now)
+    const alarms = yield* this.alarmsInSteps(now)
     const missed = alarms.filter(({ deadlineAt = Infinity }) => deadlineAt < now).length
     const stuck = alarms.filter(({ kind }) => kind === 'stuck').length
     const counts = { missed, stuck, atRisk: alarms.length - missed - stuck }
@@ -322,18 +341,35 @@ export class Advisor {
 
   /** Alarms about tasks, or those of one group: deadlines by the time that is left, then what is stuck, the longest first. */
   alarms(now: number, group?: TaskId): Alarm[] {
+    return atOnce(this.alarmsInSteps(now, group))
+  }
+
+  /** The same in steps, between which the state may change: what has ended by then is left out. */
+  *alarmsInSteps(now: number, group?: TaskId): Steps<Alarm[]> {
     const found: Alarm[] = []
-    let left = MOST_WATCHED
-    for (const task of this.#options.state.tasks.values()) {
-      if (group !== undefined && task.group !== group) continue
-      if (task.placement === undefined && task.spec.deadlineAt === 0) continue
-      if (left-- <= 0) break
-      found.push(...this.alarmsOf(task, now))
+    let left = WATCHED_IN_A_STEP
+    for (const task of this.#watched(group)) {
+      if (this.#options.state.tasks.has(task.id)) found.push(...this.alarmsOf(task, now))
+      if (--left > 0) continue
+      left = WATCHED_IN_A_STEP
+      yield
     }
     return found.sort(
       (a, b) =>
         (a.deadlineAt ?? Infinity) - (b.deadlineAt ?? Infinity) || (b.elapsedMs ?? 0) - (a.elapsedMs ?? 0)
     )
+  }
+
+  /** What runs, and of what waits with a deadline those that are due first: what was submitted last may be what is urgent. */
+  #watched(group: TaskId | undefined): Task[] {
+    const running: Task[] = []
+    const waiting: Task[] = []
+    for (const task of this.#options.state.tasks.values()) {
+      if (group !== undefined && task.group !== group) continue
+      if (task.placement !== undefined) running.push(task)
+      else if (task.spec.deadlineAt > 0) waiting.push(task)
+    }
+    return [...running.slice(0, MOST_WATCHED), ...dueFirst(waiting, MOST_WATCHED)]
   }
 
   /** What classes of tasks should ask for. */
@@ -342,9 +378,20 @@ export class Advisor {
   }
 }
 
+/** Not sorted: of a hundred thousand that would take a tenth of a second. */
+function dueFirst(tasks: readonly Task[], most: number): readonly Task[] {
+  if (tasks.length <= most) return tasks
+  const dueAt = (task: Task): number => task.spec.deadlineAt
+  const last = Float64Array.from(tasks, dueAt).sort()[most - 1] ?? 0
+  const before = tasks.filter((task) => dueAt(task) < last)
+  return [...before, ...tasks.filter((task) => dueAt(task) === last).slice(0, most - before.length)]
+}
+
 function wrongWith({ is }: DeadlineVerdict, finish: Finish, deadlineAt: number): string {
   if (is === 'missed') return 'has passed'
   if (finish.type === 'never') return 'will be missed: nothing there is may run it as it stands'
+  if (finish.type === 'expires')
+    return 'will be missed: it is likely to wait for longer than its scheduleToStartMs, and to fail'
   if (finish.type === 'p90' && finish.at > deadlineAt) return 'is earlier than its predicted p90 finish'
   if (finish.type === 'not-before' && finish.at > deadlineAt) return 'is earlier than it is expected to start'
   return 'was earlier than its predicted p90 finish, and is not clearly later yet'

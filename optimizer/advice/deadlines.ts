@@ -20,11 +20,15 @@ export interface Deadline {
   readonly deadlineAt: number
 }
 
-/** What is known of a task's finish: a p90, the earliest that it can be, that there is none as things are, or nothing. */
+/**
+ * What is known of a task's finish: a p90, the earliest that it can be, that there is none as things are, that it is likely to fail since it
+ * waits for longer than it may, or nothing.
+ */
 export type Finish =
   | { readonly type: 'p90'; readonly at: number }
   | { readonly type: 'not-before'; readonly at: number }
   | { readonly type: 'never' }
+  | { readonly type: 'expires' }
   | { readonly type: 'unknown' }
 
 export interface DeadlineVerdict {
@@ -56,11 +60,17 @@ export class DeadlineWatch {
   forget(id: TaskId): void {
     this.#atRisk.delete(id)
   }
+
+  /** Forgets all others. */
+  keepOnly(lives: (id: TaskId) => boolean): void {
+    for (const id of this.#atRisk.keys()) if (!lives(id)) this.#atRisk.delete(id)
+  }
 }
 
 function isAtRisk(finish: Finish, deadlineAt: number, now: number, wasAtRisk: boolean): boolean {
   switch (finish.type) {
     case 'never':
+    case 'expires':
       return true
     case 'unknown':
       return wasAtRisk

@@ -9,7 +9,9 @@
  * 1. p50 < p90 whatever is learned, by `LEAST_GAP`, and a task whose p50 was forecast before another's is still shown before it: stretched
  *    from the same point, the two would cross where forecasts that were wide at first have become narrow. But nothing is shown beyond what
  *    timeouts allow, where the two may meet.
- * 2. What is remembered is bounded; a forecast counts once, when its task has finished.
+ * 2. What is remembered is bounded; a forecast counts once, when its task has finished, and for less the more others were open when it was
+ *    made: what is wrong of a class is wrong of all that wait with it. So a burst of n tasks that all come late moves the factors by the
+ *    logarithm of n, as it does corrections of run times (`conformal.ts`).
  * 3. `record` judges the first forecast of a task, as it was shown. The factors forget one that was later cut to less than
  *    half: what was forecast before anything was known of a class says nothing of later forecasts. One that was put off stands:
  *    tasks that come late are what is to be learned.
@@ -24,10 +26,16 @@ const MOST = 16
 const LEAST_GAP = 0.05
 const REMEMBERED = 500
 const REVISION = 2
+/**
+ * So many open forecasts halve what one counts for. Of 4, 8, 16, 30 and any number the best that p90 bears, over simulated clusters whose
+ * classes come and change, with start-up times that nobody predicts and without.
+ */
+const HALVED_BY = 16
 
 interface Remembered {
   /** As it was shown first. */
   readonly shown: Moment
+  readonly weight: number
   madeAt: number
   moment: Moment
 }
@@ -69,8 +77,10 @@ export class EtaCalibration {
 
   /** Keeps the uncorrected forecast of a task's finish, to be judged later. */
   remember(id: TaskId, madeAt: number, moment: Moment): void {
-    if (this.#remembered.has(id) || this.#remembered.size >= REMEMBERED) return
-    this.#remembered.set(id, { shown: this.correct(madeAt, moment), madeAt, moment })
+    const open = this.#remembered.size
+    if (this.#remembered.has(id) || open >= REMEMBERED) return
+    const weight = 1 / (1 + open / HALVED_BY)
+    this.#remembered.set(id, { shown: this.correct(madeAt, moment), weight, madeAt, moment })
   }
 
   /** There is a new forecast, made at `madeAt`. */
@@ -96,17 +106,23 @@ export class EtaCalibration {
     if (at <= kept.shown.p90At) this.#by90++
     // As if there were no timeouts: beyond what they allow a factor would change nothing.
     const now = this.#stretched(kept.madeAt, kept.moment)
-    this.#stretch50 = moved(this.#stretch50, at <= now.p50At, 0.5)
-    this.#stretchGap = moved(this.#stretchGap, at <= now.p90At, 0.9)
+    const { weight } = kept
+    this.#stretch50 = moved(this.#stretch50, at <= now.p50At, 0.5, weight)
+    this.#stretchGap = moved(this.#stretchGap, at <= now.p90At, 0.9, weight)
   }
 
   /** The task ended in another way: its forecast says nothing. */
   forget(id: TaskId): void {
     this.#remembered.delete(id)
   }
+
+  /** Forgets all others. */
+  keepOnly(lives: (id: TaskId) => boolean): void {
+    for (const id of this.#remembered.keys()) if (!lives(id)) this.#remembered.delete(id)
+  }
 }
 
-function moved(stretch: number, kept: boolean, level: number): number {
-  const step = kept ? -(1 - level) : level
+function moved(stretch: number, kept: boolean, level: number, weight: number): number {
+  const step = weight * (kept ? -(1 - level) : level)
   return Math.min(MOST, Math.max(LEAST, stretch * Math.exp(RATE * step)))
 }

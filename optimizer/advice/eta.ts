@@ -25,10 +25,13 @@ import type { Moment } from './moment.ts'
 import { readInSteps } from './problem.ts'
 import type { ForecastOrder } from './orders.ts'
 import type { ForecastSource, Problem } from './problem.ts'
+import { atOnce } from './steps.ts'
 
 interface TaskForecast {
-  /** Undefined for a task that runs already. */
+  /** Undefined for a task that runs already, and for one that is likely to fail without a start. */
   readonly start: Moment | undefined
+  /** The share of futures in which it waits for longer than it may, and fails for that: it finishes then. */
+  readonly expires: number
   readonly finish: Moment
   /** It cannot start before: the time of the forecast, or of its delay. */
   readonly earliestAt: number
@@ -102,11 +105,7 @@ function noFutures(tasks: number, draws: number): Futures {
 
 /** The same at once. */
 export function forecast(source: ForecastSource, options: ForecastOptions): Forecast {
-  const steps = forecastInSteps(source, options)
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
-  }
+  return atOnce(forecastInSteps(source, options))
 }
 
 /** By future, when the last task of a group finishes, when at the latest, and the latest of the times before which one of them cannot start. */
@@ -152,12 +151,11 @@ class Result implements Forecast {
       this.#latest.finishAt[index]
     )
     if (finish === undefined) return undefined
-    if (this.#running.has(index)) return { start: undefined, finish, earliestAt: this.at }
-    const start = bounded(
-      momentOf(startAt.slice(index * draws, (index + 1) * draws)),
-      this.#latest.startAt[index]
-    )
-    return { start, finish, earliestAt: this.#earliestAt(index) }
+    if (this.#running.has(index)) return { start: undefined, expires: 0, finish, earliestAt: this.at }
+    const starts = startAt.slice(index * draws, (index + 1) * draws)
+    const expires = starts.filter((at) => at === Infinity).length / draws
+    const start = bounded(momentOf(starts), this.#latest.startAt[index])
+    return { start, expires, finish, earliestAt: this.#earliestAt(index) }
   }
 
   group(id: TaskId): GroupForecast | undefined {

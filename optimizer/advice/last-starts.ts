@@ -57,11 +57,14 @@ export class LastStarts {
   }
 
   #startedBy(tasks: readonly number[]): (Moment | undefined)[] {
-    const { draws, startAt } = this.#futures
+    const { draws, startAt, finishAt } = this.#futures
     const last = new Float64Array(draws)
     return tasks.map((index) => {
       for (let draw = 0; draw < draws; draw++) {
-        last[draw] = Math.max(last[draw] ?? 0, startAt[index * draws + draw] ?? Infinity)
+        const at = index * draws + draw
+        // One that has waited for too long is out of the way as well.
+        const gone = Math.min(startAt[at] ?? Infinity, finishAt[at] ?? Infinity)
+        last[draw] = Math.max(last[draw] ?? 0, gone)
       }
       return momentOf(last.slice())
     })

@@ -9,6 +9,8 @@
  *    all policies at hand do (`easy` only those that delay it by nothing).
  * 2. A task that never can start (no node, a need that never ends) keeps Infinity as start and finish.
  * 3. Nothing new arrives.
+ * 4. A task that is ready for longer than it may wait finishes then without a start, and takes no room. Whether it has is asked when it is
+ *    its turn: until then it keeps off only those that fit where it fits.
  */
 import { EventHeap } from '../sim/event-heap.ts'
 import type { Problem, Shape } from './problem.ts'
@@ -86,7 +88,10 @@ class Future {
     for (;;) {
       this.#place()
       const next = this.#events.nextTime
-      if (next === Infinity) return
+      if (next === Infinity) {
+        this.#expireRest()
+        return
+      }
       this.#now = next
       while (this.#events.nextTime <= next) this.#handle(this.#events.pop() ?? 0)
     }
@@ -141,6 +146,11 @@ class Future {
       const shape = this.#problem.shapes[shapeNumber]
       const index = queue?.head
       if (queue === undefined || shape === undefined || index === undefined) return
+      if (this.#expiryOf(index) <= this.#now) {
+        this.#expire(queue.pop())
+        this.#heads[number] = queue.head ?? -1
+        continue
+      }
       const node = this.#nodeFor(index, shape)
       if (node < 0) {
         this.#blocked[shapeNumber] = 1
@@ -155,6 +165,22 @@ class Future {
       const wantedMs = (durationMs[index] ?? 0) * this.#factor(index, node)
       this.#begin(index, Math.min(wantedMs, mostMs[index] ?? Infinity))
     }
+  }
+
+  #expiryOf(index: number): number {
+    return (this.#readyAt[index] ?? 0) + (this.#problem.startWithinMs[index] ?? Infinity)
+  }
+
+  #expire(index: number): void {
+    this.#into.finishAt[index * this.#into.draws + this.#draw] = Math.max(
+      this.#problem.now,
+      this.#expiryOf(index)
+    )
+  }
+
+  /** Whose turn never came. */
+  #expireRest(): void {
+    for (const queue of this.#queues) while (queue.head !== undefined) this.#expire(queue.pop())
   }
 
   /** The queue whose first task comes first in order; −1 when none may start. */
@@ -261,10 +287,12 @@ class ReadyQueue {
     items[at] = item
   }
 
-  pop(): void {
+  /** Takes the head out; -1 when there is none. */
+  pop(): number {
     const items = this.#items
+    const head = items[0] ?? -1
     const last = items.pop()
-    if (last === undefined || items.length === 0) return
+    if (last === undefined || items.length === 0) return head
     let at = 0
     for (;;) {
       let child = 2 * at + 1
@@ -275,5 +303,6 @@ class ReadyQueue {
       at = child
     }
     items[at] = last
+    return head
   }
 }

@@ -23,6 +23,8 @@ export interface WaitingTask extends Retried {
   readonly waitsFor: readonly TaskId[]
   /** Not before this point of state time; 0 for at once. */
   readonly notBefore: number
+  /** Ready for so long, in milliseconds, it fails instead of starting. Default: it waits for ever. */
+  readonly startWithinMs?: number
 }
 
 /** An attempt that runs. */
@@ -87,6 +89,8 @@ export interface Problem {
   /** Infinity for what is not ready yet. */
   readonly readyAt: Float64Array
   readonly notBefore: Float64Array
+  /** After which it fails, once it is ready, instead of starting, in milliseconds; Infinity for never. */
+  readonly startWithinMs: Float64Array
   /** Attempts that it may have from now on, one that runs included. */
   readonly attemptsLeft: Float64Array
   readonly rank: Float64Array
@@ -335,11 +339,13 @@ class Reader {
     const count = this.#tasks.length
     const waitingOn = new Int32Array(count)
     const notBefore = new Float64Array(count)
+    const startWithinMs = new Float64Array(count).fill(Infinity)
     const readyAt = new Float64Array(count)
     const dependents: number[][] = Array.from({ length: count }, () => [])
     waits.forEach((wait, offset) => {
       const index = running.length + offset
       notBefore[index] = wait.notBefore
+      startWithinMs[index] = wait.startWithinMs ?? Infinity
       waitingOn[index] = wait.waitsFor.length
       readyAt[index] =
         wait.waitsFor.length > 0 || wait.notBefore > this.#source.now ? Infinity : wait.task.readyAt
@@ -359,6 +365,7 @@ class Reader {
       dependents,
       readyAt,
       notBefore,
+      startWithinMs,
       rank: Float64Array.from(this.#rank),
       shapes: [...this.#shapes.values()].map(({ shape }) => shape),
       shapeOf: Int32Array.from(this.#shapeOf),

@@ -59,6 +59,7 @@ function* waitingOf(state: SchedulerState): Iterable<WaitingTask> {
       task: viewOfTask(task),
       waitsFor,
       notBefore: task.status === 'ready' ? 0 : task.notBefore,
+      startWithinMs: task.spec.scheduleToStartMs || Infinity,
       attemptsLeft: attemptsLeft(task)
     }
   }

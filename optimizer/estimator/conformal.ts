@@ -6,7 +6,8 @@
  * 1. A level is the sum of three corrections, on its logit, that learn side by side: of all, of classes that are known as well
  *    (`FAMILIARITIES`), and of the tenant. What is new is missed most, and a tenant about which little is known has the first two.
  * 2. An attempt counts as above as soon as it has outlived its quantile, not only when it ends: otherwise long runs would be heard of last, and
- *    the levels would follow the short ones.
+ *    the levels would follow the short ones. Its age counts from its placement, its run time from its start: one that started late, and ran
+ *    for less than was promised after all, is taken back as it ends.
  * 3. A promise that is made while many others are open is made blindly: its outcome moves a level in inverse proportion to their number
  *    (Zhang, Gupta, Lian & Liu, "Staleness-aware Async-SGD", 2016). So a burst of n tasks that all come out alike moves it by the
  *    order of ln n steps, and levels do not swing where outcomes come late. The weight is fixed as the promise is made: afterwards,
@@ -74,6 +75,8 @@ interface Promised extends Levels {
   since: number | undefined
   /** The first promise that is still open. */
   open: number
+  /** By promise, how far the attempt's age moved levels (before weights); 0 for not at all. */
+  readonly moved: [p90: number, p99: number]
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
@@ -138,7 +141,8 @@ export class Conformal {
       p90Ms,
       p99Ms,
       since: undefined,
-      open: 0
+      open: 0,
+      moved: [0, 0]
     })
     count(tracks, 1)
     if (this.#promises.size <= MOST_PROMISES) return
@@ -165,9 +169,10 @@ export class Conformal {
     while (this.#due.nextTime < now) {
       const promised = this.#due.pop()
       if (promised === undefined || promised.open >= PROMISED.length) continue
-      this.#learn(promised, true)
+      const promise = promised.open++
+      promised.moved[promise] = this.#learn(promised, promise, true)
       if (promised.open < PROMISED.length)
-        this.#due.push((promised.since ?? now) + firstOpenMs(promised), promised)
+        this.#due.push((promised.since ?? now) + promisedMs(promised, promised.open), promised)
     }
   }
 
@@ -175,7 +180,12 @@ export class Conformal {
   end(task: TaskId, runMs: number, censored: boolean): Levels | undefined {
     const promised = this.#promises.get(task)
     if (promised === undefined) return undefined
-    while (!censored && promised.open < PROMISED.length) this.#learn(promised, runMs > firstOpenMs(promised))
+    if (!censored) {
+      for (let promise = 0; promise < promised.open; promise++)
+        if (runMs <= promisedMs(promised, promise)) this.#takeBack(promised, promise)
+      for (; promised.open < PROMISED.length; promised.open++)
+        this.#learn(promised, promised.open, runMs > promisedMs(promised, promised.open))
+    }
     this.#close(task, promised)
     return promised
   }
@@ -192,24 +202,40 @@ export class Conformal {
     count(promised.tracks, -1)
   }
 
-  /** The first open promise is decided. */
-  #learn(promised: Promised, above: boolean): void {
-    const promise = promised.open++
+  /** The promise is decided. Returns how far levels moved. */
+  #learn(promised: Promised, promise: number, above: boolean): number {
     const coverage = this.#coverage[promise]
     if (coverage !== undefined) {
       coverage.outcomes++
       coverage.share += ((above ? 0 : 1) - coverage.share) / Math.min(coverage.outcomes, COVERAGE_MEMORY)
     }
-    const { tracks, weights } = promised
-    const sum = sumOf(tracks, promise)
+    const sum = sumOf(promised.tracks, promise)
     const within = bounded(sum, promise)
-    if (above ? sum > within : sum < within) return
+    if (above ? sum > within : sum < within) return 0
     const q = PROMISED[promise] ?? MEDIAN
     const step = (STEP * (above ? q : q - 1)) / Math.sqrt(q * (1 - q))
-    move(tracks.all, promise, step * weights.all)
-    move(tracks.familiar, promise, step * weights.familiar)
-    move(tracks.tenant, promise, step * weights.tenant)
+    moveAll(promised, promise, step)
+    return step
   }
+
+  /** It was not above after all. */
+  #takeBack(promised: Promised, promise: number): void {
+    moveAll(promised, promise, -(promised.moved[promise] ?? 0))
+    const coverage = this.#coverage[promise]
+    if (coverage !== undefined) {
+      // As if it had not been counted; what was weighed down since is hardly more than a run.
+      const outcomes = Math.min(coverage.outcomes, COVERAGE_MEMORY)
+      coverage.share = outcomes > 1 ? Math.min(1, (coverage.share * outcomes) / (outcomes - 1)) : 0
+      coverage.outcomes--
+    }
+    this.#learn(promised, promise, false)
+  }
+}
+
+function moveAll({ tracks, weights }: Promised, promise: number, step: number): void {
+  move(tracks.all, promise, step * weights.all)
+  move(tracks.familiar, promise, step * weights.familiar)
+  move(tracks.tenant, promise, step * weights.tenant)
 }
 
 /** What all corrections make of a promise, on the logit. */
@@ -258,8 +284,8 @@ function trackOf(tenants: Map<string, Track>, tenant: string): Track {
   return track
 }
 
-function firstOpenMs({ open, p90Ms, p99Ms }: Promised): number {
-  return open === 0 ? p90Ms : p99Ms
+function promisedMs({ p90Ms, p99Ms }: Promised, promise: number): number {
+  return promise === 0 ? p90Ms : p99Ms
 }
 
 /** Rule 3. */

@@ -111,8 +111,17 @@ export class FakeOptimizer implements OptimizerPort {
       node: nodeId(2),
       leading: true,
       ...(serving === undefined ? {} : { serving }),
+      predictedBy: serving === undefined ? 'statistics' : `model ${serving.version}`,
       ...(shadow === undefined ? {} : { shadow }),
-      trainer: { state: 'training', backend: 'wasm', cpuShare: 0.04, rows: 900, steps: 12, restarts: 0 },
+      trainer: {
+        state: 'training',
+        backend: 'wasm',
+        cpuShare: 0.04,
+        rows: 900,
+        trainAfter: 256,
+        steps: 12,
+        restarts: 0
+      },
       predictions: { count: 500, maeLn: 0.8, coverage90: 0.91, coverage99: 0.99 },
       experts: { statistics: 0.6, network: 0.4 },
       driftingClasses: 1,

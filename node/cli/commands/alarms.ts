@@ -1,6 +1,7 @@
 /** `dtss alarms`: deadlines at risk, stuck attempts, and trouble of the optimizer. Exits with 1 when there are any. */
 import type { Command } from 'commander'
-import { connect, connectionOptions } from '../connection.ts'
+import type { Alarm } from '../../../client/index.ts'
+import { connect, connectToLeader, connectionOptions } from '../connection.ts'
 import type { ConnectionOptions } from '../connection.ts'
 import { EXIT, print, printJson } from '../context.ts'
 import type { CliContext } from '../context.ts'
@@ -8,7 +9,7 @@ import { formatAge, formatTable } from '../format.ts'
 
 export function define(command: Command, context: CliContext): void {
   connectionOptions(command).action(async (options: ConnectionOptions) => {
-    const alarms = await connect(context, options).alarms({ signal: context.signal })
+    const alarms = await alarmsOf(context, options)
     if (alarms.length > 0) context.exitCode = EXIT.failed
     if (options.json === true) {
       printJson(context, { ok: alarms.length === 0, alarms })
@@ -26,4 +27,24 @@ export function define(command: Command, context: CliContext): void {
     ])
     for (const line of formatTable(['KIND', 'TASK', 'SINCE', 'WHAT'], rows)) print(context, line)
   })
+}
+
+/**
+ * The leader's: what is wrong with the policy, and with training, nobody else finds. Beside them, what the node that was asked has found in
+ * itself and the leader has not, such as a model that it cannot read.
+ */
+async function alarmsOf(context: CliContext, options: ConnectionOptions): Promise<Alarm[]> {
+  const { signal } = context
+  const client = connect(context, options)
+  const { node, leader } = await client.cluster({ consistency: 'stale', signal })
+  const alarms = await (await connectToLeader(context, options)).alarms({ signal })
+  if (leader === undefined || leader.id === node.id) return alarms
+  const known = new Set(alarms.map(({ message }) => message))
+  const own = await client.alarms({ signal })
+  return [
+    ...alarms,
+    ...own
+      .filter(({ id, message }) => id === undefined && !known.has(message))
+      .map((alarm) => ({ ...alarm, message: `node ${node.id}: ${alarm.message}` }))
+  ]
 }

@@ -28,6 +28,10 @@ export function define(command: Command, context: CliContext): void {
       printJson(context, { ok: true, models })
       return
     }
+    if (models.length === 0) {
+      print(context, 'there is no model yet: the leader publishes the first once it has trained')
+      return
+    }
     const rows = models.map((model) => historyRow(model, context.now()))
     for (const line of formatTable(
       ['VERSION', 'STATE', 'TRAINED ON', 'PUBLISHED', 'CHANGED', 'REASON'],
@@ -76,8 +80,10 @@ function versionOf(text: string): number {
   throw new UsageError(`version: got ${JSON.stringify(text)}, expected the number of a model`)
 }
 
-function servingOf({ serving }: ModelStatus): string {
-  return serving === undefined ? 'no model serves: statistics predict' : `model ${serving.version} serves`
+function servingOf({ serving, predictedBy }: ModelStatus): string {
+  if (serving === undefined) return 'no model serves: statistics predict'
+  const unused = predictedBy === 'statistics' ? ', but cannot be used: statistics predict' : ''
+  return `model ${serving.version} serves${unused}`
 }
 
 function statusPairs(status: ModelStatus): (readonly [string, string | undefined])[] {
@@ -90,7 +96,7 @@ function statusPairs(status: ModelStatus): (readonly [string, string | undefined
       'shadow',
       shadow === undefined ? undefined : `model ${shadow.version}, trained on ${shadow.trainedOn} attempts`
     ],
-    ['trainer', trainer === undefined ? 'not on this node: only the leader trains' : trainerText(trainer)],
+    ['trainer', trainer === undefined ? undefined : trainerText(trainer, status.leading)],
     ['trust', experts.length === 0 ? undefined : experts.join(', ')],
     ['judged', `${predictions.count} predictions`],
     [
@@ -110,16 +116,15 @@ function coverageText({ coverage90, coverage99 }: ModelStatus['predictions']): s
   return `p90 held ${formatPercent(coverage90)}${p99}`
 }
 
-function trainerText({
-  state,
-  backend,
-  cpuShare,
-  rows,
-  steps,
-  restarts
-}: NonNullable<ModelStatus['trainer']>): string {
+function trainerText(
+  { state, backend, cpuShare, rows, trainAfter = 0, steps, restarts }: NonNullable<ModelStatus['trainer']>,
+  leading: boolean
+): string {
+  if (state === 'waiting' && !leading) return 'not on this node: only the leader trains'
+  if (state === 'waiting' && rows < trainAfter)
+    return `waiting for attempts to end: ${rows} of ${trainAfter} rows so far`
   const with_ = backend === undefined ? '' : ` with ${backend}`
-  const again = restarts === 0 ? '' : `, restarted ${restarts} times`
+  const again = restarts === 0 ? '' : `, failed ${restarts === 1 ? 'once' : `${restarts} times`}`
   return `${state}${with_}, ${formatPercent(cpuShare)} of a core, ${rows} rows, ${steps} steps${again}`
 }
 

@@ -79,7 +79,10 @@ function show(context: CliContext, policy: PolicyView, options: ConnectionOption
     print(context, `Changed from ${from} to ${to}: ${reason}`)
   }
   if (running !== undefined && running !== policy.current) {
-    print(context, `The leader runs ${running} instead: ${policy.current} failed there, or is not there.`)
+    print(
+      context,
+      `The leader runs ${running} instead: ${policy.current} failed there (dtss policy set ${policy.current} tries it again), or is not there.`
+    )
   }
 }
 

@@ -135,6 +135,51 @@ test('alarms make the exit code 1; suggestions are a table', async () => {
   expect((await run('suggest', '--json')).json()).toMatchObject({ ok: true, catchingUp: true })
 })
 
+test('alarms are asked of the leader, who alone knows of the policy, and of others where it cannot be reached', async () => {
+  const asked: string[] = []
+  const isUp = { leader: true }
+  const watched: typeof fetch = async (input, init) => {
+    const { host, pathname } = input as URL
+    if (pathname === '/v1/alarms') asked.push(host)
+    if (host === '127.0.0.1:7400' && !isUp.leader) throw new TypeError('fetch failed')
+    return await injected(input, init)
+  }
+  const follower = 'http://127.0.0.1:9'
+  expect((await runWith(watched, 'alarms', '--url', follower)).code).toBe(1)
+  expect(asked[0]).toBe('127.0.0.1:7400')
+  isUp.leader = false
+  expect((await runWith(watched, 'alarms', '--url', follower)).out).toContain('model 3 was rejected')
+  expect(asked.at(-1)).toBe('127.0.0.1:9')
+})
+
+test('alarms that the node which is asked has found in itself alone stand beside those of the leader', async () => {
+  const { optimizer } = server.node
+  const late = { kind: 'deadline', id: 't-1', message: 'late' } as const
+  const broken = { kind: 'policy', message: 'learned threw' } as const
+  const unread = { kind: 'model', message: 'model 3 does not decode' } as const
+  const watched: typeof fetch = async (input, init) => {
+    const isLeader = (input as URL).host === '127.0.0.1:7400'
+    optimizer.alarms = () => Promise.resolve(isLeader ? [late, broken] : [late, broken, unread])
+    return await injected(input, init)
+  }
+  const { json } = await runWith(watched, 'alarms', '--json', '--url', 'http://127.0.0.1:9')
+  expect(json()['alarms']).toEqual([late, broken, { ...unread, message: 'node 2: model 3 does not decode' }])
+})
+
+test('the status of models says what is waited for, and what predicts where the one that serves cannot be read', async () => {
+  const { optimizer } = server.node
+  const status = optimizer.modelStatus()
+  const trainer = { state: 'waiting', cpuShare: 0, rows: 12, trainAfter: 256, steps: 0, restarts: 0 }
+  optimizer.modelStatus = () => ({ ...status, predictedBy: 'statistics', trainer })
+  const { out } = await run('model', 'status')
+  expect(out).toMatch(/^predicting +model 2 serves, but cannot be used: statistics predict$/m)
+  expect(out).toMatch(/^trainer +waiting for attempts to end: 12 of 256 rows so far$/m)
+  optimizer.modelStatus = () => ({ ...status, leading: false, trainer })
+  expect((await run('model', 'status')).out).toMatch(/^trainer +not on this node: only the leader trains$/m)
+  optimizer.models = () => []
+  expect((await run('model', 'history')).out).toMatch(/^there is no model yet: /)
+})
+
 test('who submits is told when it is expected to be done, beside the ids that programs read', async () => {
   const one = await run('submit', '--shell', 'x')
   expect([one.out, one.err]).toEqual(['t-1\n', 'finishes in 3.0s (p50), in 9.0s (p90)\n'])

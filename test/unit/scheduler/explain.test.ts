@@ -38,3 +38,19 @@ test('a ready task names what each node lacks', () => {
   machine.cancel(1)
   expect(why(machine, 1)).toMatchObject({ type: 'stopping', reason: 'cancel' })
 })
+
+test('a task that nodes which are down could run waits for them, and is not said to have nowhere to go', () => {
+  const machine = new Machine().withNodes(2)
+  machine.announce(2, 2, { executors: ['gpu'] })
+  machine.endIncarnation(1, 1)
+  machine.endIncarnation(2, 2)
+  machine.submit([spec(), spec({ executor: 'none' })])
+  expect(why(machine, 1)).toEqual({
+    type: 'no-capacity',
+    nodes: [
+      { node: 1, verdict: 'closed' },
+      { node: 2, verdict: 'executor' }
+    ]
+  })
+  expect(why(machine, 2)).toMatchObject({ type: 'no-eligible-node' })
+})

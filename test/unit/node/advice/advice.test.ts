@@ -64,6 +64,16 @@ test('a task and its group are forecast when somebody asks, in many steps', asyn
   expect(steps).toBeGreaterThan(30)
 })
 
+test('alarms of a thousand tasks are looked for in many steps', async () => {
+  const { machine, advice } = setUp()
+  machine.submit(Array.from({ length: 1000 }, () => spec({ deadlineAt: timestampMs(START - 1) })))
+  await advice.alarms()
+  // The forecast stands.
+  const before = steps
+  expect(await advice.alarms()).toHaveLength(1 + 1000)
+  expect(steps - before).toBeGreaterThanOrEqual(4)
+})
+
 test('who asks again soon gets the forecast that is there, and those who ask at once share one', async () => {
   const { machine, advice } = setUp()
   await Promise.all([

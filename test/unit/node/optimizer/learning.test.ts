@@ -294,7 +294,8 @@ test('a model that does not decode is an alarm everywhere, and the leader has it
   publish(new Uint8Array([1, 2, 3]))
   promote(1)
   expect(learning.predictedBy).toBe('statistics')
-  expect(learning.alarms()).toMatchObject([{ kind: 'model' }])
+  const said = /^model 1 does not decode, so statistics predict: .*; dtss model rollback 1 /
+  expect(learning.alarms()).toEqual([{ kind: 'model', message: expect.stringMatching(said) as string }])
   learning.beat()
   expect(proposed).toEqual([])
   learning.hooks().onReign?.(true)
@@ -312,6 +313,18 @@ test('frozen models are left to operators', () => {
   learning.beat()
   expect(proposed).toEqual([])
   expect(learning.mode).toBe('frozen')
+})
+
+test('training that was given up is begun anew by who freezes models and unfreezes them, as its alarm says', () => {
+  vi.spyOn(learning.trainer, 'failed', 'get').mockReturnValue(true)
+  const end = vi.spyOn(learning.trainer, 'end')
+  learning.hooks().onReign?.(true)
+  expect(learning.alarms()).toMatchObject([
+    { message: expect.stringContaining('freeze and unfreeze') as string }
+  ])
+  apply({ type: 'set-settings', settings: { modelMode: 'frozen' } })
+  learning.beat()
+  expect(end).toHaveBeenCalled()
 })
 
 test('a policy that failed is an alarm until settings change', () => {

@@ -172,6 +172,63 @@ test('the alarms of a group are those of its tasks alone, however many others th
   expect(ids).toEqual(['t-10001', 't-10002'])
 })
 
+test('however many deadlines there are, those that come first and what runs are looked at', () => {
+  const dueAfter = (ms: number): TaskSpec => spec({ deadlineAt: timestampMs(START + ms) })
+  const { machine, advisor } = setUp([], { slots: 2 })
+  for (let batch = 0; batch < 10; batch++)
+    machine.submit(Array.from({ length: 1000 }, () => dueAfter(3_600_000)))
+  machine.submit([dueAfter(1), dueAfter(2), spec()])
+  machine.place(10_003, 1)
+  const about = advisor.alarms(START + 20_000).map(({ id, kind }) => [id, kind])
+  expect(about).toEqual([
+    ['t-10001', 'deadline'],
+    ['t-10002', 'deadline'],
+    ['t-10003', 'stuck']
+  ])
+})
+
+test('what has ended by its turn raises no alarm', () => {
+  const { machine, advisor } = setUp(
+    Array.from({ length: 1000 }, () => ({ deadlineAt: timestampMs(START + 1) }))
+  )
+  const steps = advisor.alarmsInSteps(START + 2)
+  expect(steps.next().done).toBe(false)
+  machine.cancel(1)
+  machine.cancel(1000)
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  const ids = step.value.map(({ id }) => id)
+  expect([ids.length, ids.includes('t-1'), ids.includes('t-1000')]).toEqual([999, true, false])
+  // They are counted in steps, too.
+  expect(advisor.alarmCountsInSteps(START + 2).next().done).toBe(false)
+  expect(advisor.alarmCounts(START + 2).missed).toBe(998)
+})
+
+test('what is known of alarms and of forecasts outlives a snapshot, but for what ended in between', () => {
+  const { machine, advisor, refresh } = setUp(
+    Array.from({ length: 3 }, () => ({ deadlineAt: timestampMs(START + 2500) }))
+  )
+  learn(machine, advisor)
+  refresh(START)
+  expect(advisor.alarms(START).map(({ id }) => id)).toEqual(['t-3'])
+  machine.cancel(1)
+  const after = new Advisor({
+    state: machine.state,
+    estimator: knowing(() => logNormal(1000, 0.1)),
+    order: () => byPriority,
+    predictedBy: () => 'statistics',
+    seed: 2,
+    before: advisor
+  })
+  // Nothing is forecast yet.
+  expect(after.alarms(START + 1000)).toMatchObject([{ id: 't-3', since: START }])
+  const [row] = machine
+    .complete(2, machine.place(2, 1))
+    .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
+  for (const id of [1, 2]) after.taskEnded({ ...row!, id: taskId(id) })
+  expect(after.record.count).toBe(1)
+})
+
 test('an attempt far beyond its p99 is stuck; one that is merely late is not', () => {
   const { machine, advisor } = setUp([{}, { name: 'long' }], { slots: 2 })
   machine.place(1, 1)
@@ -220,6 +277,31 @@ test('no forecast says that a delayed task is done before its delay is over, how
   expect(eta?.finishAt.p50At).toBeGreaterThan(START + hour)
   expect(eta?.finishAt.p50At).toBeLessThan(START + hour + 1000)
   expect(advisor.groupEta(taskId(1))?.finishAt).toEqual(eta?.finishAt)
+})
+
+test('a task that waits for longer than it may ends then, takes no room, and is an alarm if it has a deadline', () => {
+  const impatient = { name: 'long', scheduleToStartMs: durationMs(10_000) }
+  const { machine, advisor, refresh } = setUp([
+    { name: 'long' },
+    impatient,
+    { ...impatient, deadlineAt: timestampMs(START + 3_600_000) },
+    { ...impatient, scheduleToStartMs: durationMs(3_600_000) },
+    { deadlineAt: timestampMs(START + 3_600_000) },
+    { ...impatient, nodeSelector: { gpu: 'yes' } }
+  ])
+  machine.place(1, 1)
+  learn(machine, advisor)
+  refresh(START + 1000)
+  const eta = (id: number) => advisor.eta(machine.task(id)!)
+  for (const id of [2, 3, 6]) {
+    expect(eta(id)).not.toHaveProperty('startAt')
+    expect(eta(id)?.finishAt).toEqual({ p50At: START + 10_000, p90At: START + 10_000 })
+  }
+  near((eta(4)?.startAt?.p50At ?? 0) - START, 100_000)
+  near((eta(5)?.finishAt.p50At ?? 0) - START, 201_000)
+  const [alarm, ...others] = advisor.alarms(START + 1000)
+  expect([alarm?.id, others]).toEqual(['t-3', []])
+  expect(alarm?.message).toContain('longer than its scheduleToStartMs')
 })
 
 test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {

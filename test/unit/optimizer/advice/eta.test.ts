@@ -273,6 +273,21 @@ test('a forecaster that is always too early is stretched until its p90 is true',
   expect(kept / 2000).toBeLessThan(0.93)
 })
 
+test('a burst of which nothing was known does not put off all that comes after it, and what is late again and again does', () => {
+  const lateness = (burst: number): number => {
+    const calibration = new EtaCalibration()
+    for (let first = 1; first <= 64; first += burst) {
+      const ids = Array.from({ length: burst }, (_, index) => taskId(first + index))
+      for (const id of ids) calibration.remember(id, 0, { p50At: 1000, p90At: 2000 })
+      for (const id of ids) calibration.finished(id, 600_000)
+    }
+    return calibration.correct(0, { p50At: 1000, p90At: 2000 }).p90At / 2000
+  }
+  expect(lateness(64)).toBeLessThan(3)
+  expect(lateness(8)).toBeGreaterThan(6)
+  expect(lateness(1)).toBeGreaterThan(8)
+})
+
 test('forecasts that were made before anything was known do not spoil those that come after', () => {
   const calibration = new EtaCalibration()
   const hours = (ms: number) => ({ p50At: ms * 1000, p90At: ms * 2000 })

@@ -23,8 +23,11 @@ function by(tenant: string, familiarity: number, byNetwork = false): Maker {
 /** A class of which a few steady runs are known. */
 const STEADY = { varianceLn: 0.05, runs: 8 }
 
-/** Runs uniform in [0, 1000] ms against a prediction that believes they end by `believedMs`; returns the late coverage of p90 and p99. */
-function cover(believedMs: number): [number, number] {
+/**
+ * Runs uniform in [0, 1000] ms against a prediction that believes they end by `believedMs`; returns the late coverage of p90 and p99.
+ * Attempts start so long after they were placed.
+ */
+function cover(believedMs: number, startUpMs = 0): [number, number] {
   const rng = createRng(3)
   const conformal = new Conformal()
   let now = 0
@@ -38,10 +41,13 @@ function cover(believedMs: number): [number, number] {
     if (index > counted && runMs <= p99) below[1]!++
     conformal.promise(taskId(index), by('ann', KNOWN), ms(0.9), ms(0.99))
     conformal.begin(taskId(index), now)
-    now += runMs
+    now += startUpMs + runMs
     conformal.advance(now)
     conformal.end(taskId(index), runMs, false)
   }
+  const told = [0, 1].map((promise) => conformal.coverage(promise as 0 | 1) ?? 0)
+  for (const share of [0, 1])
+    expect(Math.abs((told[share] ?? 0) - below[share]! / counted)).toBeLessThan(0.02)
   return [below[0]! / counted, below[1]! / counted]
 }
 
@@ -51,6 +57,11 @@ test('promised quantiles hold in the long run although the prediction is twice t
     expect(Math.abs(p90 - 0.9)).toBeLessThan(0.03)
     expect(Math.abs(p99 - 0.99)).toBeLessThan(0.011)
   }
+})
+
+test('attempts that start long after they were placed are judged by what they ran for', () => {
+  // What is heard of them meanwhile is the same as if they had started at once.
+  expect(cover(1500, 5000)).toEqual(cover(1500))
 })
 
 /**
