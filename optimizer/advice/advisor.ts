@@ -259,7 +259,7 @@ export class Advisor {
     if (verdict === undefined) return undefined
     return {
       kind: 'deadline',
-      message: `${name} (${formatTaskId(task.id)}): its deadline ${wrongWith(verdict, finish, deadlineAt)}`,
+      message: `${name} (${formatTaskId(task.id)}): its deadline ${wrongWith(verdict, finish, task)}`,
       ...{ id: formatTaskId(task.id), name, since: verdict.since, deadlineAt },
       ...(finish.type === 'p90' ? { finishP90At: finish.at } : {})
     }
@@ -387,11 +387,14 @@ function dueFirst(tasks: readonly Task[], most: number): readonly Task[] {
   return [...before, ...tasks.filter((task) => dueAt(task) === last).slice(0, most - before.length)]
 }
 
-function wrongWith({ is }: DeadlineVerdict, finish: Finish, deadlineAt: number): string {
+function wrongWith({ is }: DeadlineVerdict, finish: Finish, { spec, waitingOn }: Task): string {
+  const { deadlineAt } = spec
   if (is === 'missed') return 'has passed'
   if (finish.type === 'never') return 'will be missed: nothing there is may run it as it stands'
-  if (finish.type === 'expires')
-    return 'will be missed: it is likely to wait for longer than its scheduleToStartMs, and to fail'
+  if (finish.type === 'expires') {
+    const who = waitingOn > 0 ? 'it, or what it needs,' : 'it'
+    return `will be missed: ${who} is likely to wait for longer than its scheduleToStartMs, and to fail`
+  }
   if (finish.type === 'p90' && finish.at > deadlineAt) return 'is earlier than its predicted p90 finish'
   if (finish.type === 'not-before' && finish.at > deadlineAt) return 'is earlier than it is expected to start'
   return 'was earlier than its predicted p90 finish, and is not clearly later yet'

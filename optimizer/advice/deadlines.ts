@@ -21,8 +21,8 @@ export interface Deadline {
 }
 
 /**
- * What is known of a task's finish: a p90, the earliest that it can be, that there is none as things are, that it is likely to fail since it
- * waits for longer than it may, or nothing.
+ * What is known of a task's finish: a p90, the earliest that it can be, that there is none as things are, that it is likely to fail since it,
+ * or what it needs, waits for longer than it may, or nothing.
  */
 export type Finish =
   | { readonly type: 'p90'; readonly at: number }

@@ -30,7 +30,7 @@ import { atOnce } from './steps.ts'
 interface TaskForecast {
   /** Undefined for a task that runs already, and for one that is likely to fail without a start. */
   readonly start: Moment | undefined
-  /** The share of futures in which it waits for longer than it may, and fails for that: it finishes then. */
+  /** The share of futures in which it, or what it needs, waits for longer than it may, and fails for that: it finishes then. */
   readonly expires: number
   readonly finish: Moment
   /** It cannot start before: the time of the forecast, or of its delay. */

@@ -10,7 +10,7 @@
  * 2. A task that never can start (no node, a need that never ends) keeps Infinity as start and finish.
  * 3. Nothing new arrives.
  * 4. A task that is ready for longer than it may wait finishes then without a start, and takes no room. Whether it has is asked when it is
- *    its turn: until then it keeps off only those that fit where it fits.
+ *    its turn: until then it keeps off only those that fit where it fits. What needs it is skipped with it.
  */
 import { EventHeap } from '../sim/event-heap.ts'
 import type { Problem, Shape } from './problem.ts'
@@ -57,6 +57,8 @@ class Future {
   readonly #blocked: Uint8Array
   /** A task's end; or its delay's, as −1 − index. */
   readonly #events = new EventHeap<number>()
+  /** Whether any task waited for longer than it may. */
+  #hasExpired = false
   #now: number
 
   constructor(problem: Problem, runTimes: RunTimes, draw: number, into: Futures) {
@@ -90,6 +92,7 @@ class Future {
       const next = this.#events.nextTime
       if (next === Infinity) {
         this.#expireRest()
+        if (this.#hasExpired) this.#skip()
         return
       }
       this.#now = next
@@ -172,6 +175,7 @@ class Future {
   }
 
   #expire(index: number): void {
+    this.#hasExpired = true
     this.#into.finishAt[index * this.#into.draws + this.#draw] = Math.max(
       this.#problem.now,
       this.#expiryOf(index)
@@ -181,6 +185,21 @@ class Future {
   /** Whose turn never came. */
   #expireRest(): void {
     for (const queue of this.#queues) while (queue.head !== undefined) this.#expire(queue.pop())
+  }
+
+  /** With the first of its needs that was not met a task ends as well. Needs come before what needs them. */
+  #skip(): void {
+    const { waiting, dependents } = this.#problem
+    const { draws, startAt, finishAt } = this.#into
+    for (const index of waiting) {
+      const at = index * draws + this.#draw
+      const endedAt = finishAt[at] ?? Infinity
+      if (endedAt === Infinity || startAt[at] !== Infinity) continue
+      for (const dependent of dependents[index] ?? []) {
+        const own = dependent * draws + this.#draw
+        finishAt[own] = Math.min(finishAt[own] ?? Infinity, endedAt)
+      }
+    }
   }
 
   /** The queue whose first task comes first in order; −1 when none may start. */

@@ -46,6 +46,7 @@ export interface ForecastSource {
   /** Those that take placements; what is free there excludes what runs. */
   readonly nodes: readonly NodeView[]
   readonly running: Iterable<RunningTask>
+  /** Needs come before what needs them. */
   readonly waiting: Iterable<WaitingTask>
   eligible(task: TaskView, node: NodeView): boolean
 }

@@ -304,6 +304,31 @@ test('a task that waits for longer than it may ends then, takes no room, and is 
   expect(alarm?.message).toContain('longer than its scheduleToStartMs')
 })
 
+test('what needs a task that waits for too long is skipped with it, and said to be', () => {
+  const deadlineAt = timestampMs(START + 3_600_000)
+  const { machine, advisor, refresh } = setUp([
+    { name: 'long' },
+    { scheduleToStartMs: durationMs(10_000) },
+    { scheduleToStartMs: durationMs(20_000) },
+    { needs: needs(2, 3) },
+    { needs: needs(4), deadlineAt },
+    { needs: needs(1), deadlineAt }
+  ])
+  machine.place(1, 1)
+  learn(machine, advisor)
+  refresh(START + 1000)
+  const eta = (id: number) => advisor.eta(machine.task(id)!)
+  for (const id of [2, 4, 5]) {
+    expect(eta(id)).not.toHaveProperty('startAt')
+    expect(eta(id)?.finishAt).toEqual({ p50At: START + 10_000, p90At: START + 10_000 })
+  }
+  near((eta(6)?.finishAt.p50At ?? 0) - START, 101_000)
+  near((advisor.groupEta(taskId(1))?.finishAt.p50At ?? 0) - START, 101_000)
+  const [alarm, ...others] = advisor.alarms(START + 1000)
+  expect([alarm?.id, others]).toEqual(['t-5', []])
+  expect(alarm?.message).toContain('it, or what it needs, is likely to wait for longer than its scheduleToStartMs')
+})
+
 test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {
   const tasks = [{ name: 'long', killGraceMs: durationMs(5000), deadlineAt: timestampMs(START + 20_000) }, {}]
   const { machine, advisor, refresh } = setUp(tasks)
