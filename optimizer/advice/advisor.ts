@@ -73,7 +73,7 @@ export class Advisor {
   readonly #options: AdvisorOptions
   readonly #calibration: EtaCalibration
   readonly #book: SuggestionBook
-  readonly #deadlines: DeadlineWatch
+  #deadlines: DeadlineWatch
   readonly #stuck: StuckWatch
   #forecast: Forecast | undefined
   #horizonMs = Infinity
@@ -82,6 +82,8 @@ export class Advisor {
   #counted: { readonly at: number; readonly counts: AlarmCounts } | undefined
   #made = 0
   #heard: boolean
+  /** Another is there for the state that came; what this one is in the middle of ends as its own. */
+  #isOver = false
 
   constructor(options: AdvisorOptions) {
     const { before, estimator, state } = options
@@ -89,11 +91,17 @@ export class Advisor {
     this.#options = { ...options, before: undefined }
     this.#calibration = before === undefined ? new EtaCalibration() : before.#calibration
     this.#deadlines = before === undefined ? new DeadlineWatch() : before.#deadlines
+    if (before !== undefined) before.#end()
     // Of what ended in between nobody will say so.
     for (const kept of [this.#calibration, this.#deadlines]) kept.keepOnly((id) => state.tasks.has(id))
     this.#book = before === undefined ? new SuggestionBook() : before.#book
     this.#stuck = before === undefined ? new StuckWatch(estimator) : before.#stuck
     this.#heard = before?.hasLearned ?? false
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#deadlines = new DeadlineWatch()
   }
 
   /** State time of the last forecast; undefined before the first. */
@@ -182,7 +190,11 @@ export class Advisor {
     })
     this.#forecast = forecast
     this.#ends = { count: 0, offMs: 0, saidMs: 0 }
-    this.#calibration.revise(forecast.at, (id) => forecast.task(id)?.finish)
+    if (!this.#isOver)
+      this.#calibration.revise(forecast.at, (id) => {
+        const made = forecast.task(id)
+        return made?.expires === 0 ? made.finish : undefined
+      })
     const aheadMs: number[] = []
     const step = Math.max(1, Math.floor(forecast.ids.length / SAMPLED))
     for (let index = this.#made % step; index < forecast.ids.length; index += step) {
@@ -190,7 +202,8 @@ export class Advisor {
       const made = id === undefined ? undefined : forecast.task(id)
       // Of a task that is delayed there is little to learn: most of what is forecast of it is certain.
       if (id === undefined || made?.earliestAt !== forecast.at) continue
-      this.#calibration.remember(id, forecast.at, made.finish)
+      // Nor of one that may fail: its finish is then in part that of a failure, and only successes are held to it.
+      if (made.expires === 0 && !this.#isOver) this.#calibration.remember(id, forecast.at, made.finish)
       aheadMs.push(made.finish.p50At - forecast.at)
     }
     this.#horizonMs = aheadMs.sort((a, b) => a - b)[aheadMs.length >> 1] ?? Infinity

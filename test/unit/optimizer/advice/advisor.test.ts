@@ -304,6 +304,56 @@ test('a task that waits for longer than it may ends then, takes no room, and is 
   expect(alarm?.message).toContain('longer than its scheduleToStartMs')
 })
 
+test('a forecast of a task that may fail without a start is not held to when it succeeded', () => {
+  const { machine, advisor, refresh } = setUp([
+    { name: 'long' },
+    { scheduleToStartMs: durationMs(10_000) },
+    {}
+  ])
+  const token = machine.place(1, 1)
+  refresh(START)
+  const tokens = [token, 0, 0]
+  for (const id of [1, 2, 3]) {
+    const [row] = machine
+      .complete(id, tokens[id - 1] || machine.place(id, 1))
+      .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
+    expect(row?.status).toBe('succeeded')
+    advisor.taskEnded(row!)
+  }
+  expect(advisor.record.count).toBe(2)
+})
+
+test('what an advisor still does of which another took the place leaves nothing behind in that one', () => {
+  const { machine, advisor, refresh } = setUp(
+    Array.from({ length: 600 }, () => ({ deadlineAt: timestampMs(START + 10_000) }))
+  )
+  learn(machine, advisor)
+  const forecast = advisor.refresh(START)
+  forecast.next()
+  const alarms = advisor.alarmsInSteps(START)
+  alarms.next()
+  const others = new Machine().withNodes(1)
+  others.submit(Array.from({ length: 600 }, () => spec({ deadlineAt: timestampMs(START + 10_000) })))
+  const after = new Advisor({
+    state: others.state,
+    estimator: knowing(() => logNormal(1000, 0.1)),
+    order: () => byPriority,
+    predictedBy: () => 'statistics',
+    seed: 1,
+    before: advisor
+  })
+  // Tasks that had ended by the time of the state that came: nobody will say so any more.
+  for (const steps of [forecast, alarms]) while (steps.next().done !== true);
+  refresh(START)
+  expect(advisor.alarms(START).length).toBeGreaterThan(500)
+  expect(after.alarms(START)).toEqual([])
+  const [row] = machine
+    .complete(1, machine.place(1, 1))
+    .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
+  for (let id = 1; id <= 600; id++) after.taskEnded({ ...row!, id: taskId(id) })
+  expect(after.record.count).toBe(0)
+})
+
 test('what needs a task that waits for too long is skipped with it, and said to be', () => {
   const deadlineAt = timestampMs(START + 3_600_000)
   const { machine, advisor, refresh } = setUp([
@@ -326,7 +376,9 @@ test('what needs a task that waits for too long is skipped with it, and said to 
   near((advisor.groupEta(taskId(1))?.finishAt.p50At ?? 0) - START, 101_000)
   const [alarm, ...others] = advisor.alarms(START + 1000)
   expect([alarm?.id, others]).toEqual(['t-5', []])
-  expect(alarm?.message).toContain('it, or what it needs, is likely to wait for longer than its scheduleToStartMs')
+  expect(alarm?.message).toContain(
+    'it, or what it needs, is likely to wait for longer than its scheduleToStartMs'
+  )
 })
 
 test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {
