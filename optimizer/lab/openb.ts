@@ -4,7 +4,8 @@
  *
  * GPUs of a node are one pool of thousandths: that a share of one GPU cannot come from two is not modelled. A `gpu_spec`
  * that names several models becomes a label that all nodes with one of them carry. A pod's run time is the time from
- * being scheduled to being deleted; pods that were never scheduled, or not deleted by the end of the trace, are left out. Times count from the first submission.
+ * being scheduled to being deleted; pods that were never scheduled, or not deleted by the end of the trace, are left out. Times count from
+ * the first submission.
  *
  * With a load the cluster is a random part of the nodes, of such size that the scarcest resource has that load.
  */

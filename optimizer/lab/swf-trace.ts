@@ -3,8 +3,8 @@
  *
  * Without a load the pool has the log's own processors (header, or the widest job, whichever is more). With one it has
  * work ÷ (span × load) processors, rounded, but never fewer than the widest job needs: load is set by capacity, so that the
- * pattern of arrivals stays what it was. Where all jobs come at the same time it is as without a load. Seed 0 is the log itself; further seeds shake it (§D of the method): each
- * gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
+ * pattern of arrivals stays what it was. Where all jobs come at the same time it is as without a load. Seed 0 is the log itself; further
+ * seeds shake it (§D of the method): each gap between submissions is multiplied by a uniform factor in [0.8, 1.2].
  *
  * With windows each seed has several instances: overlapping parts of the log at equal distances, each of which learners start
  * afresh. One log is one draw of luck; windows × shakes are the nearest to several. Each window is a part of its own: windows so long that

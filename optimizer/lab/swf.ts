@@ -78,7 +78,7 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
       const workS = Math.max(0, job.runS) * Math.max(0, job.processors)
       leftOut.push({ job: job.job, submitS: job.submitS < 0 ? before : job.submitS, lacks, workS })
     }
-    before = Math.max(0, job.submitS)
+    if (job.submitS >= 0) before = job.submitS
   }
   for (const text of lines) {
     line++
@@ -91,8 +91,12 @@ export function parseSwf(lines: Iterable<string>, file: string, limit = Infinity
     const fields = trimmed.split(/\s+/)
     if (fields.length > FIELDS.length) longer++
     const job = parseJob(fields, file, line)
-    if (isPart(job)) parts.push(job)
-    else sort(job)
+    if (!isPart(job)) sort(job)
+    else if (job.job >= 0) parts.push(job)
+    else {
+      const expected = 'a number: the line is a part of a job'
+      throw malformed({ file, line, field: FIELDS[0], got: job.job, expected })
+    }
   }
   const joined = joinParts(parts, [...jobs, ...leftOut])
   for (const job of joined.jobs) sort(job)

@@ -97,6 +97,33 @@ test('parts of a job that has no other line are put together, whole or failed as
   expect(log.notes).toEqual(['4 lines of parts of jobs (status 2 to 4) are put together to 2 jobs'])
 })
 
+test('parts are told apart where a number comes again, put together in any order, and refused without a number', () => {
+  const lines = [
+    line(1, { at: 0, run: 10, status: 2 }),
+    line(1, { at: -1, run: 10, status: 3 }),
+    line(1, { at: 90, run: 30, status: 2 }),
+    line(1, { at: -1, run: 5, status: 4 }),
+    line(2, { at: -1, run: 5, status: 3 }),
+    line(2, { at: 50, run: 20, status: 2 })
+  ]
+  const log = parseSwf([...SIZED, ...lines], 'log.swf')
+  expect(log.jobs.map(({ job, submitS, runS, status }) => [job, submitS, runS, status])).toEqual([
+    [1, 0, 20, 1],
+    [2, 50, 25, 1],
+    [1, 90, 35, 0]
+  ])
+  expect(() => parseSwf([...SIZED, line(1), line(-1, { at: 5, status: 2 })], 'log.swf')).toThrow(
+    'log.swf:3: field job number: got -1, expected a number: the line is a part of a job'
+  )
+})
+
+test('jobs of an unknown time of submission stand where their lines do, however many follow each other', () => {
+  const lines = [line(1, { at: 100 }), line(2, { at: -1 }), line(3, { at: -1 }), line(4, { at: 200 })]
+  const log = parseSwf([...SIZED, ...lines], 'log.swf')
+  expect(partOf(log, 0, 1).leftOut).toEqual([])
+  expect(partOf(log, 1).leftOut.map(({ job }) => job)).toEqual([2, 3])
+})
+
 test('what a job that is left out lacks is told, with its share of the work', () => {
   const lines = [
     line(1),
