@@ -36,11 +36,12 @@ export function define(command: Command, context: CliContext): void {
 async function alarmsOf(context: CliContext, options: ConnectionOptions): Promise<Alarm[]> {
   const { signal } = context
   const client = connect(context, options)
-  const { node, leader } = await client.cluster({ consistency: 'stale', signal })
-  const alarms = await (await connectToLeader(context, options)).alarms({ signal })
-  if (leader === undefined || leader.id === node.id) return alarms
-  const known = new Set(alarms.map(({ message }) => message))
   const own = await client.alarms({ signal })
+  // Of several nodes the one that answered is asked first again: it says who it is.
+  const { node, leader } = await client.cluster({ consistency: 'stale', signal })
+  if (leader === undefined || leader.id === node.id) return own
+  const alarms = await (await connectToLeader(context, options)).alarms({ signal })
+  const known = new Set(alarms.map(({ message }) => message))
   return [
     ...alarms,
     ...own

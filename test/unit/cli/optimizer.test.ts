@@ -146,7 +146,7 @@ test('alarms are asked of the leader, who alone knows of the policy, and of othe
   }
   const follower = 'http://127.0.0.1:9'
   expect((await runWith(watched, 'alarms', '--url', follower)).code).toBe(1)
-  expect(asked[0]).toBe('127.0.0.1:7400')
+  expect(asked).toEqual(['127.0.0.1:9', '127.0.0.1:7400'])
   isUp.leader = false
   expect((await runWith(watched, 'alarms', '--url', follower)).out).toContain('model 3 was rejected')
   expect(asked.at(-1)).toBe('127.0.0.1:9')
@@ -164,6 +164,30 @@ test('alarms that the node which is asked has found in itself alone stand beside
   }
   const { json } = await runWith(watched, 'alarms', '--json', '--url', 'http://127.0.0.1:9')
   expect(json()['alarms']).toEqual([late, broken, { ...unread, message: 'node 2: model 3 does not decode' }])
+})
+
+test('alarms of a node are said to be its own where another that was named has gone meanwhile', async () => {
+  const { optimizer } = server.node
+  const unread = { kind: 'model', message: 'model 3 does not decode' } as const
+  let gone = false
+  const watched: typeof fetch = async (input, init) => {
+    const { host, pathname } = input as URL
+    gone ||= pathname === '/v1/alarms'
+    if (gone && host === '127.0.0.1:9') throw new TypeError('fetch failed')
+    optimizer.alarms = () => Promise.resolve(host === '127.0.0.1:10' ? [unread] : [])
+    const reply = await injected(input, init)
+    if (pathname !== '/v1/cluster' || host !== '127.0.0.1:10') return reply
+    const view = (await reply.json()) as { node: object }
+    return new Response(JSON.stringify({ ...view, node: { ...view.node, id: 3 } }), reply)
+  }
+  const { json } = await runWith(
+    watched,
+    'alarms',
+    '--json',
+    '--url',
+    'http://127.0.0.1:9,http://127.0.0.1:10'
+  )
+  expect(json()['alarms']).toEqual([{ ...unread, message: 'node 3: model 3 does not decode' }])
 })
 
 test('the status of models says what is waited for, and what predicts where the one that serves cannot be read', async () => {
