@@ -66,6 +66,8 @@ const FAR_OFF = 0.5
 const MOST_WATCHED = 10_000
 /** Of them, in one step: beyond what is forecast each costs a prediction. */
 const WATCHED_IN_A_STEP = 250
+/** Tasks of which it is asked, in one step, whether they are among them. */
+const WALKED_IN_A_STEP = 5_000
 /** How long alarms are not counted again, in milliseconds: those who scrape ask as often as they like, each in a single turn. */
 const COUNTED_MS = 5_000
 
@@ -361,7 +363,7 @@ export class Advisor {
   *alarmsInSteps(now: number, group?: TaskId): Steps<Alarm[]> {
     const found: Alarm[] = []
     let left = WATCHED_IN_A_STEP
-    for (const task of this.#watched(group)) {
+    for (const task of yield* this.#watched(group)) {
       if (this.#options.state.tasks.has(task.id)) found.push(...this.alarmsOf(task, now))
       if (--left > 0) continue
       left = WATCHED_IN_A_STEP
@@ -374,15 +376,25 @@ export class Advisor {
   }
 
   /** What runs, and of what waits with a deadline those that are due first: what was submitted last may be what is urgent. */
-  #watched(group: TaskId | undefined): Task[] {
+  *#watched(group: TaskId | undefined): Steps<Task[]> {
     const running: Task[] = []
     const waiting: Task[] = []
+    const dueAt: number[] = []
+    let left = WALKED_IN_A_STEP
     for (const task of this.#options.state.tasks.values()) {
+      if (left-- <= 0) {
+        left = WALKED_IN_A_STEP
+        yield
+      }
       if (group !== undefined && task.group !== group) continue
+      const { deadlineAt } = task.spec
       if (task.placement !== undefined) running.push(task)
-      else if (task.spec.deadlineAt > 0) waiting.push(task)
+      else if (deadlineAt > 0) {
+        waiting.push(task)
+        dueAt.push(deadlineAt)
+      }
     }
-    return [...running.slice(0, MOST_WATCHED), ...dueFirst(waiting, MOST_WATCHED)]
+    return [...running.slice(0, MOST_WATCHED), ...dueFirst(waiting, dueAt, MOST_WATCHED)]
   }
 
   /** What classes of tasks should ask for. */
@@ -391,13 +403,15 @@ export class Advisor {
   }
 }
 
-/** Not sorted: of a hundred thousand that would take a tenth of a second. */
-function dueFirst(tasks: readonly Task[], most: number): readonly Task[] {
+/** Tasks themselves are not sorted: of a hundred thousand that would take a tenth of a second. */
+function dueFirst(tasks: readonly Task[], dueAt: readonly number[], most: number): readonly Task[] {
   if (tasks.length <= most) return tasks
-  const dueAt = (task: Task): number => task.spec.deadlineAt
-  const last = Float64Array.from(tasks, dueAt).sort()[most - 1] ?? 0
-  const before = tasks.filter((task) => dueAt(task) < last)
-  return [...before, ...tasks.filter((task) => dueAt(task) === last).slice(0, most - before.length)]
+  const last = Float64Array.from(dueAt).sort()[most - 1] ?? 0
+  let ofLast = most - dueAt.reduce((before, at) => before + Number(at < last), 0)
+  return tasks.filter((_, index) => {
+    const at = dueAt[index] ?? last
+    return at < last || (at === last && ofLast-- > 0)
+  })
 }
 
 function wrongWith({ is }: DeadlineVerdict, finish: Finish, { spec, waitingOn }: Task): string {

@@ -199,6 +199,9 @@ test('what has ended by its turn raises no alarm', () => {
   while (step.done !== true) step = steps.next()
   const ids = step.value.map(({ id }) => id)
   expect([ids.length, ids.includes('t-1'), ids.includes('t-1000')]).toEqual([999, true, false])
+  // So is what has to be looked at among tasks without deadlines.
+  for (let more = 0; more < 5; more++) machine.submit(Array.from({ length: 1000 }, () => spec({})))
+  expect(advisor.alarmsInSteps(START + 1, taskId(5000)).next().done).toBe(false)
   // They are counted in steps, too.
   expect(advisor.alarmCountsInSteps(START + 2).next().done).toBe(false)
   expect(advisor.alarmCounts(START + 2).missed).toBe(998)
