@@ -287,8 +287,7 @@ export class Learning {
     this.#newTasks = []
     if (this.#reigns) this.#watchPolicy(runtime)
     if (!acts || this.#options.trains === false) {
-      // One that was given up begins anew when an operator wants it to.
-      if (this.trainer.running || this.trainer.failed) void this.trainer.end()
+      this.#endTraining()
       return
     }
     if (this.trainer.running) this.trainer.feed(rows, tasks)
@@ -297,6 +296,11 @@ export class Learning {
       this.#awaitsModel = true
       this.trainer.wantModel()
     }
+  }
+
+  /** Training that was given up begins anew when models may change again. */
+  #endTraining(): void {
+    if (this.trainer.running || this.trainer.failed) void this.trainer.end()
   }
 
   /**
@@ -314,6 +318,8 @@ export class Learning {
   }
 
   #settingsChanged(chosen: boolean): void {
+    // By the next beat they may be unfrozen again.
+    if (this.mode !== 'auto') this.#endTraining()
     const policy = this.#runtime?.state.settings.policy
     if (chosen || policy !== this.#policyFailure?.policy) this.#policyFailure = undefined
     if (!chosen) return

@@ -322,9 +322,13 @@ test('training that was given up is begun anew by who freezes models and unfreez
   expect(learning.alarms()).toMatchObject([
     { message: expect.stringContaining('freeze and unfreeze') as string }
   ])
+  apply({ type: 'set-settings', settings: { policy: 'priority' } })
+  expect(end).not.toHaveBeenCalled()
+  // Without a beat: by the next one they may be unfrozen again.
   apply({ type: 'set-settings', settings: { modelMode: 'frozen' } })
-  learning.beat()
-  expect(end).toHaveBeenCalled()
+  expect(end).toHaveBeenCalledOnce()
+  apply({ type: 'set-settings', settings: { modelMode: 'auto' } })
+  expect(end).toHaveBeenCalledOnce()
 })
 
 test('a policy that failed is an alarm until settings change', () => {
