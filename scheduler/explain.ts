@@ -70,9 +70,11 @@ function explainReady(
 
 function verdictOn(node: ClusterNode, task: Task, excluded: (node: ClusterNode) => boolean): NodeVerdict {
   if (node.status === 'leaving') return 'leaving'
+  // What it offers is not known before it opens for the first time.
+  if (node.status === 'joining') return 'closed'
   const lacking = obstacle(task.spec, node.offer)
   if (lacking !== undefined) return lacking
-  // One that is down, or starts, may take it once it is back.
+  // One that is down may take it once it is back.
   if (!node.open) return 'closed'
   if (excluded(node)) return 'excluded'
   if (node.placements.size >= node.offer.slots) return 'slots'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nodeId, taskId } from '../../../base/ids.ts'
+import { nodeId, peerId, taskId } from '../../../base/ids.ts'
 import { timestampMs } from '../../../base/units.ts'
 import { explain } from '../../../scheduler/explain.ts'
 import { Machine, needs, spec } from '../../helpers/scheduler.ts'
@@ -53,4 +53,19 @@ test('a task that nodes which are down could run waits for them, and is not said
     ]
   })
   expect(why(machine, 2)).toMatchObject({ type: 'no-eligible-node' })
+})
+
+test('a node that joins has not said yet what it offers: a task may wait for it', () => {
+  const machine = new Machine().withNodes(1)
+  machine.apply({ type: 'register-node', peerId: peerId('p2'), addresses: [], zone: '' })
+  machine.submit([spec({ executor: 'gpu' })])
+  expect(why(machine, 1)).toEqual({
+    type: 'no-capacity',
+    nodes: [
+      { node: 1, verdict: 'executor' },
+      { node: 2, verdict: 'closed' }
+    ]
+  })
+  machine.announce(2, 1)
+  expect(why(machine, 1)).toMatchObject({ type: 'no-eligible-node' })
 })
