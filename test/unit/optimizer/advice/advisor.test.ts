@@ -26,6 +26,19 @@ function setUp(tasks: readonly Partial<TaskSpec>[], { nodes = 1, slots = 1 } = {
   return { machine, advisor, refresh }
 }
 
+/** The advisor of the state that came in its place. */
+function following(before: Advisor, { state }: Machine): Advisor {
+  const estimator = knowing(() => logNormal(1000, 0.1))
+  return new Advisor({
+    state,
+    estimator,
+    order: () => byPriority,
+    predictedBy: () => 'statistics',
+    seed: 2,
+    before
+  })
+}
+
 /** Something has run. */
 function learn(machine: Machine, advisor: Advisor): void {
   const task = viewOfTask([...machine.state.tasks.values()][0]!)
@@ -215,14 +228,7 @@ test('what is known of alarms and of forecasts outlives a snapshot, but for what
   refresh(START)
   expect(advisor.alarms(START).map(({ id }) => id)).toEqual(['t-3'])
   machine.cancel(1)
-  const after = new Advisor({
-    state: machine.state,
-    estimator: knowing(() => logNormal(1000, 0.1)),
-    order: () => byPriority,
-    predictedBy: () => 'statistics',
-    seed: 2,
-    before: advisor
-  })
+  const after = following(advisor, machine)
   // Nothing is forecast yet.
   expect(after.alarms(START + 1000)).toMatchObject([{ id: 't-3', since: START }])
   const [row] = machine
@@ -337,14 +343,7 @@ test('what an advisor still does of which another took the place leaves nothing 
   alarms.next()
   const others = new Machine().withNodes(1)
   others.submit(Array.from({ length: 600 }, () => spec({ deadlineAt: timestampMs(START + 10_000) })))
-  const after = new Advisor({
-    state: others.state,
-    estimator: knowing(() => logNormal(1000, 0.1)),
-    order: () => byPriority,
-    predictedBy: () => 'statistics',
-    seed: 1,
-    before: advisor
-  })
+  const after = following(advisor, others)
   // Tasks that had ended by the time of the state that came: nobody will say so any more.
   for (const steps of [forecast, alarms]) while (steps.next().done !== true);
   refresh(START)
