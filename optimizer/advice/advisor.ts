@@ -417,7 +417,8 @@ function dueFirst(tasks: readonly Task[], dueAt: readonly number[], most: number
 function wrongWith({ is }: DeadlineVerdict, finish: Finish, { spec, waitingOn }: Task): string {
   const { deadlineAt } = spec
   if (is === 'missed') return 'has passed'
-  if (finish.type === 'never') return 'will be missed: nothing there is may run it as it stands'
+  if (finish.type === 'never')
+    return 'will be missed: no node that is up may run it, or what it needs, as it stands'
   if (finish.type === 'expires') {
     const who = waitingOn > 0 ? 'it, or what it needs,' : 'it'
     return `will be missed: ${who} is likely to wait for longer than its scheduleToStartMs, and to fail`

@@ -127,7 +127,7 @@ test('a deadline is at risk at once where no node may run the task, or what it n
   ])
   const about = (): unknown =>
     advisor.alarms(START).map(({ id, message }) => [id, message.split('deadline ')[1]])
-  const never = 'will be missed: nothing there is may run it as it stands'
+  const never = 'will be missed: no node that is up may run it, or what it needs, as it stands'
   const late = 'is earlier than it is expected to start'
   expect(about()).toEqual([
     ['t-1', never],
