@@ -49,15 +49,15 @@ export function workflowTrace(name: string, workflows: readonly Workflow[], node
 function toldApart(
   workflows: readonly Workflow[]
 ): { readonly workflow: Workflow; readonly sample: string }[] {
-  const taken = new Set(workflows.map(({ id }) => id))
-  const seen = new Set<string>()
+  const ids = new Set(workflows.map(({ id }) => id))
+  const numbers = new Map<string, number>()
   return workflows.map((workflow) => {
-    let sample = workflow.id
-    for (let number = 2; seen.has(sample) || (sample !== workflow.id && taken.has(sample)); number++) {
-      sample = `${workflow.id} (${number})`
-    }
-    seen.add(sample)
-    return { workflow, sample }
+    const { id } = workflow
+    let number = (numbers.get(id) ?? 0) + 1
+    // One that is called as another would be when numbered.
+    while (number > 1 && ids.has(`${id} (${number})`)) number++
+    numbers.set(id, number)
+    return { workflow, sample: number === 1 ? id : `${id} (${number})` }
   })
 }
 
