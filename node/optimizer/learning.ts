@@ -283,11 +283,10 @@ export class Learning {
     const unseen = this.#catchUp.reading ? [] : rows
     const acts = this.#reigns && this.mode === 'auto'
     if (this.#reigns) this.guard.observe(unseen, this.book.serving, this.book.shadow, acts)
-    const tasks = this.#newTasks
-    this.#newTasks = []
+    const tasks = this.#newTasks.splice(0)
     if (this.#reigns) this.#watchPolicy(runtime)
     if (!acts || this.#options.trains === false) {
-      this.#endTraining()
+      void this.trainer.end()
       return
     }
     if (this.trainer.running) this.trainer.feed(rows, tasks)
@@ -296,11 +295,6 @@ export class Learning {
       this.#awaitsModel = true
       this.trainer.wantModel()
     }
-  }
-
-  /** Training that was given up begins anew when models may change again. */
-  #endTraining(): void {
-    if (this.trainer.running || this.trainer.failed) void this.trainer.end()
   }
 
   /**
@@ -318,8 +312,8 @@ export class Learning {
   }
 
   #settingsChanged(chosen: boolean): void {
-    // By the next beat they may be unfrozen again.
-    if (this.mode !== 'auto') this.#endTraining()
+    // By the next beat it may be auto again, when training that was given up begins anew.
+    if (this.mode !== 'auto') void this.trainer.end()
     const policy = this.#runtime?.state.settings.policy
     if (chosen || policy !== this.#policyFailure?.policy) this.#policyFailure = undefined
     if (!chosen) return

@@ -33,6 +33,7 @@ import type { Attempt } from './stuck.ts'
 import { atOnce } from './steps.ts'
 import type { Steps } from './steps.ts'
 import { SuggestionBook } from './suggest.ts'
+import { watched } from './watched.ts'
 
 export interface AdvisorOptions {
   readonly state: SchedulerState
@@ -62,12 +63,8 @@ const LIKELY = 0.1
 /** Ends after which a forecast can be said to be off, and by what part of the time that it gave them. */
 const FEWEST_ENDS = 8
 const FAR_OFF = 0.5
-/** Attempts, and waiting tasks with deadlines, that are looked at for alarms in one go. */
-const MOST_WATCHED = 10_000
-/** Of them, in one step: beyond what is forecast each costs a prediction. */
+/** Tasks that are looked at for alarms in one step: beyond what is forecast each costs a prediction. */
 const WATCHED_IN_A_STEP = 250
-/** Tasks of which it is asked, in one step, whether they are among them. */
-const WALKED_IN_A_STEP = 5_000
 /** How long alarms are not counted again, in milliseconds: those who scrape ask as often as they like, each in a single turn. */
 const COUNTED_MS = 5_000
 
@@ -363,7 +360,7 @@ export class Advisor {
   *alarmsInSteps(now: number, group?: TaskId): Steps<Alarm[]> {
     const found: Alarm[] = []
     let left = WATCHED_IN_A_STEP
-    for (const task of yield* this.#watched(group)) {
+    for (const task of yield* watched(this.#options.state.tasks.values(), group)) {
       if (this.#options.state.tasks.has(task.id)) found.push(...this.alarmsOf(task, now))
       if (--left > 0) continue
       left = WATCHED_IN_A_STEP
@@ -375,43 +372,10 @@ export class Advisor {
     )
   }
 
-  /** What runs, and of what waits with a deadline those that are due first: what was submitted last may be what is urgent. */
-  *#watched(group: TaskId | undefined): Steps<Task[]> {
-    const running: Task[] = []
-    const waiting: Task[] = []
-    const dueAt: number[] = []
-    let left = WALKED_IN_A_STEP
-    for (const task of this.#options.state.tasks.values()) {
-      if (left-- <= 0) {
-        left = WALKED_IN_A_STEP
-        yield
-      }
-      if (group !== undefined && task.group !== group) continue
-      const { deadlineAt } = task.spec
-      if (task.placement !== undefined) running.push(task)
-      else if (deadlineAt > 0) {
-        waiting.push(task)
-        dueAt.push(deadlineAt)
-      }
-    }
-    return [...running.slice(0, MOST_WATCHED), ...dueFirst(waiting, dueAt, MOST_WATCHED)]
-  }
-
   /** What classes of tasks should ask for. */
   suggestions(name: string | undefined): Suggestion[] {
     return this.#book.suggestions(name)
   }
-}
-
-/** Tasks themselves are not sorted: of a hundred thousand that would take a tenth of a second. */
-function dueFirst(tasks: readonly Task[], dueAt: readonly number[], most: number): readonly Task[] {
-  if (tasks.length <= most) return tasks
-  const last = Float64Array.from(dueAt).sort()[most - 1] ?? 0
-  let ofLast = most - dueAt.reduce((before, at) => before + Number(at < last), 0)
-  return tasks.filter((_, index) => {
-    const at = dueAt[index] ?? last
-    return at < last || (at === last && ofLast-- > 0)
-  })
 }
 
 function wrongWith({ is }: DeadlineVerdict, finish: Finish, { spec, waitingOn }: Task): string {

@@ -1,53 +1,9 @@
 import { expect, test } from 'vitest'
-import { nodeId, taskId } from '../../../../base/ids.ts'
+import { taskId } from '../../../../base/ids.ts'
 import { durationMs, timestampMs } from '../../../../base/units.ts'
-import { Advisor } from '../../../../optimizer/advice/advisor.ts'
-import { byPriority } from '../../../../optimizer/advice/orders.ts'
-import { viewOfTask } from '../../../../scheduler/planner/task-view.ts'
-import { knowing, logNormal } from '../../../helpers/forecasts.ts'
+import { following, learn, near, setUp } from '../../../helpers/advisors.ts'
 import { Machine, START, needs, report, spec } from '../../../helpers/scheduler.ts'
 import type { TaskSpec } from '../../../../scheduler/types.ts'
-
-function setUp(tasks: readonly Partial<TaskSpec>[], { nodes = 1, slots = 1 } = {}) {
-  const machine = new Machine().withNodes(nodes, { slots })
-  machine.submit(tasks.map((task) => spec(task)))
-  const estimator = knowing((task) => logNormal(task.name === 'long' ? 100_000 : 1000, 0.1))
-  const advisor = new Advisor({
-    state: machine.state,
-    estimator,
-    order: () => byPriority,
-    predictedBy: () => 'statistics',
-    seed: 1
-  })
-  const refresh = (now: number): void => {
-    const steps = advisor.refresh(now)
-    while (steps.next().done !== true);
-  }
-  return { machine, advisor, refresh }
-}
-
-/** The advisor of the state that came in its place. */
-function following(before: Advisor, { state }: Machine): Advisor {
-  const estimator = knowing(() => logNormal(1000, 0.1))
-  return new Advisor({
-    state,
-    estimator,
-    order: () => byPriority,
-    predictedBy: () => 'statistics',
-    seed: 2,
-    before
-  })
-}
-
-/** Something has run. */
-function learn(machine: Machine, advisor: Advisor): void {
-  const task = viewOfTask([...machine.state.tasks.values()][0]!)
-  advisor.attemptEnded({ task, node: nodeId(1), end: 'succeeded', runMs: 1, peakMemoryBytes: 0 })
-}
-
-const near = (value: number | undefined, expected: number): void => {
-  expect(Math.abs((value ?? 0) - expected)).toBeLessThan(expected * 0.2)
-}
 
 test('tasks of one submission finish one after another, and the group with the last', () => {
   const { machine, advisor, refresh } = setUp([{}, {}, { needs: needs(2) }])
@@ -288,50 +244,6 @@ test('no forecast says that a delayed task is done before its delay is over, how
   expect(advisor.groupEta(taskId(1))?.finishAt).toEqual(eta?.finishAt)
 })
 
-test('a task that waits for longer than it may ends then, takes no room, and is an alarm if it has a deadline', () => {
-  const impatient = { name: 'long', scheduleToStartMs: durationMs(10_000) }
-  const { machine, advisor, refresh } = setUp([
-    { name: 'long' },
-    impatient,
-    { ...impatient, deadlineAt: timestampMs(START + 3_600_000) },
-    { ...impatient, scheduleToStartMs: durationMs(3_600_000) },
-    { deadlineAt: timestampMs(START + 3_600_000) },
-    { ...impatient, nodeSelector: { gpu: 'yes' } }
-  ])
-  machine.place(1, 1)
-  learn(machine, advisor)
-  refresh(START + 1000)
-  const eta = (id: number) => advisor.eta(machine.task(id)!)
-  for (const id of [2, 3, 6]) {
-    expect(eta(id)).not.toHaveProperty('startAt')
-    expect(eta(id)?.finishAt).toEqual({ p50At: START + 10_000, p90At: START + 10_000 })
-  }
-  near((eta(4)?.startAt?.p50At ?? 0) - START, 100_000)
-  near((eta(5)?.finishAt.p50At ?? 0) - START, 201_000)
-  const [alarm, ...others] = advisor.alarms(START + 1000)
-  expect([alarm?.id, others]).toEqual(['t-3', []])
-  expect(alarm?.message).toContain('longer than its scheduleToStartMs')
-})
-
-test('a forecast of a task that may fail without a start is not held to when it succeeded', () => {
-  const { machine, advisor, refresh } = setUp([
-    { name: 'long' },
-    { scheduleToStartMs: durationMs(10_000) },
-    {}
-  ])
-  const token = machine.place(1, 1)
-  refresh(START)
-  const tokens = [token, 0, 0]
-  for (const id of [1, 2, 3]) {
-    const [row] = machine
-      .complete(id, tokens[id - 1] || machine.place(id, 1))
-      .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
-    expect(row?.status).toBe('succeeded')
-    advisor.taskEnded(row!)
-  }
-  expect(advisor.record.count).toBe(2)
-})
-
 test('what an advisor still does of which another took the place leaves nothing behind in that one', () => {
   const { machine, advisor, refresh } = setUp(
     Array.from({ length: 600 }, () => ({ deadlineAt: timestampMs(START + 10_000) }))
@@ -354,33 +266,6 @@ test('what an advisor still does of which another took the place leaves nothing 
     .flatMap((event) => (event.type === 'task-ended' ? [event.row] : []))
   for (let id = 1; id <= 600; id++) after.taskEnded({ ...row!, id: taskId(id) })
   expect(after.record.count).toBe(0)
-})
-
-test('what needs a task that waits for too long is skipped with it, and said to be', () => {
-  const deadlineAt = timestampMs(START + 3_600_000)
-  const { machine, advisor, refresh } = setUp([
-    { name: 'long' },
-    { scheduleToStartMs: durationMs(10_000) },
-    { scheduleToStartMs: durationMs(20_000) },
-    { needs: needs(2, 3) },
-    { needs: needs(4), deadlineAt },
-    { needs: needs(1), deadlineAt }
-  ])
-  machine.place(1, 1)
-  learn(machine, advisor)
-  refresh(START + 1000)
-  const eta = (id: number) => advisor.eta(machine.task(id)!)
-  for (const id of [2, 4, 5]) {
-    expect(eta(id)).not.toHaveProperty('startAt')
-    expect(eta(id)?.finishAt).toEqual({ p50At: START + 10_000, p90At: START + 10_000 })
-  }
-  near((eta(6)?.finishAt.p50At ?? 0) - START, 101_000)
-  near((advisor.groupEta(taskId(1))?.finishAt.p50At ?? 0) - START, 101_000)
-  const [alarm, ...others] = advisor.alarms(START + 1000)
-  expect([alarm?.id, others]).toEqual(['t-5', []])
-  expect(alarm?.message).toContain(
-    'it, or what it needs, is likely to wait for longer than its scheduleToStartMs'
-  )
 })
 
 test('a task that is being cancelled ends by its grace, frees its slot then, and raises no deadline alarm', () => {
