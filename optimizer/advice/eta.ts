@@ -154,7 +154,7 @@ class Result implements Forecast {
     if (this.#running.has(index)) return { start: undefined, expires: 0, finish, earliestAt: this.at }
     const starts = startAt.slice(index * draws, (index + 1) * draws)
     const expires = starts.filter((at) => at === Infinity).length / draws
-    const start = bounded(momentOf(starts), this.#latest.startAt[index])
+    const start = momentOf(starts) === undefined ? undefined : this.#start(index)
     return { start, expires, finish, earliestAt: this.#earliestAt(index) }
   }
 
@@ -170,6 +170,15 @@ class Result implements Forecast {
     if (place === undefined) return undefined
     // One that was not ready yet comes after all that are; among those of a rank the forecast named all others first.
     return this.#lastStarts.before(place, task.readyAt > 0 ? task.readyAt : Infinity)
+  }
+
+  /** Where it fails without a start it waits until then: what starts is said to before it finishes. */
+  #start(index: number): Moment | undefined {
+    const until = ({ draws, startAt, finishAt }: Futures): Float64Array =>
+      startAt
+        .slice(index * draws, (index + 1) * draws)
+        .map((at, draw) => Math.min(at, finishAt[index * draws + draw] ?? Infinity))
+    return bounded(momentOf(until(this.#futures)), until(this.#latest)[0])
   }
 
   #earliestAt(index: number): number {

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
 import { taskId } from '../../../../base/ids.ts'
 import { durationMs, timestampMs } from '../../../../base/units.ts'
+import { forecast } from '../../../../optimizer/advice/eta.ts'
+import { byPriority } from '../../../../optimizer/advice/orders.ts'
 import { learn, near, setUp } from '../../../helpers/advisors.ts'
+import { knowing, logNormal, sourceOf } from '../../../helpers/forecasts.ts'
 import { START, needs } from '../../../helpers/scheduler.ts'
 
 test('a task that waits for longer than it may ends then, takes no room, and is an alarm if it has a deadline', () => {
@@ -73,4 +76,28 @@ test('a forecast of a task that may fail without a start is not held to when it 
     advisor.taskEnded(row!)
   }
   expect(advisor.record.count).toBe(2)
+})
+
+test('what fails without a start in few futures alone is said to start before it finishes', () => {
+  const estimator = knowing(({ name }) => logNormal(name === 'short' ? 1000 : 100_000, 0.1))
+  const long = { name: 'long', work: 100_000 }
+  // The second that waits needs the first that runs, and has its slot where the other one that runs has made room for the first that waits.
+  const source = sourceOf([long, long], [long, { name: 'short', work: 1000, needs: [1] }], { slots: 2 })
+  const made = (startWithinMs: number) => {
+    const waiting = [...source.waiting].map((wait) =>
+      wait.task.id === 4 ? { ...wait, startWithinMs } : wait
+    )
+    return forecast({ ...source, waiting }, { estimator, order: byPriority, seed: 1 }).task(taskId(4))!
+  }
+  // The shortest patience with which it fails in no more than a tenth of all futures.
+  let [tooShort, enough] = [0, 1_000_000]
+  while (enough - tooShort > 1) {
+    const middle = (tooShort + enough) / 2
+    if (made(middle).expires > 0.1) tooShort = middle
+    else enough = middle
+  }
+  const { start, finish, expires } = made(enough)
+  expect(expires).toBeCloseTo(3 / 39)
+  expect(start!.p50At).toBeLessThanOrEqual(finish.p50At)
+  expect(start!.p90At).toBeLessThanOrEqual(finish.p90At)
 })
