@@ -16,25 +16,30 @@ const SEED = 1_000_003
 export interface WarmUpOptions {
   readonly policies: readonly PolicyEntry[]
   readonly load: number | undefined
-  /** Tasks that each policy ends at most, of instances that are not measured. */
+  /** Tasks that each policy ends, of instances that are not measured: again and again where these have fewer. */
   readonly tasks: number
   /** What measured runs read; in microseconds. */
   readonly clockUs: () => number
 }
 
-/** Runs each policy on so many tasks of the trace. */
+/** Has each policy end so many tasks of the trace. */
 export function warmUp(trace: Trace, { policies, load, tasks, clockUs }: WarmUpOptions): void {
   if (tasks <= 0) return
   for (const entry of policies) {
     const memory = trace.sequential === true ? entry.remembers?.(createRng(SEED)) : undefined
     const remembered = memory === undefined ? undefined : new Memory(memory)
-    let ended = 0
-    for (const whole of trace.instances(SEED, load ?? trace.defaultLoad)) {
-      const instance = { ...whole, workload: beginningOf(whole.workload, tasks - ended) }
-      ended += instance.workload.tasks.length
-      const { endedAt } = runOf(entry, instance, remembered, clockUs)
-      remembered?.runEnded(endedAt)
-      if (ended >= tasks) break
+    let left = tasks
+    while (left > 0) {
+      const before = left
+      for (const whole of trace.instances(SEED, load ?? trace.defaultLoad)) {
+        const instance = { ...whole, workload: beginningOf(whole.workload, left) }
+        left -= instance.workload.tasks.length
+        const { endedAt } = runOf(entry, instance, remembered, clockUs)
+        remembered?.runEnded(endedAt)
+        if (left <= 0) break
+      }
+      // Of nothing there is nothing to end.
+      if (left === before) return
     }
   }
 }
