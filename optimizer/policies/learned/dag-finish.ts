@@ -195,9 +195,9 @@ export class FinishFirst implements GroupQueue {
     return undefined
   }
 
-  copied({ taskId, node }: PlacementChoice, view: ClusterView): void {
+  copied({ taskId, node }: PlacementChoice, at: number, view: ClusterView): void {
     const task = view.task(taskId)
-    if (task !== undefined && this.#running.has(taskId)) this.#begin(this.#copies, task, node, view.now, view)
+    if (task !== undefined && this.#running.has(taskId)) this.#begin(this.#copies, task, node, at, view)
   }
 
   notCopied(id: TaskId): void {
