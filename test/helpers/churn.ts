@@ -85,8 +85,7 @@ export class Churn implements ClusterView {
    * work lie.
    */
   drain(): void {
-    while (this.#nodes.length < 3) this.#addNode()
-    this.#nodesChanged()
+    while (this.#nodes.length < 3) this.#join()
     this.#place()
     for (const task of this.#tasks.values())
       if (task.live === 0 && !isPlaceable(task, this)) this.#finish(task)

@@ -81,9 +81,10 @@ export class FinishFirst implements GroupQueue {
     return this.#waiting.size
   }
 
-  /** Groups, and tasks that are not over: what memory grows with. */
+  /** Groups, tasks that are not over and attempts that run: what memory grows with. */
   get remembered(): number {
-    return this.#plans.size + this.#groupOf.size + this.#times.remembered
+    const ofGroups = this.#plans.size + this.#since.size + this.#strangers.size
+    return ofGroups + this.#groupOf.size + this.#times.remembered + this.#running.size + this.#copies.size
   }
 
   reset(view: ClusterView): void {

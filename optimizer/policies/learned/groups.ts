@@ -76,6 +76,11 @@ export class SharedGroups implements GroupQueue {
     return this.#waiting
   }
 
+  /** Groups, tasks that are not over and attempts that run: what memory grows with. */
+  get remembered(): number {
+    return this.#table.remembered + this.#endsAt.size + this.#warmth.running
+  }
+
   reset(view: ClusterView): void {
     this.#waiting = 0
     this.#table.clear()

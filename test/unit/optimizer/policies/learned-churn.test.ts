@@ -1,16 +1,22 @@
 /** The learned policy where everything happens that can: it places what may be placed, and lets nothing lie. */
 import { expect, test } from 'vitest'
+import type { NodeId, TaskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
 import type { Estimator } from '../../../../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { createStatistics } from '../../../../optimizer/estimator/statistics.ts'
+import { FinishFirst } from '../../../../optimizer/policies/learned/dag-finish.ts'
+import { SharedGroups } from '../../../../optimizer/policies/learned/groups.ts'
 import { learnedIndependent } from '../../../../optimizer/policies/learned/independent.ts'
 import { learnedPolicy } from '../../../../optimizer/policies/learned/index.ts'
-import { takes } from '../../../../optimizer/policies/node-rules.ts'
+import type { GroupQueue } from '../../../../optimizer/policies/learned/group-queue.ts'
+import { isPlaceable, takes } from '../../../../optimizer/policies/node-rules.ts'
+import type { Policy } from '../../../../scheduler/policy.ts'
 import { Churn } from '../../../helpers/churn.ts'
 
 const SEEDS = Array.from({ length: 8 }, (_, index) => index + 1)
-const STEPS = 300
+/** Ends amid a wave of work. */
+const STEPS = 340
 
 /** Everything that happens in a churn with DAGs and copies. */
 const ALL = [
@@ -56,4 +62,68 @@ test.each(ESTIMATORS)('without room held for anybody nothing waits that fits som
     churn.run(STEPS)
   }
   expect(waited).toBeGreaterThan(1000)
+})
+
+/** A policy that has nothing but the queue of DAGs. */
+function queued(queue: GroupQueue): Policy {
+  let offered: NodeId | undefined
+  return {
+    name: 'queued',
+    reset: (view) => {
+      queue.reset(view)
+      const met = new Set<TaskId>()
+      for (const { taskId, node, placedAt } of view.running()) {
+        if (!met.has(taskId)) queue.resume(view.task(taskId)!, node, placedAt, view)
+        met.add(taskId)
+      }
+      for (const task of view.ready()) queue.add(task, view)
+    },
+    onReady: (task, view) => {
+      queue.add(task, view)
+    },
+    onGone: (id, view) => {
+      queue.gone(id, offered, view)
+      offered = undefined
+    },
+    onEnded: (feedback, view) => {
+      queue.ended(feedback, view)
+    },
+    onFinished: (id, view) => {
+      queue.finished(id, view)
+    },
+    onNodesChanged: (view) => {
+      queue.nodesChanged(view)
+    },
+    next: (view) => {
+      const candidate = queue.peek(view)
+      offered = candidate?.node
+      return candidate
+    },
+    wakeAt: (view) => queue.wakeAt?.(view)
+  }
+}
+
+const QUEUES: readonly [string, (estimator: Estimator) => SharedGroups | FinishFirst][] = [
+  ['SharedGroups', (estimator) => new SharedGroups(estimator)],
+  ['FinishFirst', (estimator) => new FinishFirst(estimator)]
+]
+
+test.each(QUEUES)('%s counts what waits, and forgets what is over', (_, make) => {
+  let waited = 0
+  let remembered = 0
+  for (const seed of SEEDS) {
+    const queue = make(createStatistics())
+    const onIdle = (churn: Churn): void => {
+      const waiting = churn.ready().filter((task) => isPlaceable(task, churn))
+      waited += waiting.length
+      expect(queue.waiting).toBe(waiting.length)
+    }
+    const churn = new Churn(queued(queue), { seed, mixed: queue instanceof FinishFirst, dags: true, onIdle })
+    churn.run(STEPS)
+    remembered += queue.remembered
+    churn.drain()
+    expect(queue.remembered).toBe(0)
+  }
+  expect(waited).toBeGreaterThan(1000)
+  expect(remembered).toBeGreaterThan(100)
 })
