@@ -207,7 +207,8 @@ export class SharedGroups implements GroupQueue {
   wakeAt(view: ClusterView): TimestampMs | undefined {
     if (this.#found === 'searching') return view.now
     const { againAt } = this.#nodes
-    if (this.#found !== 'quiet' || this.#waiting === 0 || againAt === Infinity) return undefined
+    // An estimator gone wrong is no reason to be woken at no time at all.
+    if (this.#found !== 'quiet' || this.#waiting === 0 || !(againAt < Infinity)) return undefined
     if (!view.nodes().some(({ freeSlots }) => freeSlots > 0)) return undefined
     return timestampMs(Math.max(view.now, Math.floor(againAt) + 1))
   }

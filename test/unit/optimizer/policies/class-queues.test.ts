@@ -85,11 +85,15 @@ test('the first answer ends the offers', () => {
 })
 
 const CLASSES = 4
+const key = fc.nat(CLASSES - 1)
 const step = fc.oneof(
-  { weight: 5, arbitrary: fc.tuple(fc.constant('add'), fc.nat(CLASSES - 1), fc.integer({ min: 1, max: 3 })) },
-  { weight: 4, arbitrary: fc.tuple(fc.constant('remove'), fc.nat(40), fc.boolean()) },
-  { weight: 2, arbitrary: fc.tuple(fc.constant('score'), fc.nat(CLASSES - 1), fc.nat(5)) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant('block'), fc.nat(CLASSES - 1), fc.boolean()) }
+  {
+    weight: 5,
+    arbitrary: fc.record({ what: fc.constant('add'), key, value: fc.integer({ min: 1, max: 3 }) })
+  },
+  { weight: 4, arbitrary: fc.record({ what: fc.constant('remove'), key, value: fc.nat(40) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant('score'), key, value: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constant('block'), key, value: fc.nat(1) }) }
 )
 
 /** What waits, in one list in order of arrival. */
@@ -116,21 +120,21 @@ test('whatever came, left, was scored anew or blocked, queues offer what one lis
       const naive = new NaiveQueues()
       const queues = new ClassQueues((key) => naive.scores.get(Number(key)) ?? 0)
       let count = 0
-      for (const [what, a, b] of steps) {
+      for (const { what, key, value } of steps) {
         if (what === 'add') {
-          const task = new LiveTask(taskOf({ work: 1, cpu: Number(b) }, count++), [])
-          queues.add(task, a)
-          naive.waiting.push({ id: task.id, key: a, cpu: Number(b) })
+          const task = new LiveTask(taskOf({ work: 1, cpu: value }, count++), [])
+          queues.add(task, key)
+          naive.waiting.push({ id: task.id, key, cpu: value })
         } else if (what === 'remove') {
-          const [gone] = naive.waiting.splice(a % Math.max(1, naive.waiting.length), 1)
+          const [gone] = naive.waiting.splice(value % Math.max(1, naive.waiting.length), 1)
           if (gone !== undefined) queues.remove(taskId(gone.id))
         } else if (what === 'score') {
-          naive.scores.set(a, Number(b))
-          queues.rescore(a)
+          naive.scores.set(key, value)
+          queues.rescore(key)
         } else {
-          queues.block(a, b === true)
-          if (b === true) naive.blocked.add(a)
-          else naive.blocked.delete(a)
+          queues.block(key, value === 1)
+          if (value === 1) naive.blocked.add(key)
+          else naive.blocked.delete(key)
         }
         const heads = naive.heads()
         expect(queues.best(() => true)?.taskId).toBe(heads[0]?.id)

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { NodeId, TaskId } from '../../../../base/ids.ts'
 import { createRng } from '../../../../base/prng.ts'
-import type { Estimator } from '../../../../optimizer/estimate.ts'
+import type { Estimator, Prediction } from '../../../../optimizer/estimate.ts'
 import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { createStatistics } from '../../../../optimizer/estimator/statistics.ts'
 import { FinishFirst } from '../../../../optimizer/policies/learned/dag-finish.ts'
@@ -127,3 +127,42 @@ test.each(QUEUES)('%s counts what waits, and forgets what is over', (_, make) =>
   expect(waited).toBeGreaterThan(1000)
   expect(remembered).toBeGreaterThan(100)
 })
+
+const NO_NUMBERS = [NaN, Infinity, 0, -5, 1e308, 1e-300, 5, 1000]
+
+/** Answers by what is drawn of these. */
+function goneWrong(answers: readonly number[], seed: number): Estimator {
+  const rng = createRng(seed)
+  const answer = (): number => answers[rng.nextInt(answers.length)]!
+  const prediction: Prediction = {
+    get meanMs() {
+      return answer()
+    },
+    get medianMs() {
+      return answer()
+    },
+    quantileMs: answer,
+    remainingMs: answer,
+    failureProbability: 0,
+    memoryBytes: answer
+  }
+  return {
+    name: 'gone wrong',
+    classOf: (task) => task.name,
+    predict: () => prediction,
+    lnNodeFactor: answer,
+    observe: () => undefined
+  }
+}
+
+test.each([['of all kinds', NO_NUMBERS] as const, ...NO_NUMBERS.map((one) => [String(one), [one]] as const)])(
+  'predictions that are no numbers keep nothing from running (%s)',
+  (_, answers) => {
+    for (const seed of SEEDS.slice(0, 4)) {
+      const policy = learnedPolicy(goneWrong(answers, seed))(createRng(1))
+      const churn = new Churn(policy, { seed, mixed: seed % 2 === 0, dags: true })
+      churn.run(STEPS)
+      churn.drain()
+    }
+  }
+)
