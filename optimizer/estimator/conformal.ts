@@ -197,7 +197,8 @@ export class Conformal {
     this.#promises.delete(task)
     promised.open = PROMISED.length
     count(promised.tracks, -1)
-    if (this.#due.size > 2 * this.#promises.size + SLACK) this.#due.retain(({ open }) => open < PROMISED.length)
+    if (this.#due.size > 2 * this.#promises.size + SLACK)
+      this.#due.retain(({ open }) => open < PROMISED.length)
   }
 
   /** The first open promise is decided. */
