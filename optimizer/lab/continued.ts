@@ -24,14 +24,9 @@ import type { PolicyEntry } from './catalog.ts'
 import type { Instance, Trace } from './trace.ts'
 
 /** The entry's policy, having seen nothing: for this run, or for a whole sequence of runs. */
-export function policyOf(
-  { make, continues }: PolicyEntry,
-  instance: Instance,
-  rng: Rng,
-  { sequential }: Trace
-): Policy {
-  const policy = make(instance, rng)
-  return sequential === true && continues === true ? new ContinuedPolicy(policy) : policy
+export function policyOf(entry: PolicyEntry, instance: Instance, rng: Rng, { sequential }: Trace): Policy {
+  const policy = entry.make(instance, rng)
+  return sequential === true && entry.continues === true ? new ContinuedPolicy(policy) : policy
 }
 
 export class ContinuedPolicy implements Policy {
