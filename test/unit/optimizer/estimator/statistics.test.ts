@@ -167,8 +167,7 @@ test('classes are forgotten when there are too many, the least recently used fir
 
 test('a limit that is shorter than what the name takes is expected to fail, until attempts end within it', () => {
   const statistics = createStatistics()
-  const failing = (said: Partial<TaskView>): number =>
-    statistics.predict(task(1000, said)).failureProbability
+  const failing = (said: Partial<TaskView>): number => statistics.predict(task(1000, said)).failureProbability
   for (let id = 1; id <= 40; id++) statistics.observe(ended(task(id, { limitMs: 60_000 }), 2000))
   expect(failing({ limitMs: 60_000 })).toBeLessThan(0.02)
   expect(failing({ limitMs: 3000 })).toBeLessThan(0.02)
