@@ -44,7 +44,7 @@ export const ERRORS = {
   NO_LEADER: [503, true, 'The cluster has no leader at the moment'],
   OVERLOADED: [503, true, 'Too much work is waiting to be committed'],
   TIMEOUT: [503, true, 'The request was not finished in time; whether it took effect is unknown'],
-  SHUTTING_DOWN: [503, true, 'The node is stopping'],
+  SHUTTING_DOWN: [503, true, 'The node is stopping, or has not come up yet'],
   PEER_UNREACHABLE: [503, true, 'The peer could not be reached; the request was not delivered'],
   NODE_NOT_FOUND: [404, false, 'There is no node with this number'],
   NODE_HAS_INCARNATION: [409, true, 'The node still has an open incarnation'],
@@ -67,7 +67,11 @@ export const ERRORS = {
   HARD_STATE_CORRUPT: [500, false, 'No intact copy of the latest term and vote is left'],
   STATE_CORRUPT: [500, false, 'The materialised state does not match its checksum'],
   STORAGE_FAILED: [500, false, 'The disk reported an error; the node stops rather than guess'],
-  STORAGE_FULL: [503, true, 'The disk is full; the node acknowledges nothing until there is room'],
+  STORAGE_FULL: [
+    503,
+    true,
+    'The disk is full; nothing is acknowledged until there is room, and a node that cannot write its state stops'
+  ],
   ENCODING_INVALID: [400, false, 'The encoded bytes are malformed or of an unknown version'],
   INTERNAL: [500, false, 'Something is wrong in DTSS itself']
 } as const satisfies Record<string, readonly [status: number, retryable: boolean, title: string]>

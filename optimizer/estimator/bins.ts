@@ -77,13 +77,21 @@ export function binsOfShift(ln: number): number {
 
 /** The share of the masses at or below ln t. */
 export function shareBelowLn(masses: Float64Array, ln: number): number {
+  return Math.min(1, massBelowLn(masses, ln))
+}
+
+/** The same where masses do not sum to 1. */
+export function massBelowLn(masses: Float64Array | Float32Array, ln: number): number {
   const at = ln * FINE_PER_LN
   if (at <= 0) return 0
   const last = Math.min(FINE_BINS, Math.floor(at))
   let below = 0
   for (let bin = 0; bin < last; bin++) below += masses[bin] ?? 0
-  return Math.min(1, below + (last < FINE_BINS ? (at - last) * (masses[last] ?? 0) : 0))
+  return below + (last < FINE_BINS ? (at - last) * (masses[last] ?? 0) : 0)
 }
+
+/** ln of the factor between neighbouring bins. */
+export const BIN_LN = WIDTH
 
 /** The mean of t in milliseconds. */
 function meanMs(masses: Float64Array): number {

@@ -40,6 +40,8 @@ const LEAST_GAP = 0.7
 const MOST_TENANTS = 4096
 /** Promises that are followed at once; the oldest go first. Tasks that were withdrawn before they ran are among them. */
 const MOST_PROMISES = 16_384
+/** Promises that are closed may be kept by time beside those that are not: so many, and as many again. Most are far from due when attempts are stopped. */
+const SLACK = 1024
 /** Outcomes over which coverage is averaged. */
 const COVERAGE_MEMORY = 2000
 
@@ -103,6 +105,11 @@ export class Conformal {
   /** Used again for each answer. */
   readonly #levels: Writable<Levels> = { centre: MEDIAN, low: LOGIT_90, high: LOGIT_99 }
   readonly #coverage = PROMISED.map(() => ({ share: 0, outcomes: 0 }))
+
+  /** Promises that are kept by time, also such as are closed: what memory grows with. */
+  get kept(): number {
+    return this.#due.size
+  }
 
   /** The level to ask of the distribution when `q` is promised, and `centre` for the median. Rises with `q`. */
   level(maker: Maker, q: number, centre: number = MEDIAN): number {
@@ -200,6 +207,8 @@ export class Conformal {
     this.#promises.delete(task)
     promised.open = PROMISED.length
     count(promised.tracks, -1)
+    if (this.#due.size > 2 * this.#promises.size + SLACK)
+      this.#due.retain(({ open }) => open < PROMISED.length)
   }
 
   /** The promise is decided. Returns how far levels moved. */

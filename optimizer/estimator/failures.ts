@@ -3,8 +3,10 @@
  *
  * 1. A class's probability is the mean of a Beta posterior. Its prior has the strength of a few attempts and the rate of the level
  *    above *without* the class's own ends: counted again at each level, the same thirty successes would be taken for a proof.
- * 2. It never falls below `LEAST`: that nothing has failed yet does not say that nothing can, and odds of 10⁻⁹ could not be moved any more.
- * 3. Places: failures seen there ÷ failures that their classes led to expect, shrunk to 1. A class that always fails makes no node look bad,
+ * 2. What took longer under another limit than this class may is expected to fail, until its own ends say otherwise: a timeout that is
+ *    too short for the work fails every attempt, of which none has been seen when the first task comes with it.
+ * 3. It never falls below `LEAST`: that nothing has failed yet does not say that nothing can, and odds of 10⁻⁹ could not be moved any more.
+ * 4. Places: failures seen there ÷ failures that their classes led to expect, shrunk to 1. A class that always fails makes no node look bad,
  *    since its failures were expected.
  */
 import type { NodeId } from '../../base/ids.ts'
@@ -65,10 +67,11 @@ export class FailureTally {
   }
 }
 
-/** The failure probability of the class with these levels, from the general to its own. */
+/** The failure probability of the class with these levels, from the general to its own; `cutOff` is how likely its limit ends an attempt. */
 export function failureProbability(
   levels: readonly { readonly value: { readonly failures: FailureTally } }[],
-  clock: number
+  clock: number,
+  cutOff = 0
 ): number {
   let expected = GUESS
   for (let index = 0; index < NESTED.length - 1; index++) {
@@ -81,6 +84,7 @@ export function failureProbability(
     const weight = Math.min(ended, MOST_ELSEWHERE)
     expected = (Math.min(1, rate) * weight + PRIOR * expected) / (weight + PRIOR)
   }
+  expected = 1 - (1 - expected) * (1 - cutOff)
   const own = levels.at(-1)?.value.failures
   if (own === undefined) return expected
   return Math.max(LEAST, (own.ownFailed + PRIOR * expected) / (own.ownEnded + PRIOR))

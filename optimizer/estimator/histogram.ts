@@ -3,7 +3,7 @@
  *
  * Adding costs O(1): instead of shrinking what is there, later observations weigh more, and all is scaled down now and then.
  */
-import { binOfLn, binsOfShift, FINE_BINS, quantileLn } from './bins.ts'
+import { binOfLn, binsOfShift, FINE_BINS, massBelowLn, quantileLn } from './bins.ts'
 import { blend, shrink } from './sums.ts'
 
 /** Observations grow by 1 ÷ decay; beyond this all weights are scaled back, well within what a float32 tells apart. */
@@ -42,6 +42,11 @@ export class DecayedHistogram {
   /** The ln t below which lies the share `q` of what was observed. */
   quantileLn(q: number): number {
     return quantileLn(this.#weights, q * this.#total)
+  }
+
+  /** The share of what was observed that lies above ln t; 0 before the first. */
+  shareAboveLn(ln: number): number {
+    return this.#total > 0 ? Math.max(0, 1 - massBelowLn(this.#weights, ln) / this.#total) : 0
   }
 
   /** Adds one observation of `ms`. */

@@ -22,6 +22,8 @@ const SOONEST_MS = 1000
 /** Siblings that count per class: the oldest say most. */
 export const MOST_COUNTED = 12
 const NONE: readonly SiblingGroup[] = []
+/** Attempts that are over may be kept by time beside those that are not: so many, and as many again. */
+const SLACK = 1024
 
 /** Completions since a group began, per attempt in it, up to which its evidence counts in full; beyond, in inverse proportion. */
 const FULL_UP_TO = 10
@@ -50,6 +52,11 @@ export class RunningSiblings {
   /** Attempts that run. */
   get size(): number {
     return this.#byTask.size
+  }
+
+  /** Attempts that are kept by time, also such as are over: what memory grows with. */
+  get kept(): number {
+    return this.#due.size
   }
 
   has(taskId: TaskId): boolean {
@@ -82,6 +89,7 @@ export class RunningSiblings {
     const siblings = this.#byClass.get(attempt.classKey)
     siblings?.delete(attempt)
     if (siblings?.size === 0) this.#byClass.delete(attempt.classKey)
+    if (this.#due.size > 2 * this.#byTask.size + SLACK) this.#due.retain(({ over }) => !over)
   }
 
   /**

@@ -13,7 +13,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import type { AttemptFeedback, NodeView, TaskView } from '../../scheduler/policy.ts'
 import type { ClassKey, Estimator, Prediction } from '../estimate.ts'
-import { addCensored, BinnedPrediction, FINE_BINS, lnOfBin, quantileLn } from './bins.ts'
+import { addCensored, BIN_LN, BinnedPrediction, FINE_BINS, lnOfBin, quantileLn } from './bins.ts'
 import type { SideKnowledge } from './bins.ts'
 import { CellStatistics, evenMasses, memoryQuantileBytes } from './cell-statistics.ts'
 import { ClassTree } from './class-tree.ts'
@@ -49,6 +49,7 @@ const CLASSES = 8192
  * and limit. What all tenants do moves too little, too often. */
 const FIRST_OWN_LEVEL = 2
 const FIRST_WARM_LEVEL = 4
+const NAME_LEVEL = 3
 const WARM_COUNT = 5
 /** A class is worked out anew at each of its first completions … */
 const FEW_RUNS = 8
@@ -312,6 +313,7 @@ export class Entry implements SideKnowledge {
   readonly masses = new Float64Array(FINE_BINS)
   readonly prediction = new BinnedPrediction(this.masses)
   readonly #cells: TaskClass<CellStatistics>['cells']
+  readonly #limitLn: number
   readonly #prior: number
   readonly #failures: FailureClock
   /** Of what the masses were made: changes of the class's levels, its completions, and when. */
@@ -325,12 +327,19 @@ export class Entry implements SideKnowledge {
 
   constructor(taskClass: TaskClass<CellStatistics>, prior: number, failures: FailureClock) {
     this.#cells = taskClass.cells
+    this.#limitLn = taskClass.limitMs > 0 ? Math.log(taskClass.limitMs) : Infinity
     this.#prior = prior
     this.#failures = failures
   }
 
+  /** The share of the name's runs, whatever their limits, that took longer than this class may: by a bin, as runs are spread over neighbours. */
+  get #cutOff(): number {
+    if (this.#limitLn === Infinity) return 0
+    return this.#cells[NAME_LEVEL]?.value.durations.shareAboveLn(this.#limitLn + BIN_LN) ?? 0
+  }
+
   get failureProbability(): number {
-    return failureProbability(this.#cells, this.#failures.ends)
+    return failureProbability(this.#cells, this.#failures.ends, this.#cutOff)
   }
 
   /** Whether any peak was seen that says something of this class. */

@@ -17,26 +17,31 @@ const SEED = 1_000_003
 export interface WarmUpOptions {
   readonly policies: readonly PolicyEntry[]
   readonly load: number | undefined
-  /** Tasks that each policy ends at most, of instances that are not measured. */
+  /** Tasks that each policy ends, of instances that are not measured: again and again where these have fewer. */
   readonly tasks: number
   /** What measured runs read; in microseconds. */
   readonly clockUs: () => number
 }
 
-/** Runs each policy on so many tasks of the trace. */
+/** Has each policy end so many tasks of the trace. */
 export function warmUp(trace: Trace, { policies, load, tasks, clockUs }: WarmUpOptions): void {
   if (tasks <= 0) return
   for (const entry of policies) {
     let continued: ContinuedPolicy | undefined
-    let ended = 0
-    for (const whole of trace.instances(SEED, load ?? trace.defaultLoad)) {
-      const instance = { ...whole, workload: beginningOf(whole.workload, tasks - ended) }
-      ended += instance.workload.tasks.length
-      const policy = continued ?? policyOf(entry, instance, createRng(SEED), trace)
-      if (policy instanceof ContinuedPolicy) continued = policy
-      const result = runOf(policy, instance, clockUs)
-      continued?.runEnded(result)
-      if (ended >= tasks) break
+    let left = tasks
+    while (left > 0) {
+      const before = left
+      for (const whole of trace.instances(SEED, load ?? trace.defaultLoad)) {
+        const instance = { ...whole, workload: beginningOf(whole.workload, left) }
+        left -= instance.workload.tasks.length
+        const policy = continued ?? policyOf(entry, instance, createRng(SEED), trace)
+        if (policy instanceof ContinuedPolicy) continued = policy
+        const result = runOf(policy, instance, clockUs)
+        continued?.runEnded(result)
+        if (left <= 0) break
+      }
+      // Of nothing there is nothing to end.
+      if (left === before) return
     }
   }
 }

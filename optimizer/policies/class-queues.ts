@@ -7,6 +7,7 @@
  * 1. Lower scores first; among equal scores the task that was added first.
  * 2. Only ids are kept: a `TaskView` is valid for one call.
  * 3. A blocked class keeps its tasks but is offered to nobody.
+ * 4. Memory is bounded by what waits, also behind a task that waits for ever. One that left and comes again while its old place is kept has that.
  */
 import type { TaskId } from '../../base/ids.ts'
 import type { TaskView } from '../../scheduler/policy.ts'
@@ -16,10 +17,13 @@ import type { ClassKey } from '../estimate.ts'
 interface Group {
   readonly key: ClassKey
   readonly shape: Shape
+  /** In the order in which they came, among others that are here no more. */
   ids: TaskId[]
   sequences: number[]
   /** Index of the first task that is still here. */
   head: number
+  /** Tasks that are still here. */
+  waiting: number
   score: number
   /** Position in the shape's heap; −1 while empty or blocked. */
   position: number
@@ -45,6 +49,9 @@ export interface Head {
   readonly sequence: number
 }
 
+/** So many that are here no more may stand in a group beside as many as are. */
+const SLACK = 1024
+
 export class ClassQueues {
   readonly #score: (key: ClassKey, head: TaskId) => number
   readonly #shapes = new Map<string, Shape>()
@@ -62,6 +69,13 @@ export class ClassQueues {
     return this.#homes.size
   }
 
+  /** Places in line, also of tasks that are here no more: what memory grows with (rule 4). */
+  get places(): number {
+    let count = 0
+    for (const perShape of this.#groups.values()) for (const { ids } of perShape.values()) count += ids.length
+    return count
+  }
+
   shapes(): Iterable<Shape> {
     return this.#shapes.values()
   }
@@ -70,7 +84,10 @@ export class ClassQueues {
   add(task: TaskView, key: ClassKey): Shape {
     const shape = this.#shape(task)
     const group = this.#group(key, shape)
-    if (!this.#homes.has(task.id)) shape.waiting++
+    if (!this.#homes.has(task.id)) {
+      shape.waiting++
+      group.waiting++
+    }
     this.#homes.set(task.id, group)
     group.ids.push(task.id)
     group.sequences.push(this.#sequence++)
@@ -85,14 +102,14 @@ export class ClassQueues {
     if (group === undefined) return
     this.#homes.delete(id)
     if (--group.shape.waiting === 0) this.#shapes.delete(group.shape.key)
-    if (group.ids[group.head] !== id) return
-    while (group.head < group.ids.length && !this.#here(group, group.head)) group.head++
-    if (group.head === group.ids.length) {
+    if (--group.waiting === 0) {
       this.#drop(group)
       return
     }
-    if (group.head > 1024 && group.head * 2 > group.ids.length) compact(group)
-    if (group.position >= 0) down(group.shape.heap, group.position)
+    const wasFirst = group.ids[group.head] === id
+    while (!this.#here(group, group.head)) group.head++
+    if (group.ids.length > 2 * group.waiting + SLACK) this.#compact(group)
+    if (wasFirst && group.position >= 0) down(group.shape.heap, group.position)
   }
 
   /** Whether the task waits here. */
@@ -207,6 +224,18 @@ export class ClassQueues {
     return id !== undefined && this.#homes.get(id) === group
   }
 
+  /** Drops those that are here no more. */
+  #compact(group: Group): void {
+    const kept = new Map<TaskId, number>()
+    for (let index = group.head; index < group.ids.length; index++) {
+      const id = group.ids[index] as TaskId
+      if (this.#here(group, index) && !kept.has(id)) kept.set(id, group.sequences[index] ?? 0)
+    }
+    group.ids = [...kept.keys()]
+    group.sequences = [...kept.values()]
+    group.head = 0
+  }
+
   #drop(group: Group): void {
     withdraw(group)
     group.ids = []
@@ -235,7 +264,7 @@ export class ClassQueues {
     }
     let group = perShape.get(shape)
     if (group === undefined) {
-      group = { key, shape, ids: [], sequences: [], head: 0, score: 0, position: -1 }
+      group = { key, shape, ids: [], sequences: [], head: 0, waiting: 0, score: 0, position: -1 }
       perShape.set(shape, group)
     }
     return group
@@ -256,12 +285,6 @@ function headSequence(group: Group): number {
 
 function before(a: Group, b: Group): boolean {
   return a.score < b.score || (a.score === b.score && headSequence(a) < headSequence(b))
-}
-
-function compact(group: Group): void {
-  group.ids = group.ids.slice(group.head)
-  group.sequences = group.sequences.slice(group.head)
-  group.head = 0
 }
 
 function insert(group: Group): void {

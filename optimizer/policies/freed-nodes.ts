@@ -9,6 +9,11 @@ import type { ClusterView, NodeView } from '../../scheduler/policy.ts'
 export function freedSince(freed: readonly NodeId[], tried: number, view: ClusterView): readonly NodeView[] {
   const all = view.nodes()
   if (tried < 0) return all
+  // What most questions are about: one node was freed since.
+  if (tried === freed.length - 1 && all.length > 1) {
+    const node = view.node(freed[tried] as NodeId)
+    return node === undefined ? [] : [node]
+  }
   const since = new Set<NodeId>()
   for (let at = tried; at < freed.length; at++) {
     since.add(freed[at] as NodeId)

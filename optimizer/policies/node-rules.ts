@@ -87,6 +87,12 @@ export function takes(task: TaskView, node: NodeView, view: ClusterView): boolea
   return view.fits(task, node) && view.eligible(task, node)
 }
 
+/** Whether one of the nodes may run the task and has room for it now. */
+export function takesAny(task: TaskView, nodes: readonly NodeView[], view: ClusterView): boolean {
+  for (const node of nodes) if (takes(task, node, view)) return true
+  return false
+}
+
 /** Whether the node could run the task if nothing else were on it: eligible, and large enough. */
 export function couldTake(task: TaskView, node: NodeView, view: ClusterView): boolean {
   if (node.slots < 1) return false

@@ -32,6 +32,16 @@ export class EventHeap<T> {
     return first
   }
 
+  /** Drops all events but those that `isKept` lets stay, which keep their order. */
+  retain(isKept: (item: T) => boolean): void {
+    const kept: { readonly time: number; readonly item: T }[] = []
+    for (let { nextTime: time } = this; this.size > 0; time = this.nextTime) {
+      const item = this.pop() as T
+      if (isKept(item)) kept.push({ time, item })
+    }
+    for (const { time, item } of kept) this.push(time, item)
+  }
+
   #siftUp(from: number, time: number, sequence: number, item: T): void {
     const times = this.#times
     const sequences = this.#sequences

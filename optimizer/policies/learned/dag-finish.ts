@@ -81,9 +81,10 @@ export class FinishFirst implements GroupQueue {
     return this.#waiting.size
   }
 
-  /** Groups, and tasks that are not over: what memory grows with. */
+  /** Groups, tasks that are not over and attempts that run: what memory grows with. */
   get remembered(): number {
-    return this.#plans.size + this.#groupOf.size + this.#times.remembered
+    const ofGroups = this.#plans.size + this.#since.size + this.#strangers.size
+    return ofGroups + this.#groupOf.size + this.#times.remembered + this.#running.size + this.#copies.size
   }
 
   reset(view: ClusterView): void {
@@ -195,9 +196,9 @@ export class FinishFirst implements GroupQueue {
     return undefined
   }
 
-  copied({ taskId, node }: PlacementChoice, view: ClusterView): void {
+  copied({ taskId, node }: PlacementChoice, at: number, view: ClusterView): void {
     const task = view.task(taskId)
-    if (task !== undefined && this.#running.has(taskId)) this.#begin(this.#copies, task, node, view.now, view)
+    if (task !== undefined && this.#running.has(taskId)) this.#begin(this.#copies, task, node, at, view)
   }
 
   notCopied(id: TaskId): void {

@@ -21,6 +21,9 @@ const MOST_NEWS_OF_NODES = 256
 /** An answer takes the estimator 20 µs or so, one for a further node 3 µs. */
 const MOST_ASKED = 6
 const MOST_COMPARED = 24
+/** In milliseconds, and in relation to a typical node: an estimator gone wrong may say Infinity, and no choice is sooner than never. */
+const LONGEST_MS = 1e15
+const SLOWEST = 1e6
 /** Classes that are kept. */
 const MOST_CLASSES = 4096
 
@@ -168,7 +171,7 @@ export class DagTimes {
   }
 
   #compare(times: Times, task: TaskView, node: NodeView, index: number, referenceMs: number): number {
-    const factor = this.#predict(task, node).meanMs / referenceMs
+    const factor = Math.min(SLOWEST, this.#predict(task, node).meanMs / referenceMs)
     times.factors[index] = factor
     times.comparedAt[index] = this.#ended
     this.#usual[index] = factor
@@ -235,7 +238,7 @@ export class DagTimes {
       return times.typicalMs
     if (!isNew) this.#asks--
     times.askedAt = this.#ended
-    times.typicalMs = this.#predict(task).meanMs
+    times.typicalMs = Math.min(LONGEST_MS, this.#predict(task).meanMs)
     return times.typicalMs
   }
 

@@ -27,8 +27,8 @@ export interface GroupQueue {
   wakeAt?(view: ClusterView): TimestampMs | undefined
   /** A task that runs and had better run on another node too. */
   copy?(view: ClusterView): PlacementChoice | undefined
-  /** Somebody else had the task copied onto the node. */
-  copied?(copy: PlacementChoice, view: ClusterView): void
+  /** Somebody else had the task copied onto the node, at this time. */
+  copied?(copy: PlacementChoice, at: number, view: ClusterView): void
   /** No copy of the task was made after all. */
   notCopied?(id: TaskId): void
 }

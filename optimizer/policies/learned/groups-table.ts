@@ -85,6 +85,11 @@ export class GroupTable {
     return this.#groups.size
   }
 
+  /** Groups, and tasks that are not finished: what memory grows with. */
+  get remembered(): number {
+    return this.#groups.size + this.#stages.size + this.#homes.size
+  }
+
   groups(): Iterable<Group> {
     return this.#groups.values()
   }

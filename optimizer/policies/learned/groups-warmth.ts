@@ -93,6 +93,11 @@ export class Warmth {
     this.#estimator = estimator
   }
 
+  /** Attempts that run. */
+  get running(): number {
+    return this.#running.size
+  }
+
   /** Forgets what runs where; what was learned stays. */
   reset(): void {
     this.#last.clear()

@@ -76,6 +76,11 @@ export class SharedGroups implements GroupQueue {
     return this.#waiting
   }
 
+  /** Groups, tasks that are not over and attempts that run: what memory grows with. */
+  get remembered(): number {
+    return this.#table.remembered + this.#endsAt.size + this.#warmth.running
+  }
+
   reset(view: ClusterView): void {
     this.#waiting = 0
     this.#table.clear()
@@ -202,7 +207,8 @@ export class SharedGroups implements GroupQueue {
   wakeAt(view: ClusterView): TimestampMs | undefined {
     if (this.#found === 'searching') return view.now
     const { againAt } = this.#nodes
-    if (this.#found !== 'quiet' || this.#waiting === 0 || againAt === Infinity) return undefined
+    // An estimator gone wrong is no reason to be woken at no time at all.
+    if (this.#found !== 'quiet' || this.#waiting === 0 || !(againAt < Infinity)) return undefined
     if (!view.nodes().some(({ freeSlots }) => freeSlots > 0)) return undefined
     return timestampMs(Math.max(view.now, Math.floor(againAt) + 1))
   }

@@ -20,7 +20,7 @@ import { EventHeap } from '../../sim/event-heap.ts'
 import { ClassQueues } from '../class-queues.ts'
 import type { Head, Shape } from '../class-queues.ts'
 import { freedSince } from '../freed-nodes.ts'
-import { isPlaceable } from '../node-rules.ts'
+import { isPlaceable, takesAny } from '../node-rules.ts'
 import { capacityOf, widthOf } from '../width.ts'
 import { ArrivalShare } from './arrival-share.ts'
 import type { ArrivalShareOptions } from './arrival-share.ts'
@@ -304,6 +304,8 @@ export class IndependentQueue {
     view: ClusterView
   ): NodeView | undefined {
     const candidates = freedSince(this.#freed, shape.triedUpTo, view)
+    // Most shapes fit nowhere: they are not to cost more than that.
+    if (!takesAny(task, candidates, view)) return undefined
     const endsAt = once(() => view.now + this.#estimate(burst, task).meanMs)
     const node = chooseNode(task, candidates, view, this.#estimator, (candidate) => {
       const reservation = reserve()

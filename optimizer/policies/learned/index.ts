@@ -74,12 +74,14 @@ class Learned implements Policy {
     this.#speculation?.reset()
     this.#intake.clear()
     this.#newGroups(view)
-    for (const { taskId, node, placedAt } of originals(view)) {
+    const { originals, copies } = liveAttempts(view)
+    for (const { taskId, node, placedAt } of originals) {
       const task = view.task(taskId)
       if (task === undefined) continue
       this.#began(task, node, placedAt, view)
       if (!belongs(task)) this.#alone.resume(task, node, placedAt, view)
     }
+    this.#speculation?.resume(copies)
     for (const task of view.ready()) this.#intake.put(task)
   }
 
@@ -141,7 +143,7 @@ class Learned implements Policy {
       return copy
     }
     const late = this.#groups.waiting === 0 ? this.#speculation.peek(view) : undefined
-    if (late !== undefined) this.#groups.copied?.(late, view)
+    if (late !== undefined) this.#groups.copied?.(late, view.now, view)
     return late
   }
 
@@ -189,21 +191,29 @@ class Learned implements Policy {
     this.#mixed = differ(view)
     this.#groups = this.#mixed ? new FinishFirst(this.#estimator) : new SharedGroups(this.#estimator)
     this.#groups.reset(view)
-    for (const { taskId, node, placedAt } of originals(view)) {
+    const { originals, copies } = liveAttempts(view)
+    for (const { taskId, node, placedAt } of originals) {
       const task = view.task(taskId)
       if (task !== undefined && belongs(task)) this.#groups.resume(task, node, placedAt, view)
     }
+    for (const copy of copies) this.#groups.copied?.(copy, copy.placedAt, view)
   }
 }
 
-/** One live attempt a task: the earliest. */
-function originals(view: ClusterView): Iterable<RunningView> {
+/** Of each task that runs the earliest attempt, and the copies beside them. */
+function liveAttempts(view: ClusterView): {
+  readonly originals: Iterable<RunningView>
+  readonly copies: readonly RunningView[]
+} {
   const first = new Map<TaskId, RunningView>()
+  const copies: RunningView[] = []
   for (const attempt of view.running()) {
     const known = first.get(attempt.taskId)
-    if (known === undefined || attempt.placedAt < known.placedAt) first.set(attempt.taskId, attempt)
+    const isEarlier = known === undefined || attempt.placedAt < known.placedAt
+    if (isEarlier) first.set(attempt.taskId, attempt)
+    if (known !== undefined) copies.push(isEarlier ? known : attempt)
   }
-  return first.values()
+  return { originals: first.values(), copies }
 }
 
 /** Whether the task depends on others, or others on it. */

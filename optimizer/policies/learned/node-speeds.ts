@@ -29,11 +29,12 @@ export function quickOf(nodes: readonly NodeView[], estimator: Estimator): reado
     if (ln + LEAST_SLOWER_LN < (limits.get(node.profile) ?? Infinity))
       limits.set(node.profile, ln + LEAST_SLOWER_LN)
   }
-  return nodes.filter((node, index) => {
+  const quick = nodes.filter((node, index) => {
     const limit = limits.get(node.profile) ?? Infinity
     // Most are quick even at their worst.
     return (worstLn[index] ?? 0) <= limit || (estimator.lnNodeFactor?.(node, -BENEFIT) ?? 0) <= limit
   })
+  return comparable(quick, nodes)
 }
 
 /** Those that are expected to be as fast for the task as any. */
@@ -54,7 +55,15 @@ export function fastestOf(
     expectedMs.set(node.profile, ms)
     shortest = Math.min(shortest, ms)
   }
-  return quick.filter((node) => (expectedMs.get(node.profile) ?? Infinity) <= shortest * (1 + SAME_SPEED))
+  const fastest = quick.filter(
+    (node) => (expectedMs.get(node.profile) ?? Infinity) <= shortest * (1 + SAME_SPEED)
+  )
+  return comparable(fastest, quick)
+}
+
+/** None is faster than another where predictions are no numbers: that is no reason to leave them all idle. */
+function comparable(faster: readonly NodeView[], nodes: readonly NodeView[]): readonly NodeView[] {
+  return faster.length > 0 ? faster : nodes
 }
 
 /** How many times as long the task takes on the node as on a typical one. */

@@ -87,6 +87,12 @@ export class Speculation {
     if (this.kept > 2 * this.#watched.size + SLACK) this.#sort()
   }
 
+  /** A reign begins with these copies of attempts that it has heard of. */
+  resume(copies: readonly PlacementChoice[]): void {
+    for (const { taskId, node } of copies) this.#copies.set(taskId, node)
+    if (copies.length > 0) this.#sort()
+  }
+
   /** Somebody else copied the task. */
   copied(id: TaskId): void {
     this.#watched.delete(id)

@@ -164,3 +164,17 @@ test('classes are forgotten when there are too many, the least recently used fir
   expect(estimator.tree.size).toBeLessThanOrEqual(20)
   expect(estimator.predict(task(1000, { name: 'kept' })).medianMs).toBeLessThan(4000)
 })
+
+test('a limit that is shorter than what the name takes is expected to fail, until attempts end within it', () => {
+  const statistics = createStatistics()
+  const failing = (said: Partial<TaskView>): number => statistics.predict(task(1000, said)).failureProbability
+  for (let id = 1; id <= 40; id++) statistics.observe(ended(task(id, { limitMs: 60_000 }), 2000))
+  expect(failing({ limitMs: 60_000 })).toBeLessThan(0.02)
+  expect(failing({ limitMs: 3000 })).toBeLessThan(0.02)
+  expect(failing({})).toBeLessThan(0.02)
+  expect(failing({ limitMs: 500 })).toBeGreaterThan(0.95)
+  // Nothing is known of other work with so short a limit.
+  expect(failing({ limitMs: 500, name: 'other' })).toBeLessThan(0.05)
+  for (let id = 50; id < 90; id++) statistics.observe(ended(task(id, { limitMs: 500 }), 400))
+  expect(failing({ limitMs: 500 })).toBeLessThan(0.1)
+})

@@ -48,3 +48,12 @@ test('each policy ends about so many tasks, and no measured figure is another fo
   for (const count of attempts) expect(count).toBeLessThan(200)
   expect(measured()).toEqual(before)
 })
+
+test('a trace of fewer tasks is run again until so many have ended', () => {
+  const trace = syntheticTrace({ ...SYNTHETIC_DEFAULTS, tasks: 40 })
+  const attempts: number[] = []
+  warmUp(counted(trace, attempts), { policies, load: undefined, tasks: 100, clockUs: () => 0 })
+  expect(attempts).toHaveLength(3 * policies.length)
+  for (const count of [attempts.slice(0, 3), attempts.slice(3)])
+    expect(count.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(100)
+})

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { taskId } from '../../../../base/ids.ts'
 import { timestampMs } from '../../../../base/units.ts'
@@ -278,4 +279,74 @@ test('a task that waits again while one before it cannot be placed is not passed
   share.ready(task(2))
   share.gone(taskId(3))
   expect(share.owed(view, placeable)?.id).toBe(2)
+})
+
+const event = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ what: fc.constant('ready'), value: fc.nat(2) }) },
+  { weight: 3, arbitrary: fc.record({ what: fc.constant('gone'), value: fc.nat(40) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant('started'), value: fc.nat(40) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constant('nodes'), value: fc.nat(3) }) }
+)
+
+test('owed is whom one finds who goes through all that wait, whatever came, left or could be placed', () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 100, size: 'max' }), (events) => {
+      const sketches = events.map(({ value }) => ({ ...narrow, priority: value % 3 }))
+      const { view, ends, task } = scene(sketches)
+      const share = new ArrivalShare(ends, { share: 0.5, patience: 1 })
+      const waiting: LiveTask[] = []
+      let modulus = 0
+      const isPlaceable = (id: number): boolean => modulus === 0 || id % (modulus + 1) > 0
+      view.now = timestampMs(1000)
+      for (const [index, { what, value }] of events.entries()) {
+        // What is placed otherwise earns credit for all that will be owed.
+        share.started(taskId(1_000_000), 1, 1_000)
+        if (what === 'ready') {
+          waiting.push(task(index + 1))
+          share.ready(task(index + 1))
+        } else if (what === 'nodes') {
+          modulus = value
+          share.nodesChanged()
+        } else {
+          const [left] = waiting.splice(value % Math.max(1, waiting.length), 1)
+          if (left !== undefined && what === 'gone') share.gone(left.id)
+          else if (left !== undefined) share.started(left.id, 1, 1)
+        }
+        const placeable = waiting.filter(({ id }) => isPlaceable(id))
+        const highest = Math.max(...placeable.map(({ priority }) => priority))
+        const expected = placeable.find(({ priority }) => priority === highest)
+        expect(share.owed(view, isPlaceable)?.id).toBe(expected?.id)
+      }
+    })
+  )
+})
+
+test('a reservation is the first moment at which one finds room who lets attempts end one by one', () => {
+  const attempt = fc.record({ cpu: fc.integer({ min: 100, max: 2000 }), ms: fc.integer({ min: 1, max: 9 }) })
+  fc.assert(
+    fc.property(
+      fc.array(attempt, { maxLength: 12 }),
+      fc.integer({ min: 1, max: 4000 }),
+      fc.integer({ min: 0, max: 6 }),
+      (drawn, wanted, elapsedMs) => {
+        const { view, ends, task, place } = scene(
+          [...drawn, { cpu: wanted }].map(({ cpu }) => ({ work: 1, cpu }))
+        )
+        const share = new ArrivalShare(ends)
+        const placed = drawn.flatMap(({ cpu, ms }, index) => {
+          if (view.allNodes[0]!.free('cpu') < cpu) return []
+          place(share, index + 1, ms)
+          return [{ cpu, ms }]
+        })
+        view.now = timestampMs(elapsedMs)
+        // One that has outlived its end goes on for half of its age, a millisecond at least.
+        const endOf = (ms: number): number => (ms > elapsedMs ? ms : elapsedMs + Math.max(1, elapsedMs / 2))
+        const freeAt = (at: number): number =>
+          placed.reduce((left, { cpu, ms }) => (at < endOf(ms) ? left - cpu : left), 4000)
+        const moments = [elapsedMs, ...placed.map(({ ms }) => endOf(ms))].sort((a, b) => a - b)
+        const found = ends.reserve(task(drawn.length + 1), view)
+        expect(found?.at).toBe(moments.find((at) => freeAt(at) >= wanted))
+      }
+    )
+  )
 })

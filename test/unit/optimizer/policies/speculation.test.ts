@@ -10,6 +10,7 @@ import { Speculation } from '../../../../optimizer/policies/learned/speculation.
 import { known } from '../../../../optimizer/policies/predictors.ts'
 import type { RunModel } from '../../../../optimizer/sim/types.ts'
 import { LiveNode, LiveTask, SimView } from '../../../../optimizer/sim/view.ts'
+import type { Policy } from '../../../../scheduler/policy.ts'
 import { nodesOf, runPolicy, taskOf } from '../../../helpers/workloads.ts'
 import type { TaskSketch } from '../../../helpers/workloads.ts'
 import { ended, node, task } from '../estimator/support.ts'
@@ -28,7 +29,8 @@ const again: RunModel = {
 function run(
   drawMs: (rng: Rng) => number,
   lastMs: readonly number[],
-  model = again
+  model = again,
+  wrap = (policy: Policy): Policy => policy
 ): { tookMs: number[]; copies: number } {
   const rng = createRng(3)
   const tasks: TaskSketch[] = Array.from({ length: PAST }, (_, index) => ({
@@ -36,7 +38,7 @@ function run(
     at: Math.floor(index / 12) * 2000
   }))
   lastMs.forEach((work, index) => tasks.push({ work, at: 3_000_000 + index * 600_000, idempotent: true }))
-  const policy = learnedPolicy(createLearnedEstimator())(createRng(1))
+  const policy = wrap(learnedPolicy(createLearnedEstimator())(createRng(1)))
   const result = runPolicy(tasks, nodesOf([1, 1, 1], SLOTS), policy, { model })
   const tookMs = lastMs.map(
     (_, index) => (result.finishedAt[PAST + index] ?? 0) - (tasks[PAST + index]?.at ?? 0)
@@ -152,4 +154,42 @@ test('what a fresh attempt would take does not follow the age of one that hangs'
   for (let ageMs = 0; ageMs <= 40_000; ageMs += 100) estimator.advance(now + ageMs)
   expect(p95()).toBe(before)
   expect(before).toBeLessThan(3500)
+})
+
+/** Begins anew before every decision, as leaders would that take over in turn. */
+function restless(inner: Policy): Policy {
+  return {
+    name: inner.name,
+    reset: (view) => {
+      inner.reset(view)
+    },
+    onReady: (task, view) => {
+      inner.onReady(task, view)
+    },
+    onGone: (id, view) => {
+      inner.onGone(id, view)
+    },
+    onEnded: (feedback, view) => inner.onEnded?.(feedback, view),
+    onFinished: (id, view) => inner.onFinished?.(id, view),
+    next: (view) => {
+      inner.reset(view)
+      return inner.next(view)
+    },
+    wakeAt: (view) => inner.wakeAt?.(view)
+  }
+}
+
+test('a leader that takes over copies no single task that has a copy', () => {
+  const { copies } = run(mostlyMs, [40_000], again, restless)
+  expect(copies).toBe(1)
+})
+
+test('a leader that takes over copies no task of a DAG that has a copy', () => {
+  const nodes = nodesOf([1, 1, 1]).map((node, index) => ({ ...node, profile: `p${index}` }))
+  const roots = [40_000, 1000, 1000].map((work) => ({ work, group: 1, name: 'root', idempotent: true }))
+  const tasks = [...roots, { work: 10, group: 1, name: 'last', needs: [1, 2, 3] }]
+  const policy = restless(learnedPolicy(known('known', () => 1000))(createRng(1)))
+  const result = runPolicy(tasks, nodes, policy, { model: again })
+  expect(result.endedAt).toBeLessThan(10_000)
+  expect(result.attemptCount).toBe(tasks.length + 1)
 })

@@ -26,3 +26,32 @@ test('pushing between pops keeps the order', () => {
   expect([heap.nextTime, heap.pop(), heap.pop(), heap.pop()]).toEqual([4, 'four', 'five', 'five again'])
   expect(heap.nextTime).toBe(Infinity)
 })
+
+test('what is retained comes out in its order, and before what is pushed later for the same time', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 100 }),
+      fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 20 }),
+      fc.integer({ min: 1, max: 4 }),
+      (times, later, every) => {
+        const heap = new EventHeap<number>()
+        const push = (time: number, index: number): void => {
+          heap.push(time, index)
+        }
+        times.forEach(push)
+        const isKept = (index: number): boolean => index % every === 0
+        heap.retain(isKept)
+        later.forEach((time, index) => {
+          push(time, times.length + index)
+        })
+        const all = [...times, ...later]
+        const expected = all
+          .map((_, index) => index)
+          .filter((index) => index >= times.length || isKept(index))
+        expected.sort((a, b) => all[a]! - all[b]! || a - b)
+        expect(heap.size).toBe(expected.length)
+        expect(expected.map(() => heap.pop())).toEqual(expected)
+      }
+    )
+  )
+})
