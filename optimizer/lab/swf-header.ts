@@ -8,8 +8,8 @@ import { malformed } from './malformed.ts'
 /** More than any machine has, by far. */
 export const MOST_PROCESSORS = 100_000_000
 const SIZE = /^;\s*(MaxProcs|MaxNodes)\s*:\s*(\S.*)?$/i
-/** Digits, in groups or not, that end where a remark may begin. */
-const WHOLE = /^(\d{1,3}(?:,\d{3})+|\d+)(?=$|\s|\(|;)(?!\s*[-+*/x×]\s*\d)/i
+/** Digits, in groups or not, that end where a remark may begin; no product, but x86 is none. */
+const WHOLE = /^(\d{1,3}(?:,\d{3})+|\d+)(?=$|\s|\(|;)(?!\s*[-+*/×]\s*\d)(?!\s*x\s*(?!86(?:\b|_))\d)/i
 
 /** Reads a header line by line. */
 export class SwfHeader {

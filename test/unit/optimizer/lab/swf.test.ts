@@ -26,6 +26,8 @@ test.each([
   ['; maxprocs : 128 (some comment)', 128],
   ['; MaxProcs: 128; two partitions', 128],
   ['; MaxProcs: 163,840', 163_840],
+  ['; MaxProcs: 1024 x86 processors', 1024],
+  ['; MaxProcs: 512 x86_64', 512],
   ['; MaxProcs: -1', 0],
   ['; MaxProcs:', 0],
   ['; MaxProcs: unknown', 0],
@@ -34,7 +36,7 @@ test.each([
   expect(parseSwf([header, ...TWO], 'log.swf').maxProcs).toBe(processors)
 })
 
-test.each(['128.5', '1e3', '12k', '128x4', '96 + 32', '16,38', '96*2'])(
+test.each(['128.5', '1e3', '12k', '128x4', '128 x 4', '96 + 32', '16,38', '96*2'])(
   'the size %j is no whole number, and is refused with its line',
   (size) => {
     expect(() => parseSwf([';', `; MaxProcs: ${size}`, ...TWO], 'log.swf')).toThrow(
