@@ -188,7 +188,7 @@ test.each([
   const short: Partial<TaskView> = { limitMs: 500 }
   for (let id = 1; id <= 10; id++) {
     const cut = task(id, short)
-    estimator.placed?.(cut, node(1), id * 1000)
+    estimator.placed(cut, node(1), id * 1000)
     estimator.observe(ended(cut, 502, { end: 'failed' }))
   }
   expect(estimator.predict(task(100, short)).failureProbability).toBeGreaterThan(0.7)
