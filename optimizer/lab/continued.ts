@@ -23,10 +23,29 @@ import type { SimResult } from '../sim/types.ts'
 import type { PolicyEntry } from './catalog.ts'
 import type { Instance, Trace } from './trace.ts'
 
-/** The entry's policy, having seen nothing: for this run, or for a whole sequence of runs. */
-export function policyOf(entry: PolicyEntry, instance: Instance, rng: Rng, { sequential }: Trace): Policy {
-  const policy = entry.make(instance, rng)
-  return sequential === true && entry.continues === true ? new ContinuedPolicy(policy) : policy
+/** The policies of runs that may follow each other: an entry's goes on where it continues and the runs are a sequence, else each is fresh. */
+export class RunPolicies {
+  readonly #isSequence: boolean
+  readonly #continued = new Map<PolicyEntry, ContinuedPolicy>()
+
+  constructor({ sequential }: Trace) {
+    this.#isSequence = sequential === true
+  }
+
+  /** For the entry's next run. */
+  of(entry: PolicyEntry, instance: Instance, rng: Rng): Policy {
+    const known = this.#continued.get(entry)
+    if (known !== undefined) return known
+    const policy = entry.make(instance, rng)
+    if (!this.#isSequence || entry.continues !== true) return policy
+    const continued = new ContinuedPolicy(policy)
+    this.#continued.set(entry, continued)
+    return continued
+  }
+
+  runEnded(entry: PolicyEntry, result: SimResult): void {
+    this.#continued.get(entry)?.runEnded(result)
+  }
 }
 
 export class ContinuedPolicy implements Policy {

@@ -15,7 +15,7 @@ import type { Policy } from '../../scheduler/policy.ts'
 import { simulate } from '../sim/engine.ts'
 import type { SimResult } from '../sim/types.ts'
 import type { PolicyEntry } from './catalog.ts'
-import { ContinuedPolicy, policyOf } from './continued.ts'
+import { RunPolicies } from './continued.ts'
 import { mean, metricsOf, outcomes } from './metrics.ts'
 import type { Outcomes, RunMetrics } from './metrics.ts'
 import { BASE_POLICY, emptySeries, reportsOf } from './policy-report.ts'
@@ -80,15 +80,14 @@ export function runProtocol(trace: Trace, options: ProtocolOptions): TraceReport
     // How many there are says which are cold. Only sequences are made in advance: logs are large.
     const sequence = trace.sequential === true ? [...all] : undefined
     const cold = sequence === undefined ? undefined : Math.ceil(sequence.length * COLD_START)
-    const continued = new Map<PolicyEntry, ContinuedPolicy>()
+    const runPolicies = new RunPolicies(trace)
     let index = 0
     for (const instance of sequence ?? all) {
       loads.push(instance.load)
       for (const entry of options.policies) {
-        const policy = continued.get(entry) ?? policyOf(entry, instance, policyRng(seed), trace)
-        if (policy instanceof ContinuedPolicy) continued.set(entry, policy)
+        const policy = runPolicies.of(entry, instance, policyRng(seed))
         const made = runOnce({ trace, instance, policy, entry, seed, index, run: run++ }, options)
-        if (policy instanceof ContinuedPolicy) policy.runEnded(made.result)
+        runPolicies.runEnded(entry, made.result)
         options.onResult?.(made)
         keep(series, made, cold === undefined ? undefined : index < cold)
       }

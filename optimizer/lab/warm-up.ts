@@ -8,7 +8,7 @@ import { simulate } from '../sim/engine.ts'
 import type { SimResult, Workload } from '../sim/types.ts'
 import { compileWorkload } from '../sim/workload.ts'
 import type { PolicyEntry } from './catalog.ts'
-import { ContinuedPolicy, policyOf } from './continued.ts'
+import { RunPolicies } from './continued.ts'
 import type { Instance, Trace } from './trace.ts'
 
 /** Apart from the seeds that are measured. */
@@ -27,17 +27,15 @@ export interface WarmUpOptions {
 export function warmUp(trace: Trace, { policies, load, tasks, clockUs }: WarmUpOptions): void {
   if (tasks <= 0) return
   for (const entry of policies) {
-    let continued: ContinuedPolicy | undefined
+    const runPolicies = new RunPolicies(trace)
     let left = tasks
     while (left > 0) {
       const before = left
       for (const whole of trace.instances(SEED, load ?? trace.defaultLoad)) {
         const instance = { ...whole, workload: beginningOf(whole.workload, left) }
         left -= instance.workload.tasks.length
-        const policy = continued ?? policyOf(entry, instance, createRng(SEED), trace)
-        if (policy instanceof ContinuedPolicy) continued = policy
-        const result = runOf(policy, instance, clockUs)
-        continued?.runEnded(result)
+        const policy = runPolicies.of(entry, instance, createRng(SEED))
+        runPolicies.runEnded(entry, runOf(policy, instance, clockUs))
         if (left <= 0) break
       }
       // Of nothing there is nothing to end.
