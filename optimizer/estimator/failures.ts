@@ -11,16 +11,10 @@
  */
 import type { NodeId } from '../../base/ids.ts'
 import type { AttemptEnd } from '../../scheduler/events.ts'
-import type { AttemptFeedback } from '../../scheduler/policy.ts'
 
 /** Whether the attempt ran to an end of its own, so that its run time is that of the work. A copy that won too late did. */
 export function hasRun(end: AttemptEnd): boolean {
   return end === 'succeeded' || end === 'failed' || end === 'superseded'
-}
-
-/** Whether it was its limit that ended the attempt: the work would have taken longer, and failed all the same. */
-export function wasCutOff({ task: { limitMs }, end, runMs }: AttemptFeedback): boolean {
-  return end === 'failed' && limitMs > 0 && runMs >= limitMs
 }
 
 /** Before anything has ended. */

@@ -25,7 +25,7 @@ import { CHAIN, ExpertMasses } from './experts.ts'
 import { ownRecordsOf, recordExperts, recordsOf, teachExperts } from './expert-lessons.ts'
 import { explanationOf } from './explain.ts'
 import type { PredictionExplanation } from './explain.ts'
-import { FailurePlaces, hasRun, wasCutOff } from './failures.ts'
+import { FailurePlaces, hasRun } from './failures.ts'
 import { hourOfUtc, writeFeatures } from './features.ts'
 import { ForwardPass } from './forward.ts'
 import { FreshAttempts } from './fresh.ts'
@@ -187,8 +187,7 @@ class Learned implements LearnedEstimator {
   observe(feedback: AttemptFeedback): void {
     const { task, end, runMs, node } = feedback
     const snapshot = this.#snapshots.take(task.id)
-    const ended = hasRun(end)
-    const ran = ended && !wasCutOff(feedback)
+    const ran = hasRun(end)
     this.#waiting.end(task.id, runMs, !ran)
     const promised = this.#beginning.end(task.id, runMs, !ran)
     const answer = this.#asked.take(task.id)
@@ -196,16 +195,15 @@ class Learned implements LearnedEstimator {
     if (ran || (end !== 'not-started' && runMs > 0)) {
       const ln = Math.log(Math.max(1, runMs)) - this.#base.lnFactorOn(taskClass, node)
       if (snapshot !== undefined) this.#judge(feedback, taskClass, snapshot, promised, ln, !ran)
-      if (ended)
+      if (ran) {
+        if (answer !== undefined) this.#trust.observe(task.tenant, answer.medians, ln)
+        if (snapshot !== undefined) this.#trust.observe(task.tenant, snapshot.medians, ln)
         this.#places.observe(
           this.#base.profileOf(node),
           node,
           snapshot?.failureProbability ?? this.#entryOf(taskClass, task).expectedFailure,
           end === 'failed'
         )
-      if (ran) {
-        if (answer !== undefined) this.#trust.observe(task.tenant, answer.medians, ln)
-        if (snapshot !== undefined) this.#trust.observe(task.tenant, snapshot.medians, ln)
         teachExperts(taskClass, task, ln, this.#base.now)
       }
     }
@@ -334,14 +332,14 @@ class Learned implements LearnedEstimator {
     const isAsked = this.#gathersRows || output !== undefined
     const row = isAsked ? rowOf(feedback, snapshot, likelihood, ln, censored) : undefined
     if (row !== undefined && this.#gathersRows) this.#samples.add(row)
-    const { end, peakMemoryBytes } = feedback
-    if (output !== undefined && snapshot.trust !== undefined && hasRun(end)) {
+    if (censored) return
+    if (output !== undefined && snapshot.trust !== undefined) {
       const { memoryBytes, failureByStatistics: expected, trust } = snapshot
+      const { end, peakMemoryBytes } = feedback
       trust.failures.observe(taskClass.tenant, expected, output.failureLogit, end === 'failed')
       if (peakMemoryBytes > 0)
         trust.memory.observe(taskClass.tenant, memoryBytes, output.memoryLn, peakMemoryBytes)
     }
-    if (censored) return
     const ofNetwork =
       row === undefined || output === undefined ? undefined : likelihoodOf(row, output.gates, output.octaves)
     scoreComponents(snapshot.byRecord, likelihood, ofNetwork, this.#components)

@@ -1,6 +1,5 @@
 /** Training rows made of outcomes, kept until someone takes them. */
 import type { AttemptFeedback } from '../../scheduler/policy.ts'
-import { hasRun } from './failures.ts'
 import { LARGEST_CORRECTION } from './memory-trust.ts'
 import {
   CENSORED_AT,
@@ -48,7 +47,7 @@ export function rowOf(
   row.set(likelihood, LIKELIHOOD_AT)
   row[LN_AT] = ln
   row[CENSORED_AT] = censored ? 1 : 0
-  row[FAILED_AT] = !hasRun(end) ? FAILED_UNKNOWN : end === 'failed' ? 1 : 0
+  row[FAILED_AT] = censored ? FAILED_UNKNOWN : end === 'failed' ? 1 : 0
   MEMORY_QUANTILES.forEach((_, index) => {
     const expected = snapshot.memoryBytes[index] ?? 0
     row[MEMORY_AT + index] =

@@ -18,7 +18,7 @@ import type { SideKnowledge } from './bins.ts'
 import { CellStatistics, evenMasses, memoryQuantileBytes } from './cell-statistics.ts'
 import { ClassTree } from './class-tree.ts'
 import type { TaskClass } from './class-tree.ts'
-import { failureProbability, hasRun, wasCutOff } from './failures.ts'
+import { failureProbability, hasRun } from './failures.ts'
 import type { FailureClock } from './failures.ts'
 import { NodeFactors } from './node-factors.ts'
 import { MOST_COUNTED, RunningSiblings } from './running-siblings.ts'
@@ -132,16 +132,18 @@ export class Statistics implements Estimator {
   }
 
   /** `observe`, for who knows the task's class. */
-  observeIn(taskClass: TaskClass<CellStatistics>, feedback: AttemptFeedback): void {
-    const { task, node, end, runMs, peakMemoryBytes } = feedback
+  observeIn(
+    taskClass: TaskClass<CellStatistics>,
+    { task, node, end, runMs, peakMemoryBytes }: AttemptFeedback
+  ): void {
     this.running.end(task.id)
     if (end === 'not-started') return
-    const ended = hasRun(end)
-    if (ended && !wasCutOff(feedback)) this.#learnRun(taskClass, node, runMs)
+    const ran = hasRun(end)
+    if (ran) this.#learnRun(taskClass, node, runMs)
     else if (runMs > 0) this.#learnCensored(taskClass, node, runMs)
-    if (ended) this.#failures.ends++
+    if (ran) this.#failures.ends++
     for (const { value } of taskClass.cells) {
-      if (ended) value.failures.add(end === 'failed', this.#failures.ends)
+      if (ran) value.failures.add(end === 'failed', this.#failures.ends)
       if (peakMemoryBytes > 0) value.addMemory(peakMemoryBytes, this.#decay)
     }
     const asked = this.#asked.get(task.tenant)

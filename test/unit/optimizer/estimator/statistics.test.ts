@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { TaskView } from '../../../../scheduler/policy.ts'
-import { createLearnedEstimator } from '../../../../optimizer/estimator/learned.ts'
 import { createStatistics } from '../../../../optimizer/estimator/statistics.ts'
 import { ended, node, task } from './support.ts'
 
@@ -178,26 +177,4 @@ test('a limit that is shorter than what the name takes is expected to fail, unti
   expect(failing({ limitMs: 500, name: 'other' })).toBeLessThan(0.05)
   for (let id = 50; id < 90; id++) statistics.observe(ended(task(id, { limitMs: 500 }), 400))
   expect(failing({ limitMs: 500 })).toBeLessThan(0.1)
-})
-
-test.each([
-  ['statistics', () => createStatistics()],
-  ['learned', () => createLearnedEstimator()]
-])('an attempt that its limit cut off says that the work takes longer, and that it failed: %s', (_, make) => {
-  const estimator = make()
-  const short: Partial<TaskView> = { limitMs: 500 }
-  for (let id = 1; id <= 10; id++) {
-    const cut = task(id, short)
-    estimator.placed(cut, node(1), id * 1000)
-    estimator.observe(ended(cut, 502, { end: 'failed' }))
-  }
-  expect(estimator.predict(task(100, short)).failureProbability).toBeGreaterThan(0.7)
-  // With a longer one it is still not known how long, but it was longer.
-  const corrected = estimator.predict(task(101, { limitMs: 60_000 }))
-  expect(corrected.quantileMs(0.1)).toBeGreaterThan(500)
-  expect(corrected.failureProbability).toBeLessThan(0.9)
-  // What fails by itself within its limit has run.
-  for (let id = 200; id < 210; id++)
-    estimator.observe(ended(task(id, { name: 'other', limitMs: 500 }), 100, { end: 'failed' }))
-  expect(estimator.predict(task(300, { name: 'other', limitMs: 500 })).medianMs).toBeLessThan(150)
 })
